@@ -1,0 +1,56 @@
+"""HiFi-GAN's log-mel spectrogram: 22.05 kHz, 80 Slaney bands 0-8 kHz, n_fft 1024, hop 256, natural log clamped at 1e-5.
+
+Source: Kong et al. 2020 (HiFi-GAN), configuration V1; the vocoder in `tts_meta.audio.vocoder` was trained on exactly
+this, so nothing here is a free parameter.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import librosa
+import numpy as np
+import torch
+
+SAMPLE_RATE = 22050
+N_FFT = 1024
+HOP = 256
+N_MELS = 80
+F_MIN = 0.0
+F_MAX = 8000.0
+LOG_FLOOR = 1e-5
+FRAMES_PER_SECOND = SAMPLE_RATE / HOP
+
+
+@lru_cache(maxsize=1)
+def _basis() -> tuple[torch.Tensor, torch.Tensor]:
+    basis = librosa.filters.mel(sr=SAMPLE_RATE, n_fft=N_FFT, n_mels=N_MELS, fmin=F_MIN, fmax=F_MAX)
+    return torch.from_numpy(basis).float(), torch.hann_window(N_FFT)
+
+
+def log_mel(samples: np.ndarray) -> np.ndarray:
+    """Log-mel of one clip: samples `[N]` at 22.05 kHz -> `[L, 80]` float32 (nats), L = N // 256.
+
+    Frame t is centred on sample 256 t + 128 (reflection padding of 384 on both sides, no further centring).
+    Raises ValueError when the clip is shorter than the padding needs (385 samples).
+    """
+    pad = (N_FFT - HOP) // 2
+    if len(samples) <= pad:
+        raise ValueError(f"log_mel needs more than {pad} samples, got {len(samples)}")
+    basis, window = _basis()
+    x = torch.from_numpy(np.asarray(samples, dtype=np.float32))
+    x = torch.nn.functional.pad(x[None, None], (pad, pad), mode="reflect")[0, 0]
+    spectrum = torch.stft(x, N_FFT, HOP, N_FFT, window, center=False, return_complex=True)
+    magnitude = torch.sqrt(spectrum.real**2 + spectrum.imag**2 + 1e-9)
+    return torch.log(torch.clamp(basis @ magnitude, min=LOG_FLOOR)).T.contiguous().numpy()
+
+
+def frame_times(frames: int) -> np.ndarray:
+    """Centre of every mel frame, `[L]` (s)."""
+    return (np.arange(frames) * HOP + HOP / 2) / SAMPLE_RATE
+
+
+def frame_energy(mel: np.ndarray) -> np.ndarray:
+    """Log of the summed mel magnitude of each frame: `[L, 80]` -> `[L]` (nats)."""
+    top = mel.max(axis=-1, keepdims=True)
+    return (top[..., 0] + np.log(np.exp(mel - top).sum(axis=-1))).astype(np.float32)

