@@ -14,7 +14,7 @@ import hydra
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from tts_meta.training.ranks import start_ranks
+from tts_meta.meta.ranks import start_ranks
 
 
 @hydra.main(version_base="1.3", config_path="../configs", config_name="train")

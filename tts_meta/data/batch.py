@@ -77,6 +77,7 @@ class Item:
     contour: np.ndarray  # [L]
     energy: np.ndarray  # [L]
     speaker: int = 0
+    durations: np.ndarray | None = None  # [P] frames, once aligned
 
 
 def make_item(
@@ -96,12 +97,13 @@ def _pad(rows: Sequence[np.ndarray], length: int, dtype) -> Tensor:
 def collate(items: Sequence[Item], multiple: int = 2) -> dict[str, Tensor]:
     """Pad to phones, stress, phone_mask `[B, P]`, mel `[B, L, 80]`, contour, frame_level, frame_mask `[B, L]`.
 
-    L is a multiple of `multiple` (the decoder's reduction).
+    L is a multiple of `multiple` (the decoder's reduction). Items that are all aligned also give the batch durations,
+    phone pitch and energy, and the decoder's frame features (`with_durations`).
     """
     p = max(len(i.phones) for i in items)
     frames = max(len(i.mel) for i in items)
     frames += -frames % multiple
-    return {
+    batch = {
         "phones": _pad([np.array(i.phones) for i in items], p, np.int64),
         "stress": _pad([np.array(i.stress) for i in items], p, np.int64),
         "phone_mask": _pad([np.ones(len(i.phones)) for i in items], p, np.float32),
@@ -111,6 +113,10 @@ def collate(items: Sequence[Item], multiple: int = 2) -> dict[str, Tensor]:
         "frame_mask": _pad([np.ones(len(i.mel)) for i in items], frames, np.float32),
         "speaker": torch.tensor([i.speaker for i in items]),
     }
+    aligned = [i.durations for i in items if i.durations is not None]
+    if len(aligned) == len(items):
+        return with_durations(batch, _pad(aligned, p, np.float32))
+    return batch
 
 
 def align(means: Tensor, batch: dict[str, Tensor], diagonal: float = 0.0) -> Tensor:

@@ -8,6 +8,7 @@ the trained model on unseen speakers, in the normalised units of `tts_meta.data.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -43,3 +44,13 @@ def negative_log_likelihood(
         "pitch": _laplace(out["pitch"] - batch["pitch"], scales.pitch, mask),
         "energy": _laplace(out["energy"] - batch["energy"], scales.energy, mask),
     }
+
+
+def utterance_loss(scales: Scales) -> Callable[[dict[str, Tensor], dict[str, Tensor]], Tensor]:
+    """The criterion of adaptation: total negative log-likelihood of a batch (nats), times its `weight` `[]`."""
+
+    def criterion(out: dict[str, Tensor], batch: dict[str, Tensor]) -> Tensor:
+        parts = negative_log_likelihood({k: v.float() for k, v in out.items()}, batch, scales)
+        return sum(parts.values(), torch.zeros(())) * batch["weight"]
+
+    return criterion

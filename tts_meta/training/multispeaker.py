@@ -27,7 +27,7 @@ from tts_meta.nets.acoustic import AcousticConfig, AcousticModel
 from tts_meta.nets.likelihood import Scales, negative_log_likelihood
 from tts_meta.text.phonemes import SymbolTable
 from tts_meta.training.checkpoint import load_checkpoint, nest, optimizer_tensors, restore_optimizer, save_checkpoint
-from tts_meta.training.ranks import start_ranks, sum_over_ranks
+from tts_meta.meta.ranks import start_ranks, sum_over_ranks
 
 
 @dataclass

@@ -1,0 +1,70 @@
+"""Network + criterion -> TaskLoss(params `{name: [T, ...]}`, batch `{key: [T, ...]}`) -> `[T]`.
+
+Every parameter carries a leading task axis, only the forward is vmapped, and plain autograd does the rest: tasks are
+independent, so the gradient of the summed losses is the stack of the tasks' gradients, and the same trick batches
+Hessian-vector products. This is the only vmap of the code base.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+
+from tts_meta.meta.task import Batch
+from tts_meta.meta.tree import Tree
+
+
+class TaskLoss(Protocol):
+    def __call__(self, params: Tree, batch: Batch) -> Tensor: ...
+
+
+class ModuleLoss:
+    """TaskLoss of a torch module; parameters not in `params` keep the module's own values (frozen at phi).
+
+    `criterion(outputs, batch)` gives one task's loss, a scalar in nats. `bf16` runs the forward under autocast.
+    """
+
+    def __init__(self, module: nn.Module, criterion: Callable[[dict, Batch], Tensor], bf16: bool = False) -> None:
+        self.module = module
+        self.criterion = criterion
+        self.bf16 = bf16
+
+    def _one(self, params: Tree, batch: Batch) -> Tensor:
+        device = next(iter(batch.values())).device.type
+        with torch.autocast(device, torch.bfloat16) if self.bf16 else nullcontext():
+            out = functional_call(self.module, params, (batch,))
+        return self.criterion(out, batch)
+
+    def __call__(self, params: Tree, batch: Batch) -> Tensor:
+        tasks = next(iter(batch.values())).shape[0]
+        if tasks == 1:  # grouped convolutions of one group, and vmap's own cost, saved
+            one = self._one({k: v[0] for k, v in params.items()}, {k: v[0] for k, v in batch.items()})
+            return one.unsqueeze(0)
+        return vmap(self._one)(params, batch)
+
+
+def gradient(loss: TaskLoss, params: Tree, batch: Batch) -> tuple[Tensor, Tree]:
+    """Losses `[T]` and their gradients `{name: [T, ...]}`, detached."""
+    leaves = {k: v.detach().requires_grad_() for k, v in params.items()}
+    losses = loss(leaves, batch)
+    grads = torch.autograd.grad(losses.sum(), list(leaves.values()), allow_unused=True)
+    filled = [torch.zeros_like(v) if g is None else g for g, v in zip(grads, leaves.values(), strict=True)]
+    return losses.detach(), dict(zip(leaves, filled, strict=True))
+
+
+def hvp(loss: TaskLoss, params: Tree, batch: Batch, vector: Tree) -> Tree:
+    """Hessian of each task's loss at `params` times `vector`, `{name: [T, ...]}`: the one second-order primitive."""
+    leaves = {k: v.detach().requires_grad_() for k, v in params.items()}
+    total = loss(leaves, batch).sum()
+    grads = torch.autograd.grad(total, list(leaves.values()), create_graph=True, allow_unused=True)
+    pairs = [(g, vector[k]) for k, g in zip(leaves, grads, strict=True) if g is not None and g.requires_grad]
+    if not pairs:
+        return {k: torch.zeros_like(v) for k, v in leaves.items()}
+    along = sum((g * v).sum() for g, v in pairs)
+    second = torch.autograd.grad(along, list(leaves.values()), allow_unused=True)
+    return {k: torch.zeros_like(v) if h is None else h for (k, v), h in zip(leaves.items(), second, strict=True)}

@@ -1,0 +1,94 @@
+"""The shrinkage prior: theta_m ~ N(phi_m, sigma_m^2 I) for every module m (Chen et al. 2020, eq. 1).
+
+sigma_m^2 = inf leaves a module free (MAML, Reptile), 0 freezes it, one fixed number for all is iMAML's 1 / lambda.
+Trees are {name: [T, ...]} for theta and {name: [...]} for phi; sigma^2 lives in log, one number a module.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from tts_meta.meta.partition import Partition
+from tts_meta.meta.tree import Tree
+
+
+class Shrinkage:
+    """`log_sigma2` `[M]` in the order of `partition.modules`; +inf and -inf are allowed."""
+
+    def __init__(self, partition: Partition, log_sigma2: Tensor) -> None:
+        if log_sigma2.shape != (len(partition.modules),):
+            raise ValueError(
+                f"log_sigma2 has shape {tuple(log_sigma2.shape)}; one number for each of the "
+                f"{len(partition.modules)} modules is expected."
+            )
+        self.partition = partition
+        self.log_sigma2 = log_sigma2
+
+    def _of(self, name: str) -> Tensor:
+        return self.log_sigma2[self.partition.index[self.partition.module_of[name]]]
+
+    def variance(self, name: str) -> Tensor:
+        """sigma_m^2 of the parameter's module, a scalar tensor."""
+        return self._of(name).exp()
+
+    def precision(self, name: str) -> Tensor:
+        """1 / sigma_m^2."""
+        return (-self._of(name)).exp()
+
+    def sigma(self, name: str) -> Tensor:
+        return (0.5 * self._of(name)).exp()
+
+    def penalty(self, theta: Tree, phi: Tree) -> Tensor:
+        """1/2 sum_m |theta_m - phi_m|^2 / sigma_m^2 of each task, `[T]` (nats, without the normaliser).
+
+        A module with sigma = 0 counts nothing (it cannot differ from phi), one with sigma = inf nothing either.
+        """
+        total = next(iter(theta.values())).new_zeros(next(iter(theta.values())).shape[0])
+        for name, t in theta.items():
+            if not math.isinf(float(self._of(name))):
+                total = total + 0.5 * self.precision(name) * ((t - phi[name]) ** 2).flatten(1).sum(1)
+        return total
+
+    def log_density(self, theta: Tree, phi: Tree) -> Tensor:
+        """log N(theta | phi, Sigma) of each task, `[T]`, with all constants; every sigma finite and positive."""
+        constants = sum(phi[n].numel() * (math.log(2 * math.pi) + self._of(n)) for n in theta)
+        return -self.penalty(theta, phi) - 0.5 * constants
+
+    def proximal(self, name: str, theta: Tensor, phi: Tensor, rate: float | Tensor) -> Tensor:
+        """The exact proximal step of the penalty: argmin_x |x - theta|^2 / (2 rate) + |x - phi|^2 / (2 sigma^2).
+
+        = phi + (theta - phi) / (1 + rate / sigma^2); stable for every sigma^2 (algorithms.md 1.6).
+        `rate` is a number or a tensor like theta (Adam's effective step).
+        """
+        log_sigma2 = self._of(name)
+        if log_sigma2 == -math.inf:
+            return phi.expand_as(theta).clone()
+        return phi + (theta - phi) / (1 + rate * self.precision(name))
+
+    def with_log_sigma2(self, log_sigma2: Tensor) -> Shrinkage:
+        return Shrinkage(self.partition, log_sigma2)
+
+
+def relative_sigma(prior: Shrinkage, phi: Tree, scale: dict[str, float] | None = None) -> Tensor:
+    """sigma_m over the root mean square of phi_m, `[M]`: only this ratio can be compared between modules.
+
+    `scale` replaces the root mean square of modules whose phi is near zero by construction (the speaker embedding,
+    whose natural unit is its spread over the training speakers).
+    """
+    return (0.5 * prior.log_sigma2).exp() / module_rms(prior.partition, phi, scale)
+
+
+def module_rms(partition: Partition, phi: Tree, scale: dict[str, float] | None = None) -> Tensor:
+    """Root mean square of each module's phi, `[M]`, never under 1e-3."""
+    values = []
+    for module in partition.modules:
+        if scale and module in scale:
+            values.append(scale[module])
+            continue
+        members = [phi[n].detach() for n in partition.members(module)]
+        square = sum(float((p.double() ** 2).sum()) for p in members)
+        values.append(max(math.sqrt(square / sum(p.numel() for p in members)), 1e-3))
+    return torch.tensor(values, dtype=torch.float64)

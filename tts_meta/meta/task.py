@@ -1,0 +1,42 @@
+"""What the learning core asks of a task, and how several become one batch with a leading task axis."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+Batch = dict[str, Tensor]
+
+
+class Task(Protocol):
+    """Support data for the inner steps and disjoint query data for the outer loss."""
+
+    def support(self, step: int, rng: torch.Generator) -> Batch:
+        """The batch of inner step `step`; a stochastic task scales its loss to the whole support set."""
+        ...
+
+    def query(self, rng: torch.Generator) -> Batch:
+        """Data the inner loop never sees."""
+        ...
+
+    def whole_support(self) -> Batch:
+        """All support data at once (curvature at the end of the inner loop needs a deterministic loss)."""
+        ...
+
+
+def stack(batches: Sequence[Batch]) -> Batch:
+    """Batches of T tasks -> one batch `[T, ...]`, zero-padded where shapes differ (masks must say what is padding)."""
+    if len(batches) == 1:
+        return {k: v.unsqueeze(0) for k, v in batches[0].items()}
+    out = {}
+    for key in batches[0]:
+        rows = [b[key] for b in batches]
+        shape = [max(r.shape[d] for r in rows) for d in range(rows[0].dim())]
+        whole = rows[0].new_zeros(len(rows), *shape)
+        for i, r in enumerate(rows):
+            whole[(i, *map(slice, r.shape))] = r
+        out[key] = whole
+    return out

@@ -1,0 +1,173 @@
+"""Phase 2: learn sigma of every module (and move phi) by sigma-Reptile over speakers that phase 1 never saw.
+
+phi starts at phase 1's moving average (the speaker embedding at the mean of its table), every sigma_m at a few percent
+of its module's RMS; a task is one speaker of the fold with disjoint support and query utterances; the inner loop is
+the very one a clone runs (`tts_meta.voices.adapt`).
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from tts_meta.data.batch import Item, Normaliser, make_item
+from tts_meta.data.speech import SpeechCorpus
+from tts_meta.data.tasks import SpeakerTask, align_items, split_utterances
+from tts_meta.meta.hypergrad.displacement import Displacement
+from tts_meta.meta.loss import ModuleLoss
+from tts_meta.meta.prior import Shrinkage, module_rms, relative_sigma
+from tts_meta.meta.ranks import start_ranks
+from tts_meta.meta.solvers.adam import ProximalAdam
+from tts_meta.meta.trainer import MetaTrainer, OuterConfig
+from tts_meta.nets.acoustic import AcousticConfig, AcousticModel
+from tts_meta.nets.likelihood import Scales, utterance_loss
+from tts_meta.text.phonemes import SymbolTable
+from tts_meta.training.checkpoint import load_checkpoint, nest, save_checkpoint
+from tts_meta.training.modules import module_table, print_module_table, speech_partition
+from tts_meta.training.multispeaker import in_fold
+
+
+@dataclass
+class SigmaReptileConfig:
+    run: str = "runs/sigma_reptile"
+    start: str = "runs/multispeaker/last.safetensors"  # phase 1's checkpoint
+    data: str = "cache/train"
+    meta_steps: int = 60
+    outer: dict = field(default_factory=dict)  # OuterConfig
+    hypergrad: dict = field(default_factory=dict)  # Displacement
+    solver: dict = field(default_factory=lambda: {"rate": 0.1, "decay": 0.02})  # ProximalAdam
+    start_relative: float = 0.03  # sigma_m / RMS(phi_m) at the start
+    floor_relative: float = 5e-4
+    ceiling_relative: float = 1.0
+    support: int = 10  # utterances
+    query: int = 5
+    clips: int = 4  # utterances in one inner step
+    dev: float = 0.06  # share (of all task speakers) of the fold kept to choose steps and thresholds on
+    corpus_share: dict[str, float] = field(default_factory=dict)  # share of the draws
+    bf16: bool = True
+    save_seconds: float = 90.0
+    seed: int = 0
+
+
+class SigmaReptileTrainer:
+    """Resumable; `run()` trains to the last meta-step and prints the module table."""
+
+    def __init__(self, cfg: SigmaReptileConfig) -> None:
+        self.cfg = cfg
+        self.rank, self.world = start_ranks()
+        tensors, self.base = load_checkpoint(cfg.start)
+        self.corpus = SpeechCorpus(cfg.data)
+        self.table = SymbolTable(self.base["symbols"])
+        self.norm = Normaliser.from_dict(self.base["normaliser"])
+        self.model = AcousticModel(AcousticConfig(**self.base["net"]))
+        average = nest(tensors, "ema")
+        speakers = average.pop("table")
+        average["speaker"] = speakers.mean(0)
+        self.model.load_state_dict(average)
+        self.model.eval()
+        self.spread = float((speakers - speakers.mean(0)).pow(2).mean().sqrt())
+        self.folder = Path(cfg.run)
+        self.items: dict[str, list[Item]] = {}
+        self.groups = self.corpus.by_speaker()
+        known = set(self.base["fold"])
+        usable = sorted(s for s in known if len(self.groups[s]) >= 2)
+        self.dev = [s for s in usable if in_fold(s, cfg.dev) and "@" not in s]
+        self.tasks = [s for s in usable if not in_fold(s, cfg.dev)]
+        self.trainer = self._trainer()
+        if (self.folder / "last.safetensors").exists():
+            self.trainer.restore(load_checkpoint(self.folder / "last.safetensors")[0])
+
+    def speaker_items(self, speaker: str) -> list[Item]:
+        """All utterances of a speaker, normalised and aligned by phase 1's aligner."""
+        if speaker not in self.items:
+            raw = [
+                make_item(*self.corpus.phones(u, self.table), self.corpus.mel(u), self.corpus.f0(u), self.norm)
+                for u in self.groups[speaker]
+            ]
+            self.items[speaker] = align_items(self.model, raw)
+        return self.items[speaker]
+
+    def task(self, speaker: str, rng: torch.Generator) -> SpeakerTask:
+        """One speaker with a random split of its utterances."""
+        recordings = [u.recording for u in self.groups[speaker]]
+        support, query = split_utterances(recordings, self.cfg.support, self.cfg.query, rng)
+        items = self.speaker_items(speaker)
+        return SpeakerTask(
+            [items[i] for i in support], [items[i] for i in query], self.cfg.clips, self.model.config.reduction
+        )
+
+    def draw(self, step: int, position: int) -> SpeakerTask:
+        """The task at `position` of meta-step `step`; the same on every rank and on a resumed run."""
+        rng = np.random.default_rng([self.cfg.seed, step, position])
+        corpora = sorted(self.cfg.corpus_share)
+        share = np.array([self.cfg.corpus_share[c] for c in corpora])
+        corpus = corpora[rng.choice(len(corpora), p=share / share.sum())]
+        names = [s for s in self.tasks if s.startswith(corpus + "/")]
+        speaker = names[rng.integers(len(names))]
+        generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
+        return self.task(speaker, generator)
+
+    def _trainer(self) -> MetaTrainer:
+        cfg = self.cfg
+        phi = {k: v.detach().clone() for k, v in self.model.named_parameters()}
+        partition = speech_partition(phi)
+        self.unit = {"speaker": self.spread}
+        rms = module_rms(partition, phi, self.unit).float()
+        relative = torch.full_like(rms, cfg.start_relative)
+        relative[partition.index["speaker"]] = 0.5
+        prior = Shrinkage(partition, 2 * (relative * rms).log())
+        ceiling = 2 * (cfg.ceiling_relative * rms).log()
+        ceiling[partition.index["speaker"]] = 2 * np.log(5 * self.spread)
+        return MetaTrainer(
+            ModuleLoss(self.model, utterance_loss(Scales(**self.base["scales"])), cfg.bf16), prior,
+            {k: phi[k] for k in partition.free()}, self.draw, ProximalAdam(**cfg.solver),
+            Displacement(**cfg.hypergrad), OuterConfig(**cfg.outer), self.rank, self.world,
+            2 * (cfg.floor_relative * rms).log(), ceiling, cfg.seed,
+        )
+
+    def rows(self) -> list[dict]:
+        sigma = relative_sigma(self.trainer.prior, self.trainer.phi, self.unit)
+        return module_table(self.trainer.prior.partition, self.trainer.phi, sigma)
+
+    def save(self, seconds: float) -> None:
+        meta = {
+            "step": self.trainer.step_count, "seconds": seconds, "config": asdict(self.cfg), "modules": self.rows(),
+            "unit": self.unit,
+            "base": {k: v for k, v in self.base.items() if k != "speakers"}, "dev": self.dev,
+        }
+        save_checkpoint(self.folder / "last.safetensors", self.trainer.tensors(), meta)
+
+    def run(self) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+        from tqdm import tqdm
+
+        main = self.rank == 0
+        self.folder.mkdir(parents=True, exist_ok=True)
+        board = SummaryWriter(str(self.folder / "tensorboard")) if main else None
+        trainer = self.trainer
+        bar = tqdm(total=self.cfg.meta_steps, initial=trainer.step_count, desc="phase 2", disable=not main)
+        start = saved = time.monotonic()
+        while trainer.step_count < self.cfg.meta_steps:
+            log = trainer.step()
+            now = time.monotonic()
+            if not main:
+                continue
+            bar.update()
+            bar.set_postfix({k: f"{v:.0f}" for k, v in log.items()})
+            with open(self.folder / "log.jsonl", "a") as f:
+                sigmas = {r["name"]: round(r["sigma_relative"], 5) for r in self.rows()}
+                line = {"step": trainer.step_count, "seconds": round(now - start, 1), **log, "sigma_relative": sigmas}
+                f.write(json.dumps(line) + "\n")
+            for k, v in log.items():
+                board.add_scalar(f"phase2/{k}", v, trainer.step_count)  # type: ignore[union-attr]
+            if now - saved > self.cfg.save_seconds or trainer.step_count == self.cfg.meta_steps:
+                self.save(now - start)
+                print_module_table(self.rows())
+                saved = now
+        if board:
+            board.close()
