@@ -48,7 +48,7 @@ class Shrinkage:
         """
         total = next(iter(theta.values())).new_zeros(next(iter(theta.values())).shape[0])
         for name, t in theta.items():
-            if not math.isinf(float(self._of(name))):
+            if not math.isinf(float(self._of(name).detach())):
                 total = total + 0.5 * self.precision(name) * ((t - phi[name]) ** 2).flatten(1).sum(1)
         return total
 

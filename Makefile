@@ -1,0 +1,50 @@
+# Two commands on a fresh machine: `make demo` and `make test`. Both make .venv on first use.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+OUT := out/demo
+export TORCH_CPP_LOG_LEVEL := ERROR
+export HF_HUB_OFFLINE := 1
+
+.PHONY: demo test install lint clean
+
+install: $(VENV)/.installed
+
+$(VENV)/.installed: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.12"; exit 2; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=24" "setuptools<81" wheel
+	$(BIN)/python -m pip install --quiet -e ".[asr,dev]"
+	touch $@
+
+# Headless Chromium for the page's test; only where it is absent.
+.PHONY: browser
+browser:
+	@command -v chromium >/dev/null || { \
+	  SUDO=$$([ "$$(id -u)" = 0 ] || echo sudo); \
+	  $$SUDO apt-get update -qq && $$SUDO apt-get install -y -qq --no-install-recommends chromium >/dev/null; }
+
+demo: install
+	@mkdir -p $(OUT)
+	@echo "1/3 cloning VCTK p225 from the 10 clips in app/examples/p225/clips"
+	$(BIN)/tts-meta clone app/examples/p225/clips --name p225 --out $(OUT) --force --consent "VCTK corpus, CC BY 4.0"
+	@echo "2/3 speaking three new sentences"
+	$(BIN)/tts-meta say "The old lighthouse keeper poured himself another cup of tea." --voice $(OUT)/p225.voice --out $(OUT)/1.wav
+	$(BIN)/tts-meta say "On March 3rd, 2024, we paid \$$25.50 for twelve pounds of apples." --voice $(OUT)/p225.voice --out $(OUT)/2.wav
+	$(BIN)/tts-meta say "Would you please read this letter to me before the train leaves?" --voice $(OUT)/p225.voice --out $(OUT)/3.wav
+	@echo "3/3 evaluating on 8 other recordings of the speaker"
+	$(BIN)/tts-meta evaluate --voice $(OUT)/p225.voice --reference app/examples/p225/reference --out $(OUT)
+	@echo; echo "Made: $$(echo $(OUT)/*.wav) $(OUT)/p225.voice $(OUT)/report.html $(OUT)/metrics.json"
+
+test: install browser
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest
+
+lint: install
+	$(BIN)/ruff check --fix .
+	$(BIN)/mypy
+
+clean:
+	rm -rf out build *.egg-info .pytest_cache .mypy_cache .ruff_cache
