@@ -40,8 +40,8 @@ def read_uploads(files: list[str] | None, rows: pd.DataFrame) -> tuple[dict[str,
     clips = {p.name: p for p in paths if p.suffix.lower() in SUFFIXES}
     typed = {r["clip"]: r["text"] for r in rows.to_dict("records") if str(r.get("text") or "").strip()}
     known: dict[str, str] = {}
-    for table in (p for p in paths if p.suffix.lower() in (".csv", ".tsv")):
-        known |= read_table(table)
+    for written in (p for p in paths if p.suffix.lower() in (".csv", ".tsv")):
+        known |= read_table(written)
     for text in (p for p in paths if p.suffix.lower() == ".txt"):
         known[text.stem] = " ".join(text.read_text(encoding="utf-8", errors="replace").split())
     beside = {p.name: t for p, t in find_transcripts(list(clips.values()), None).items()}
@@ -149,43 +149,42 @@ def build() -> gr.Blocks:
     with gr.Blocks(title="tts-meta", analytics_enabled=False, delete_cache=(3600, 86400)) as page:
         gr.Markdown("# Clone a voice from a few clips")
         clips = gr.State({})
-        with gr.Tab("Clone"):
-            with gr.Row():
-                with gr.Column():
-                    gr.Markdown("### 1 · Whose voice")
-                    name = gr.Textbox(label="Name of the voice", info="Letters, digits, spaces.", elem_id="name")
-                    who = gr.Textbox(label="Who gives permission", info="Kept in the voice file.", elem_id="who")
-                    consent = gr.Checkbox(label="The speaker agrees to this voice being made", elem_id="consent")
-                    gr.Markdown("### 2 · Clips")
-                    files = gr.File(
-                        label="Clips (wav, flac, mp3, ogg, opus), and texts (.txt or .csv) if you have them",
-                        file_count="multiple", file_types=[*SUFFIXES, ".txt", ".csv", ".tsv"], elem_id="clips",
+        with gr.Tab("Clone"), gr.Row():
+            with gr.Column():
+                gr.Markdown("### 1 · Whose voice")
+                name = gr.Textbox(label="Name of the voice", info="Letters, digits, spaces.", elem_id="name")
+                who = gr.Textbox(label="Who gives permission", info="Kept in the voice file.", elem_id="who")
+                consent = gr.Checkbox(label="The speaker agrees to this voice being made", elem_id="consent")
+                gr.Markdown("### 2 · Clips")
+                files = gr.File(
+                    label="Clips (wav, flac, mp3, ogg, opus), and texts (.txt or .csv) if you have them",
+                    file_count="multiple", file_types=[*SUFFIXES, ".txt", ".csv", ".tsv"], elem_id="clips",
+                )
+                with gr.Accordion("Record instead", open=False):
+                    prompt = gr.Textbox(
+                        label="Read this aloud (or type your own)", value="The birch canoe slid on the smooth planks.",
                     )
-                    with gr.Accordion("Record instead", open=False):
-                        prompt = gr.Textbox(
-                            label="Read this aloud (or type your own)", value="The birch canoe slid on the smooth planks.",
-                        )
-                        microphone = gr.Audio(sources=["microphone"], type="filepath", label="Microphone")
-                        add = gr.Button("Add this recording")
-                with gr.Column():
-                    gr.Markdown("### 3 · What is said in them")
-                    table = gr.Dataframe(
-                        pd.DataFrame(columns=TABLE), label="Check every text", interactive=True, wrap=True,
-                        static_columns=[0], elem_id="texts",
-                    )
-                    fill = gr.Button("Recognise the missing texts")
-                    gr.Markdown("### 4 · Clone")
-                    count = gr.Slider(
-                        10, 3000, value=steps, step=10, label="Steps", elem_id="steps",
-                        info="More steps are slower, and safe: the prior keeps the voice from overfitting.",
-                    )
-                    start = gr.Button("Clone", variant="primary", elem_id="start")
-                    status = gr.Markdown("Ready.", elem_id="status")
-                    curve = gr.LinePlot(
-                        pd.DataFrame(columns=CURVE), x=CURVE[0], y=CURVE[1], label="Held-out loss (nats per frame)",
-                        height=220, elem_id="curve",
-                    )
-                    file = gr.File(label="Voice file", interactive=False)
+                    microphone = gr.Audio(sources=["microphone"], type="filepath", label="Microphone")
+                    add = gr.Button("Add this recording")
+            with gr.Column():
+                gr.Markdown("### 3 · What is said in them")
+                table = gr.Dataframe(
+                    pd.DataFrame(columns=TABLE), label="Check every text", interactive=True, wrap=True,
+                    static_columns=[0], elem_id="texts",
+                )
+                fill = gr.Button("Recognise the missing texts")
+                gr.Markdown("### 4 · Clone")
+                count = gr.Slider(
+                    10, 3000, value=steps, step=10, label="Steps", elem_id="steps",
+                    info="More steps are slower, and safe: the prior keeps the voice from overfitting.",
+                )
+                start = gr.Button("Clone", variant="primary", elem_id="start")
+                status = gr.Markdown("Ready.", elem_id="status")
+                curve = gr.LinePlot(
+                    pd.DataFrame(columns=CURVE), x=CURVE[0], y=CURVE[1], label="Held-out loss (nats per frame)",
+                    height=220, elem_id="curve",
+                )
+                file = gr.File(label="Voice file", interactive=False)
         with gr.Tab("Speak", id="speak"):
             voice = gr.Dropdown(_names(), label="Voice", elem_id="voice")
             text = gr.Textbox(label="Text", lines=4, value="Hello, this is my new voice.", elem_id="text")

@@ -115,7 +115,7 @@ def evaluate_voice(
         say(f"{number + 1}/{len(judged)} evaluated")
     found = similarity(centre_embeddings, embeddings["clone"], embeddings["vocoded"], embeddings["real"])
     texts = [r.text for r in judged]
-    cents = [row["f0_rmse_cents"] for row in rows if row["f0_rmse_cents"] is not None]
+    all_cents = [row["f0_rmse_cents"] for row in rows if row["f0_rmse_cents"] is not None]
     closer = float((other_speakers() @ middle < found.clone).mean())
     metrics: dict = {
         "voice": voice.name,
@@ -125,7 +125,7 @@ def evaluate_voice(
             k: (round(word_error_rate(texts, heard[k]), 4) if recogniser else None) for k in ("clone", "vocoded", "real")
         },
         "mcd_db": round(float(np.mean([row["mcd_db"] for row in rows])), 3),
-        "f0_rmse_cents": round(float(np.mean(cents)), 1) if cents else None,
+        "f0_rmse_cents": round(float(np.mean(all_cents)), 1) if all_cents else None,
         "realtime_factor": round(wall / spoken_seconds, 4),
         "utterances": len(judged),
         "encoder": ENCODER,

@@ -75,5 +75,8 @@ def similarity(
 ) -> Similarity:
     """Similarity from embeddings; `centre` are real clips that are not among `real` and `vocoded`."""
     middle = centroid(centre)
-    mean = (lambda es: float(np.mean([e @ middle for e in es])))
+
+    def mean(embeddings: list[np.ndarray]) -> float:
+        return float(np.mean([e @ middle for e in embeddings]))
+
     return Similarity(float((other_speakers() @ middle).mean()), mean(clone), mean(vocoded), mean(real))

@@ -65,6 +65,6 @@ def hvp(loss: TaskLoss, params: Tree, batch: Batch, vector: Tree) -> Tree:
     pairs = [(g, vector[k]) for k, g in zip(leaves, grads, strict=True) if g is not None and g.requires_grad]
     if not pairs:
         return {k: torch.zeros_like(v) for k, v in leaves.items()}
-    along = sum((g * v).sum() for g, v in pairs)
+    along = torch.stack([(g * v).sum() for g, v in pairs]).sum()
     second = torch.autograd.grad(along, list(leaves.values()), allow_unused=True)
     return {k: torch.zeros_like(v) if h is None else h for (k, v), h in zip(leaves.items(), second, strict=True)}

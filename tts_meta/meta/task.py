@@ -37,6 +37,6 @@ def stack(batches: Sequence[Batch]) -> Batch:
         shape = [max(r.shape[d] for r in rows) for d in range(rows[0].dim())]
         whole = rows[0].new_zeros(len(rows), *shape)
         for i, r in enumerate(rows):
-            whole[(i, *map(slice, r.shape))] = r
+            whole[i][tuple(slice(n) for n in r.shape)] = r
         out[key] = whole
     return out

@@ -55,7 +55,10 @@ def _decimal(match: re.Match) -> str:
 def _money(match: re.Match) -> str:
     sign, amount, scale = match.group(1), match.group(2).replace(",", ""), match.group(3)
     unit, sub = _CURRENCY[sign]
-    plural = (lambda n, w: w if w == "yen" or n == 1 else ("pence" if w == "penny" else w + "s"))
+
+    def plural(n: int, word: str) -> str:
+        return word if word == "yen" or n == 1 else ("pence" if word == "penny" else word + "s")
+
     if scale:
         spoken = _number(amount)
         return f"{spoken} {scale.strip()} {plural(2, unit)}"

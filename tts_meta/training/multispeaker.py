@@ -23,11 +23,11 @@ from torch import Tensor, nn
 
 from tts_meta.data.batch import Normaliser, align, centred_mel, collate, make_item, with_durations
 from tts_meta.data.speech import SpeechCorpus, Utterance
+from tts_meta.meta.ranks import start_ranks, sum_over_ranks
 from tts_meta.nets.acoustic import AcousticConfig, AcousticModel
 from tts_meta.nets.likelihood import Scales, negative_log_likelihood
 from tts_meta.text.phonemes import SymbolTable
 from tts_meta.training.checkpoint import load_checkpoint, nest, optimizer_tensors, restore_optimizer, save_checkpoint
-from tts_meta.meta.ranks import start_ranks, sum_over_ranks
 
 
 @dataclass
@@ -62,7 +62,8 @@ def in_fold(speaker: str, share: float) -> bool:
 
 def split_speakers(corpus: SpeechCorpus, cfg: MultispeakerConfig) -> tuple[list[str], list[str]]:
     """(speakers of phase 1, fold kept for sigma), both sorted."""
-    fitted, fold = [], []
+    fitted: list[str] = []
+    fold: list[str] = []
     for name, utterances in corpus.by_speaker().items():
         task = utterances[0].corpus not in cfg.teachers
         (fold if task and in_fold(name, cfg.fold) else fitted).append(name)
@@ -123,9 +124,9 @@ class MultispeakerTrainer:
         """This rank's share of the batch of `step`: utterances of similar length, the same on a resumed run."""
         rng = np.random.default_rng([self.cfg.seed, step])
         pool = rng.choice(len(self.train), 4 * self.cfg.batch, p=self.weights)
-        pool = sorted(pool, key=lambda i: self.train[i].frames)
+        ordered = sorted(pool, key=lambda i: self.train[i].frames)
         group = rng.integers(4)
-        chosen = pool[group * self.cfg.batch : (group + 1) * self.cfg.batch]
+        chosen = ordered[group * self.cfg.batch : (group + 1) * self.cfg.batch]
         return [self.train[i] for i in chosen[self.rank :: self.world]]
 
     def losses(self, batch: dict[str, Tensor], diagonal: float) -> tuple[dict[str, Tensor], float]:

@@ -86,7 +86,8 @@ class Synthesizer:
             if not low <= value <= high:
                 raise InputError(f"The {what} is {value}; {low} to {high} is expected.")
         vocoder = self.vocoder or default_vocoder()
-        pieces, mels, durations = [], [], []
+        pieces: list[np.ndarray] = []
+        mels, durations = [], []
         for sentence in split_sentences(text):
             if not any(c.isalnum() for c in sentence):
                 continue

@@ -42,8 +42,7 @@ def read_table(path: Path) -> dict[str, str]:
     if not lines:
         raise InputError(f"The transcripts {path} are empty; give a table with the columns file and text.")
     delimiter = "\t" if "\t" in lines[0] else "|" if "|" in lines[0] else ","
-    quoting = csv.QUOTE_MINIMAL if delimiter == "," else csv.QUOTE_NONE
-    rows = list(csv.reader(lines, delimiter=delimiter, quoting=quoting))
+    rows = list(csv.reader(lines)) if delimiter == "," else list(csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_NONE))
     header = [c.strip().lower() for c in rows[0]]
     file_at = next((header.index(c) for c in _FILE_COLUMNS if c in header), None)
     text_at = next((header.index(c) for c in _TEXT_COLUMNS if c in header), None)

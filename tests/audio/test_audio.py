@@ -1,0 +1,101 @@
+"""Audio: mel against librosa, codecs, trimming margins, loudness, F0, atomic writes."""
+
+from __future__ import annotations
+
+import librosa
+import numpy as np
+import pytest
+import soundfile
+
+from tests.conftest import EXAMPLES
+from tts_meta.audio.activity import speech_spans, trim_to_speech
+from tts_meta.audio.files import read_audio, replace_file, resample
+from tts_meta.audio.loudness import normalise_loudness
+from tts_meta.audio.mel import HOP, N_FFT, SAMPLE_RATE, log_mel
+from tts_meta.audio.pitch import f0_at_frames
+from tts_meta.errors import InputError
+
+CLIP = EXAMPLES / "clips" / "p225_002.flac"
+
+
+def speech() -> np.ndarray:
+    samples, rate = read_audio(CLIP)
+    return resample(samples, rate, SAMPLE_RATE)
+
+
+def test_mel_equals_librosa():
+    x = speech()
+    pad = (N_FFT - HOP) // 2
+    spectrum = np.abs(librosa.stft(np.pad(x, pad, mode="reflect"), n_fft=N_FFT, hop_length=HOP, center=False))
+    basis = librosa.filters.mel(sr=SAMPLE_RATE, n_fft=N_FFT, n_mels=80, fmin=0, fmax=8000)
+    expected = np.log(np.maximum(basis @ np.sqrt(spectrum**2 + 1e-9), 1e-5)).T
+    found = log_mel(x)
+    assert found.shape == (len(x) // HOP, 80)
+    assert np.abs(found - expected).max() < 2e-3
+
+
+@pytest.mark.parametrize("name, kind", [
+    ("a.wav", None), ("a.flac", None), ("a.mp3", None), ("a.ogg", ("OGG", "VORBIS")), ("a.opus", ("OGG", "OPUS")),
+])
+def test_every_format_is_read(tmp_path, name, kind):
+    x = resample(speech(), SAMPLE_RATE, 24000)
+    if kind:
+        soundfile.write(tmp_path / name, x, 24000, format=kind[0], subtype=kind[1])
+    else:
+        soundfile.write(tmp_path / name, np.stack([x, x], 1), 24000)
+    found, rate = read_audio(tmp_path / name)
+    assert found.ndim == 1 and rate in (24000, 48000)
+    assert abs(len(found) / rate - len(x) / 24000) < 0.1
+    assert np.sqrt((found**2).mean()) == pytest.approx(np.sqrt((x**2).mean()), rel=0.1)
+
+
+def test_trim_keeps_a_quarter_second():
+    x = speech()
+    silence = np.zeros(SAMPLE_RATE, dtype=np.float32)
+    padded = np.concatenate([silence, x, silence])
+    first = speech_spans(padded, SAMPLE_RATE)[0][0]
+    trimmed, seconds = trim_to_speech(padded, SAMPLE_RATE)
+    assert len(trimmed) < len(padded) - SAMPLE_RATE
+    assert np.array_equal(trimmed[:100], padded[int((first - 0.25) * SAMPLE_RATE) :][:100])
+    assert seconds > 1
+    assert trim_to_speech(silence, SAMPLE_RATE)[1] == 0
+
+
+def test_loudness_is_the_same_whatever_the_gain():
+    import pyloudnorm
+
+    for gain in (0.05, 0.5):
+        y = normalise_loudness(gain * speech(), SAMPLE_RATE)
+        assert pyloudnorm.Meter(SAMPLE_RATE).integrated_loudness(y.astype(float)) == pytest.approx(-23, abs=0.3)
+        assert np.abs(y).max() <= 0.951
+
+
+def test_f0_of_a_known_tone():
+    t = np.arange(SAMPLE_RATE) / SAMPLE_RATE
+    tone = sum(np.sin(2 * np.pi * 180 * k * t) / k for k in range(1, 8)).astype(np.float32) * 0.2
+    f0 = f0_at_frames(tone, SAMPLE_RATE, len(tone) // HOP)
+    assert (f0 > 0).mean() > 0.8
+    assert np.median(f0[f0 > 0]) == pytest.approx(180, rel=0.02)
+
+
+def test_a_failed_write_keeps_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "kept"
+    path.write_bytes(b"old")
+
+    def full(fd):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(InputError, match="No space left"):
+        replace_file(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert [p.name for p in tmp_path.iterdir()] == ["kept"]
+
+
+def test_copy_synthesis_keeps_the_sound():
+    from tts_meta.audio.vocoder import default_vocoder
+
+    mel = log_mel(speech())
+    again = log_mel(default_vocoder()(mel))
+    assert again.shape == mel.shape
+    assert np.abs(again - mel).mean() < 0.35

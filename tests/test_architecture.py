@@ -1,0 +1,67 @@
+"""The dependency rule of the house: one direction, and each outside library in its place."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+# A package may import itself, what is listed, and the standard library.
+MAY = {
+    "meta": {"meta"},
+    "nets": {"nets"},
+    "text": {"text", "errors"},
+    "audio": {"audio", "errors"},
+    "data": {"data", "text", "audio", "nets", "errors"},
+    "training": {"training", "data", "nets", "meta", "text", "audio", "errors"},
+    "voices": {"voices", "training", "data", "nets", "meta", "text", "audio", "evaluation", "errors"},
+    "evaluation": {"evaluation", "voices", "data", "nets", "meta", "text", "audio", "errors"},
+}
+
+
+def imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {a.name for a in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+    return found
+
+
+def files(folder: str) -> list[Path]:
+    return sorted((ROOT / folder).rglob("*.py"))
+
+
+@pytest.mark.parametrize("package", sorted(MAY))
+def test_one_direction(package):
+    assert files(f"tts_meta/{package}")
+    for path in files(f"tts_meta/{package}"):
+        ours = {m.split(".")[1] for m in imports(path) if m.startswith("tts_meta.")}
+        assert ours <= MAY[package], f"{path} imports {ours - MAY[package]}"
+
+
+@pytest.mark.parametrize("package", ["meta", "nets"])
+def test_the_core_imports_torch_alone(package):
+    import sys
+
+    for path in files(f"tts_meta/{package}"):
+        outside = {m.split(".")[0] for m in imports(path)} - set(sys.stdlib_module_names) - {"tts_meta", "torch"}
+        assert not outside, f"{path} imports {outside}"
+
+
+def test_hydra_typer_and_gradio_stay_at_the_edge():
+    for path in files("tts_meta"):
+        roots = {m.split(".")[0] for m in imports(path)}
+        assert not roots & {"hydra", "omegaconf", "gradio"}, path
+        assert "typer" not in roots or path.name == "cli.py", path
+
+
+def test_nothing_is_pickled():
+    for path in [*files("tts_meta"), *files("app"), *files("recipes")]:
+        text = path.read_text()
+        assert "import pickle" not in text and "allow_pickle=True" not in text, path
+        assert "torch.load(" not in text or "weights_only=True" in text, path
