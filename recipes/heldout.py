@@ -1,0 +1,94 @@
+"""Clone every held-out speaker and measure it: the table of the README. Resumable speaker by speaker.
+
+    python recipes/heldout.py ../shared/data/speech/heldout --out out/heldout [--speakers p225 p226] [--method sigma]
+
+The first 10 clips are the support set and the rest the reference; speakers with fewer than 13 clips are cloned from
+half of theirs. Never choose anything about the starter by this table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import defaultdict
+from pathlib import Path
+
+import torch
+
+from tts_meta.audio.files import replace_file
+from tts_meta.data.layouts import read_manifest
+from tts_meta.errors import InputError
+from tts_meta.evaluation.evaluate import Reference, evaluate_voice
+from tts_meta.voices.clips import check_clip
+from tts_meta.voices.clone import clone_voice
+from tts_meta.voices.starter import default_starter
+from tts_meta.voices.voice_file import load_voice
+
+
+def one_speaker(root: Path, rows: list[dict], out: Path, method: str, steps: int | None) -> dict:
+    """Clone and evaluate one speaker; returns the row of the table."""
+    starter = default_starter()
+    name = rows[0]["speaker"]
+    support = 10 if len(rows) >= 13 else len(rows) // 2
+    texts = {root / r["path"]: r["text"] for r in rows}
+    paths = list(texts)
+    made = clone_voice(
+        starter, paths[:support], name, out, texts={p: texts[p] for p in paths[:support]}, method=method, steps=steps,
+        force=True, on_message=print,
+    )
+    references = []
+    for path in paths[support:]:
+        try:
+            references.append(Reference(path, texts[path], check_clip(path)))
+        except InputError as e:
+            print(f"left out: {e}")
+    metrics = evaluate_voice(starter, load_voice(made.path, starter), references, out / name)
+    summary = {k: made.summary[k] for k in ("steps", "best_step", "heldout_loss", "seconds_total", "bytes")}
+    return {"speaker": name, "corpus": rows[0]["corpus"], "support": support, "method": method, **metrics, **summary}
+
+
+def table(rows: list[dict]) -> str:
+    """Markdown."""
+    lines = [
+        "| speaker | clips | floor | clone | vocoded | real | position | WER clone | WER vocoded | seconds | bytes |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for r in rows:
+        s, w = r["similarity"], r["wer"]
+        wer = [("–" if w[k] is None else f"{100 * w[k]:.1f} %") for k in ("clone", "vocoded")]
+        lines.append(
+            f"| {r['speaker']} ({r['corpus']}) | {r['support']} | {s['floor']:.3f} | {s['clone']:.3f} | "
+            f"{s['ceiling_vocoded']:.3f} | {s['ceiling_real']:.3f} | {s['position']:.2f} | {wer[0]} | {wer[1]} | "
+            f"{r['seconds_total']:.0f} | {r['bytes']:,} |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("root", type=Path)
+    parser.add_argument("--out", type=Path, default=Path("out/heldout"))
+    parser.add_argument("--speakers", nargs="*")
+    parser.add_argument("--method", default="sigma")
+    parser.add_argument("--steps", type=int)
+    parser.add_argument("--threads", type=int, default=2)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    speakers: dict[str, list[dict]] = defaultdict(list)
+    for row in read_manifest(args.root / "manifest.tsv"):
+        speakers[row["speaker"]].append(row)
+    results = []
+    for name, rows in speakers.items():
+        if args.speakers and name not in args.speakers:
+            continue
+        done = args.out / f"{name}.{args.method}.json"
+        if done.exists() and json.loads(done.read_text())["starter"] == default_starter().digest:
+            results.append(json.loads(done.read_text()))
+        else:
+            results.append(one_speaker(args.root, rows, args.out, args.method, args.steps))
+            replace_file(done, json.dumps(results[-1]).encode())
+    print(table(results))
+
+
+if __name__ == "__main__":
+    main()

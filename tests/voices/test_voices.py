@@ -1,0 +1,105 @@
+"""Cloning and speaking: resumable adaptation, caching, voice file, library, synthesis controls."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from tests.conftest import EXAMPLES
+from tts_meta.voices.adapt import AdaptationRun, choose_method
+from tts_meta.voices.clips import load_clips
+from tts_meta.voices.clone import hold_out
+from tts_meta.voices.library import delete_voice, export_voice, find_voice, import_voice, list_voices
+from tts_meta.voices.synthesize import Synthesizer
+from tts_meta.voices.transcripts import complete_transcripts, find_clips
+from tts_meta.voices.voice_file import load_voice, read_header
+
+
+@pytest.fixture(scope="module")
+def items(starter):
+    clips = find_clips([EXAMPLES / "clips"])[:5]
+    used, _ = load_clips(clips, complete_transcripts(clips, None), starter)
+    support, held = hold_out(used, 0)
+    return [c.item for c in support], [c.item for c in held]
+
+
+def test_alignments_are_monotone_and_sane(starter, items):
+    for item in items[0]:
+        assert (item.durations >= 1).all() and item.durations.sum() == len(item.mel)
+        inner = item.durations[2:-2]
+        assert np.percentile(inner, 90) < 40, inner  # no phone swallows half a second of its neighbours
+
+
+def test_resumed_adaptation_is_bit_equal(starter, items, tmp_path):
+    def fresh():
+        return AdaptationRun(starter, choose_method(starter, "sigma"), *items, steps=6, chunk=2, clips=2)
+
+    whole = fresh()
+    for _ in whole:
+        pass
+    first = fresh()
+    next(first), next(first)
+    first.save(tmp_path / "run.safetensors")
+    second = fresh()
+    second.restore(tmp_path / "run.safetensors")
+    for _ in second:
+        pass
+    assert second.history == whole.history
+    for k in whole.theta:
+        assert torch.equal(whole.theta[k], second.theta[k]), k
+
+
+def test_adaptation_lowers_the_heldout_loss_and_moves_only_what_sigma_says(starter, items):
+    run = AdaptationRun(starter, choose_method(starter, "sigma"), *items, steps=15, chunk=5)
+    progress = list(run)
+    assert progress[0].step == 0 and progress[-1].heldout_loss < progress[0].heldout_loss - 0.5
+    moved = {starter.partition.module_of[n] for n in run.deltas()}
+    assert moved == set(starter.moved()) and 0 < len(moved) <= len(starter.partition.modules)
+
+
+def test_embedding_and_all_move_what_they_say(starter, items):
+    assert set(AdaptationRun(starter, choose_method(starter, "embedding"), *items).theta) == {"speaker"}
+    assert set(AdaptationRun(starter, choose_method(starter, "all"), *items).theta) == set(starter.partition.free())
+
+
+def test_voice_file_holds_the_moved_modules_and_its_story(cloned, starter):
+    voice = load_voice(cloned.path, starter)
+    header = read_header(cloned.path)
+    assert set(header["modules"]) == set(starter.moved())
+    for key in ("starter", "sample_rate", "clips", "seconds", "steps", "best_step", "heldout_loss", "consent", "created"):
+        assert header[key], key
+    assert cloned.summary["bytes"] == cloned.path.stat().st_size
+    assert any(float(d.abs().max()) > 0 for d in voice.deltas.values())
+
+
+def test_library_round_trip(cloned, starter, library, tmp_path):
+    import_voice(cloned.path, starter)
+    assert [p.stem for p in list_voices()] == ["p225"] and find_voice("p225").parent == library
+    out = export_voice("p225", tmp_path / "copy.voice")
+    assert out.read_bytes() == cloned.path.read_bytes()
+    delete_voice("p225")
+    assert list_voices() == []
+
+
+def test_speed_and_pitch_do_what_they_say(cloned, starter):
+    synth = Synthesizer(starter, load_voice(cloned.path, starter).deltas)
+    text = "We also need a small plastic snake."
+    mel, durations = synth.sentence_mel(text)
+    assert (durations >= 1).all() and durations.sum() == len(mel)
+    _, fast = synth.sentence_mel(text, speed=2.0)
+    assert fast.sum() == pytest.approx(durations.sum() / 2, rel=0.15)
+    from tts_meta.audio.mel import SAMPLE_RATE
+    from tts_meta.audio.pitch import f0_at_frames
+
+    def median_f0(semitones):
+        spoken = synth.speak(text, pitch=semitones)
+        f0 = f0_at_frames(spoken.samples, SAMPLE_RATE, len(spoken.mel))
+        return np.median(f0[f0 > 0])
+
+    assert median_f0(4.0) / median_f0(0.0) == pytest.approx(2 ** (4 / 12), rel=0.08)
+
+
+def test_same_input_same_sound(cloned, starter):
+    synth = Synthesizer(starter, load_voice(cloned.path, starter).deltas)
+    assert np.array_equal(synth.speak("Hello.").samples, synth.speak("Hello.").samples)
