@@ -27,7 +27,8 @@ def save_checkpoint(path: str | Path, tensors: dict[str, Tensor], meta: dict[str
 def load_checkpoint(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Tensors and meta of a checkpoint."""
     with safe_open(str(path), framework="pt") as f:
-        return {k: f.get_tensor(k) for k in f.keys()}, json.loads(f.metadata()["json"])  # noqa: SIM118
+        # Clones: a slice of the file is not aligned as a tensor of its own, and kernels round by alignment.
+        return {k: f.get_tensor(k).clone() for k in f.keys()}, json.loads(f.metadata()["json"])  # noqa: SIM118
 
 
 def nest(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
