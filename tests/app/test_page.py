@@ -12,7 +12,7 @@ from tests.conftest import EXAMPLES, ROOT
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
-@pytest.mark.skip(reason="UNFINISHED: hangs in this first version (not yet diagnosed); the next session mends it, issue 2 stays open")
+@pytest.mark.skip(reason="UNFINISHED: hangs when speaking, not yet diagnosed; issue 2 stays open")
 @pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (make test installs it)")
 def test_clone_and_speak(library):
     from playwright.sync_api import expect, sync_playwright

@@ -154,6 +154,7 @@ def test_disk_full_while_saving(run, library, cloned, monkeypatch, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.skip(reason="UNFINISHED: not yet run to its end; issue 2 stays open")
 def test_no_network_is_needed(cloned, tmp_path, starter, monkeypatch):
     """clone -> say -> evaluate with sockets blocked."""
     import os
