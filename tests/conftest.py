@@ -46,3 +46,23 @@ def cloned(tmp_path_factory, starter):
 
     folder = tmp_path_factory.mktemp("cloned")
     return clone_voice(starter, [EXAMPLES / "clips"], "p225", folder, steps=12, consent="VCTK, CC BY 4.0")
+
+
+TINY = {"task": 4, "teach": 2}
+"""Made-up speakers of the tiny corpus: all of them are p225, cut into groups of three recordings."""
+
+
+@pytest.fixture(scope="session")
+def tiny_corpus(tmp_path_factory):
+    """A prepared corpus of 18 short recordings: 4 speakers of the corpus `task`, 2 of `teach`."""
+    from tts_meta.data.layouts import Clip
+    from tts_meta.data.speech import prepare
+    from tts_meta.voices.transcripts import find_transcripts
+
+    paths = sorted([*(EXAMPLES / "clips").glob("*.flac"), *(EXAMPLES / "reference").glob("*.flac")])
+    texts = find_transcripts(paths, None)
+    names = [(corpus, f"s{i}") for corpus, count in TINY.items() for i in range(count)]
+    clips = [Clip(p, names[i % len(names)][1], names[i % len(names)][0], texts[p]) for i, p in enumerate(paths)]
+    folder = tmp_path_factory.mktemp("corpus") / "cache"
+    assert prepare(clips, folder, workers=1) == len(paths)
+    return folder

@@ -94,17 +94,37 @@ def test_cuts_fall_in_pauses_between_words():
 
 
 def test_alignment_gives_every_phone_a_frame_and_follows_the_sound(starter):
+    """Phones whose states are far apart are found to the frame; speech too fast for two states a phone still aligns."""
+    from tts_meta.nets.aligner import Aligner, cepstral_basis
+
     norm = starter.norm
-    means = torch.randn(1, 5, 80)
-    true = [3, 1, 6, 2, 8]
-    mel = torch.cat([means[0, i].expand(n, 80) for i, n in enumerate(true)])
-    item = make_item([1, 2, 3, 4, 5], [0] * 5, norm.mel_inverse(mel.numpy()), np.zeros(20), norm)
-    batch = collate([item, make_item([1], [0], norm.mel_inverse(mel.numpy()), np.zeros(20), norm)])
-    batch["energy_nats"] = torch.zeros_like(batch["energy_nats"])  # no silent edges here
-    centred = means - mel.mean(0)
-    durations = align(torch.cat([centred, centred]), batch)
+    aligner = Aligner(7)
+    shapes = 3 * torch.randn(7, 16, generator=torch.Generator().manual_seed(0))
+    true = [3, 2, 6, 2, 7]
+    phones = [1, 2, 3, 4, 5]
+    cepstra = torch.cat([shapes[s].expand(n, 16) for s, n in zip(phones, true, strict=True)])
+    centred = shapes - cepstra.mean(0)
+    aligner.mean[:, :, :16] = centred.unsqueeze(1)
+    mel = (cepstra @ cepstral_basis(80, 16)).numpy()
+    item = make_item(phones, [0] * 5, norm.mel_inverse(mel), np.zeros(20), norm)
+    fast = make_item(phones, [0] * 5, norm.mel_inverse(mel[[0, 3, 5, 11, 13, 19]]), np.zeros(6), norm)
+    durations = align(aligner, collate([item, fast]))
     assert durations[0].tolist() == true
-    assert durations[1].tolist() == [20, 0, 0, 0, 0]
+    assert durations[1].sum() == 6 and durations[1].min() >= 1
+
+
+def test_silence_is_not_put_on_loud_frames():
+    from tts_meta.nets.aligner import LOUD_PENALTY, Aligner, quiet_frames
+
+    aligner = Aligner(3)
+    aligner.silence[2] = 1.0
+    quiet = quiet_frames(torch.tensor([-8.0] * 5 + [0.0] * 15))
+    assert quiet.tolist() == [True] * 5 + [False] * 15
+    scores = aligner.scores(torch.zeros(20, 32), quiet)
+    assert torch.equal(scores[4, :5], scores[0, :5])
+    assert torch.allclose(scores[4, 5:], scores[0, 5:] - LOUD_PENALTY)
+    noisy = quiet_frames(torch.tensor([-2.0] * 5 + [0.0] * 15))
+    assert noisy[:5].all() and not noisy[5:].any()
 
 
 def test_support_and_query_never_share_a_recording():

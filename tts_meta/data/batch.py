@@ -16,6 +16,7 @@ from monotonic_alignment_search import maximum_path
 from torch import Tensor
 
 from tts_meta.audio.mel import band_frequencies, frame_energy
+from tts_meta.nets.aligner import STATES, Aligner, alignment_features, quiet_frames
 
 
 @dataclass(frozen=True)
@@ -128,47 +129,34 @@ def collate(items: Sequence[Item], multiple: int = 2) -> dict[str, Tensor]:
     return batch
 
 
-def align(means: Tensor, batch: dict[str, Tensor], diagonal: float = 0.0) -> Tensor:
+@torch.no_grad()
+def align(aligner: Aligner, batch: dict[str, Tensor]) -> Tensor:
     """Durations (frames) `[B, P]` by monotonic alignment search (Kim et al. 2020, Glow-TTS, algorithm 1).
 
-    `means` `[B, P, 80]` against the mel with each utterance's mean removed, so that the aligner hears neither speaker
-    nor channel. Every phone gets at least one frame; an utterance must have at least as many frames as phones.
-    `diagonal` > 0 adds a prior that keeps an untrained aligner near the diagonal.
+    Every phone gets at least one frame; an utterance must have at least as many frames as phones.
     """
     mel = centred_mel(batch)
-    frames, phones = batch["frame_mask"], batch["phone_mask"]
-    with torch.no_grad():
-        score = torch.einsum("bpd,bld->bpl", means, mel) - 0.5 * (means**2).sum(-1, keepdim=True)
-        if diagonal > 0:
-            where_p = (torch.arange(means.shape[1]) + 0.5) / phones.sum(1, keepdim=True)
-            where_l = (torch.arange(mel.shape[1]) + 0.5) / frames.sum(1, keepdim=True)
-            score = score - diagonal * (where_p.unsqueeze(2) - where_l.unsqueeze(1)) ** 2
-        score = score - EDGE_PENALTY * _edge_violations(batch)
-        path = maximum_path(score.float(), phones.unsqueeze(2) * frames.unsqueeze(1))
-    return path.sum(-1)
-
-
-QUIET = 3.5
-"""Nats of frame energy under the utterance's loud frames (95th percentile) that count as silence at its edges."""
-EDGE_PENALTY = 50.0
-
-
-def _edge_violations(batch: dict[str, Tensor]) -> Tensor:
-    """1 where a phone would sit on the silence before the first or after the last sound: `[B, P, L]`.
-
-    Only the first token may take the silence that opens an utterance, only the last two (a mark and the closing
-    silence) that which ends it; without this the aligner may shift silence into the first phone for good.
-    """
-    out = torch.zeros(*batch["phones"].shape, batch["mel"].shape[1])
+    out = torch.zeros_like(batch["phone_mask"])
     for b in range(len(out)):
-        frames, phones = int(batch["frame_mask"][b].sum()), int(batch["phone_mask"][b].sum())
-        energy = batch["energy_nats"][b, :frames]
-        loud = torch.nonzero(energy > torch.quantile(energy, 0.95) - QUIET).flatten()
-        # A phone needs a frame of its own, so the edges give way when the speech between them is too short.
-        if len(loud) and int(loud[-1]) - int(loud[0]) + 1 >= phones:
-            out[b, 1:phones, : int(loud[0])] = 1
-            out[b, : max(phones - 2, 0), int(loud[-1]) + 1 : frames] = 1
+        frames, count = int(batch["frame_mask"][b].sum()), int(batch["phone_mask"][b].sum())
+        features, quiet = alignment_features(mel[b, :frames]), quiet_frames(batch["energy_nats"][b, :frames])
+        out[b, :count] = best_path(aligner, aligner.scores(features, quiet), batch["phones"][b, :count])[0]
     return out
+
+
+def best_path(aligner: Aligner, scores: Tensor, phones: Tensor) -> tuple[Tensor, Tensor, float]:
+    """(frames of each phone `[P]`, state row of each frame `[L]`, mean score a frame) of one utterance.
+
+    scores `[S * STATES, L]` of `Aligner.scores`. Speech too fast for two states a phone is aligned with one.
+    """
+    rows, owner = aligner.states(phones)
+    if len(rows) > scores.shape[1]:
+        rows, owner = phones * STATES, torch.arange(len(phones))
+    chosen = scores[rows]
+    path = maximum_path(chosen.unsqueeze(0).contiguous(), torch.ones(1, *chosen.shape))[0]
+    state = path.argmax(0)
+    durations = torch.bincount(owner[state], minlength=len(phones)).float()
+    return durations, rows[state], float((chosen * path).sum()) / scores.shape[1]
 
 
 def centred_mel(batch: dict[str, Tensor]) -> Tensor:

@@ -21,23 +21,10 @@ def align_items(model: AcousticModel, items: Sequence[Item], batch: int = 16) ->
     for at in range(0, len(order), batch):
         group = order[at : at + batch]
         data = collate([replace(items[i], durations=None) for i in group], model.config.reduction)
-        means = model.align_means(model.encode(data["phones"], data["stress"], data["phone_mask"]))
-        durations = align(means, data)
+        durations = align(model.aligner, data)
         for row, i in enumerate(group):
             aligned[i] = replace(items[i], durations=durations[row, : len(items[i].phones)].numpy())
     return [aligned[i] for i in range(len(items))]
-
-
-@torch.no_grad()
-def alignment_score(model: AcousticModel, item: Item) -> float:
-    """Mean squared distance of an aligned utterance's frames to its phones' means (lower fits better)."""
-    data = collate([item], model.config.reduction)
-    from tts_meta.data.batch import centred_mel
-
-    means = model.align_means(model.encode(data["phones"], data["stress"], data["phone_mask"]))
-    index = data["frame_phone"].unsqueeze(-1).expand(-1, -1, means.shape[-1])
-    error = (centred_mel(data) - means.gather(1, index)) * data["frame_mask"].unsqueeze(-1)
-    return float((error**2).mean())
 
 
 @dataclass(frozen=True)

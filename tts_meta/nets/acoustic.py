@@ -1,9 +1,10 @@
 """The multi-speaker acoustic model: phonemes -> durations, pitch, energy -> log-mel; one pass, no attention.
 
-Text encoder (speaker independent, so a clone caches its output) -> aligner means -> variance predictors -> decoder of
-residual convolution blocks. The speaker embedding is a parameter `speaker` like any other; every decoder block and
-every predictor is conditioned on it by a feature-wise scale and shift of its normalised input (Perez et al. 2018;
-the biases of those projections are AdaSpeech's conditional layer norm, Chen et al. 2021).
+Text encoder (speaker independent, so a clone caches its output) -> variance predictors -> decoder of residual
+convolution blocks; the aligner (`tts_meta.nets.aligner`) stands beside them. The speaker embedding is a parameter
+`speaker` like any other; every decoder block and every predictor is conditioned on it by a feature-wise scale and shift
+of its normalised input (Perez et al. 2018; the biases of those projections are AdaSpeech's conditional layer norm,
+Chen et al. 2021).
 
 The decoder runs at half the frame rate (`reduction` = 2, as Tacotron's r): two frames enter and leave a step together.
 Everything is built from conv1d, linear, layer norm, SiLU and gather, which all have second derivatives and vmap rules.
@@ -19,6 +20,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from tts_meta.nets.aligner import Aligner
+
 
 @dataclass(frozen=True)
 class AcousticConfig:
@@ -28,13 +31,15 @@ class AcousticConfig:
     hidden: int = 256
     speaker: int = 64
     encoder_layers: int = 4
+    encoder_kernel: int = 3  # +-4 phones: the corpora's few thousand sentences are soon known by heart
     decoder_layers: int = 8
+    decoder_kernel: int = 5
     predictor_layers: int = 2
-    predictor_hidden: int = 192
-    kernel: int = 5
+    predictor_hidden: int = 96  # small: these are modules that a voice file holds
     mels: int = 80
     reduction: int = 2
-    dropout: float = 0.1  # of the encoder and the predictors; the decoder sees far more frames than it has weights
+    dropout: float = 0.2  # of the encoder and the predictors, which see few phones
+    decoder_dropout: float = 0.05
 
     def to_dict(self) -> dict:
         return asdict(self)
@@ -120,7 +125,7 @@ class TextEncoder(nn.Module):
         self.stress = nn.Embedding(3, c.hidden)
         nn.init.normal_(self.symbol.weight, std=0.5)
         nn.init.normal_(self.stress.weight, std=0.2)
-        self.blocks = nn.ModuleList(ConvBlock(c.hidden, c.kernel, 0, c.dropout) for _ in range(c.encoder_layers))
+        self.blocks = nn.ModuleList(ConvBlock(c.hidden, c.encoder_kernel, 0, c.dropout) for _ in range(c.encoder_layers))
         self.norm = ChannelNorm(c.hidden)
 
     def forward(self, phones: Tensor, stress: Tensor, mask: Tensor) -> Tensor:
@@ -140,7 +145,7 @@ class Decoder(nn.Module):
         self.features = nn.Conv1d(FRAME_FEATURES, c.hidden, 3, padding=1)
         self.inp = nn.Conv1d(c.hidden, c.hidden, c.reduction, stride=c.reduction)
         self.blocks = nn.ModuleList(
-            ConvBlock(c.hidden, c.kernel, c.speaker, 0.0) for _ in range(c.decoder_layers)
+            ConvBlock(c.hidden, c.decoder_kernel, c.speaker, c.decoder_dropout) for _ in range(c.decoder_layers)
         )
         self.norm = ChannelNorm(c.hidden, affine=False)
         self.film = Film(c.speaker, c.hidden)
@@ -171,7 +176,7 @@ class AcousticModel(nn.Module):
         self.config = c = config
         self.speaker = nn.Parameter(torch.zeros(c.speaker))
         self.encoder = TextEncoder(c)
-        self.aligner = nn.Conv1d(c.hidden, c.mels, 1)
+        self.aligner = Aligner(c.symbols)
         args = (c.hidden, c.predictor_hidden, c.predictor_layers, 3, c.speaker, c.dropout)
         self.duration = Predictor(*args)
         self.pitch = Predictor(*args)
@@ -181,10 +186,6 @@ class AcousticModel(nn.Module):
     def encode(self, phones: Tensor, stress: Tensor, mask: Tensor) -> Tensor:
         """`[B, P]` ids -> `[B, H, P]`; does not depend on the speaker."""
         return self.encoder(phones, stress, mask)
-
-    def align_means(self, h: Tensor) -> Tensor:
-        """Mean of each phoneme's mean-normalised mel frames (Grad-TTS's prior): `[B, H, P]` -> `[B, P, 80]`."""
-        return self.aligner(h).transpose(-1, -2)
 
     def predict(self, h: Tensor, mask: Tensor, speaker: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """Log duration (log frames), pitch and energy of every phoneme, each `[B, P]`; speaker `[B, E]` or `[E]`."""

@@ -1,4 +1,4 @@
-"""Phase 1: the acoustic model on many speakers at once; alignments are found as it learns.
+"""Phase 1: the acoustic model on many speakers at once, with the durations that the aligner found.
 
 This is the MAP problem of the shrinkage model with sigma = 0 for every module but the speaker embedding, whose
 per-speaker values are a table with prior N(phi_speaker, I). A fold of the speakers is kept out: sigma must be learned
@@ -14,26 +14,28 @@ import math
 import time
 import zlib
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tts_meta.data.batch import Normaliser, align, centred_mel, collate, make_item, with_durations
+from tts_meta.data.batch import Normaliser, collate, make_item
 from tts_meta.data.speech import SpeechCorpus, Utterance
 from tts_meta.meta.ranks import start_ranks, sum_over_ranks
 from tts_meta.nets.acoustic import AcousticConfig, AcousticModel
 from tts_meta.nets.likelihood import Scales, negative_log_likelihood
 from tts_meta.text.phonemes import SymbolTable
+from tts_meta.training.aligner import load_aligner, load_durations
 from tts_meta.training.checkpoint import load_checkpoint, nest, optimizer_tensors, restore_optimizer, save_checkpoint
+from tts_meta.training.split import draw_batch, draw_weights, split_speakers
 
 
 @dataclass
 class MultispeakerConfig:
     run: str = "runs/multispeaker"
     data: str = "cache/train"
+    aligner: str = "runs/aligner"  # folder of phase 0
     net: dict = field(default_factory=dict)
     steps: int = 9000
     batch: int = 32  # utterances, over all ranks
@@ -44,8 +46,6 @@ class MultispeakerConfig:
     ema: float = 0.999
     speaker_prior: float = 1e-3  # weight of the table's |e|^2 / 2 beside the mean loss per mel bin
     variance_weight: float = 10.0  # the few numbers a phone beside the 80 a frame
-    align_weight: float = 0.5
-    diagonal_steps: int = 1500  # steps in which the alignment is held near the diagonal
     corpus_weights: dict[str, float] = field(default_factory=dict)  # share of the draws; absent = 0
     fold: float = 0.3  # share of the task speakers kept for learning sigma
     teachers: list[str] = field(default_factory=list)  # corpora whose few long voices teach reading, never in the fold
@@ -53,21 +53,6 @@ class MultispeakerConfig:
     device: str = "cpu"
     save_seconds: float = 90.0
     seed: int = 0
-
-
-def in_fold(speaker: str, share: float) -> bool:
-    """Whether a speaker belongs to the fold kept out of phase 1; warped copies go with their original."""
-    return zlib.crc32(speaker.split("@")[0].encode()) % 1000 < 1000 * share
-
-
-def split_speakers(corpus: SpeechCorpus, cfg: MultispeakerConfig) -> tuple[list[str], list[str]]:
-    """(speakers of phase 1, fold kept for sigma), both sorted."""
-    fitted: list[str] = []
-    fold: list[str] = []
-    for name, utterances in corpus.by_speaker().items():
-        task = utterances[0].corpus not in cfg.teachers
-        (fold if task and in_fold(name, cfg.fold) else fitted).append(name)
-    return sorted(fitted), sorted(fold)
 
 
 class MultispeakerTrainer:
@@ -79,29 +64,29 @@ class MultispeakerTrainer:
         self.device = torch.device(cfg.device)
         self.corpus = SpeechCorpus(cfg.data)
         self.table = SymbolTable(self.corpus.symbols)
-        self.speakers, self.fold = split_speakers(self.corpus, cfg)
+        self.speakers, self.fold = split_speakers(self.corpus, cfg.teachers, cfg.fold)
         self.speaker_id = {s: i for i, s in enumerate(self.speakers)}
         self.train, self.valid = self._split_utterances()
-        rng = np.random.default_rng(cfg.seed)
-        sample = [self.train[i] for i in rng.choice(len(self.train), min(400, len(self.train)), replace=False)]
-        self.norm = Normaliser.fit([self.corpus.mel(u) for u in sample], [self.corpus.f0(u) for u in sample])
+        aligner, meta = load_aligner(cfg.aligner)
+        if meta["symbols"] != self.table.symbols:
+            raise ValueError(f"{cfg.aligner} was trained on another corpus; run the aligner stage again.")
+        self.norm = Normaliser.from_dict(meta["normaliser"])
+        durations = load_durations(cfg.aligner)
+        self.durations = {id(u): d for u, d in zip(self.corpus.utterances, durations, strict=True)}
         torch.manual_seed(cfg.seed)
         self.model = AcousticModel(AcousticConfig(symbols=len(self.table), **cfg.net)).to(self.device)
+        self.model.aligner.load_state_dict(aligner)
         table = torch.randn(len(self.speakers), self.model.config.speaker) * 0.1
         self.speaker_table = nn.Parameter(table.to(self.device))
         self.named = {**dict(self.model.named_parameters()), "table": self.speaker_table}
         self.named.pop("speaker")  # phi_speaker is the mean of the table, set at the end
+        self.named = {k: v for k, v in self.named.items() if not k.startswith("aligner.")}  # frozen since phase 0
         self.optimizer = torch.optim.Adam(self.named.values(), lr=cfg.lr, betas=(0.9, 0.98), eps=1e-9)
         self.ema = {k: v.detach().clone() for k, v in self.named.items()}
         self.step = 0
         self.seconds = 0.0
         self.scales = Scales()
-        weights = np.array([cfg.corpus_weights.get(u.corpus, 0.0) for u in self.train])
-        counts: dict[str, int] = {}
-        for u in self.train:
-            counts[u.corpus] = counts.get(u.corpus, 0) + 1
-        weights = weights / np.array([counts[u.corpus] for u in self.train])
-        self.weights = weights / weights.sum()
+        self.weights = draw_weights(self.train, cfg.corpus_weights)
         self.folder = Path(cfg.run)
         if (self.folder / "last.safetensors").exists():
             self.load(self.folder / "last.safetensors")
@@ -114,39 +99,22 @@ class MultispeakerTrainer:
 
     def batch(self, utterances: list[Utterance]) -> dict[str, Tensor]:
         items = [
-            make_item(*self.corpus.phones(u, self.table), self.corpus.mel(u), self.corpus.f0(u), self.norm,
-                      self.speaker_id[u.speaker])
+            replace(
+                make_item(*self.corpus.phones(u, self.table), self.corpus.mel(u), self.corpus.f0(u), self.norm,
+                          self.speaker_id[u.speaker]),
+                durations=self.durations[id(u)],
+            )
             for u in utterances
         ]
         return collate(items, self.model.config.reduction)
 
-    def draw(self, step: int) -> list[Utterance]:
-        """This rank's share of the batch of `step`: utterances of similar length, the same on a resumed run."""
-        rng = np.random.default_rng([self.cfg.seed, step])
-        pool = rng.choice(len(self.train), 4 * self.cfg.batch, p=self.weights)
-        ordered = sorted(pool, key=lambda i: self.train[i].frames)
-        group = rng.integers(4)
-        chosen = ordered[group * self.cfg.batch : (group + 1) * self.cfg.batch]
-        return [self.train[i] for i in chosen[self.rank :: self.world]]
-
-    def losses(self, batch: dict[str, Tensor], diagonal: float) -> tuple[dict[str, Tensor], float]:
-        """Sums over the batch of each loss (nats) and the number of mel bins it covers."""
-        cfg = self.cfg
-        with torch.autocast(self.device.type, torch.bfloat16) if cfg.bf16 else nullcontext():
-            h = self.model.encode(batch["phones"], batch["stress"], batch["phone_mask"])
-            means = self.model.align_means(h)
-        means = means.float()
-        durations = align(means.detach().cpu(), {k: v.cpu() for k, v in batch.items()}, diagonal).to(self.device)
-        batch = {k: v.to(self.device) for k, v in with_durations(
-            {k: v.cpu() for k, v in batch.items()}, durations.cpu()).items()}
-        with torch.autocast(self.device.type, torch.bfloat16) if cfg.bf16 else nullcontext():
-            out = self.model({**batch, "h": h}, self.speaker_table[batch["speaker"]])
+    def losses(self, batch: dict[str, Tensor]) -> tuple[dict[str, Tensor], float, float]:
+        """(sums over the batch of each loss (nats), number of mel bins, number of phones)."""
+        with torch.autocast(self.device.type, torch.bfloat16) if self.cfg.bf16 else nullcontext():
+            out = self.model(batch, self.speaker_table[batch["speaker"]])
         loss = negative_log_likelihood({k: v.float() for k, v in out.items()}, batch, self.scales)
-        index = batch["frame_phone"].unsqueeze(-1).expand(-1, -1, means.shape[-1])
-        error = (centred_mel(batch) - means.gather(1, index)) * batch["frame_mask"].unsqueeze(-1)
-        loss["align"] = 0.5 * (error**2).sum()
         loss["l1"] = ((out["mel"].float() - batch["mel"]).abs() * batch["frame_mask"].unsqueeze(-1)).sum().detach()
-        return loss, float(batch["frame_mask"].sum()) * 80
+        return loss, float(batch["frame_mask"].sum()) * 80, float(batch["phone_mask"].sum())
 
     def train_step(self) -> dict[str, float]:
         cfg = self.cfg
@@ -155,16 +123,17 @@ class MultispeakerTrainer:
             group["lr"] = lr
         torch.manual_seed(cfg.seed * 1_000_003 + self.step * self.world + self.rank)
         self.model.train()
-        batch = {k: v.to(self.device) for k, v in self.batch(self.draw(self.step)).items()}
-        losses, bins = self.losses(batch, 40.0 * 20 if self.step < cfg.diagonal_steps else 0.0)
+        drawn = draw_batch(self.train, self.weights, cfg.batch, cfg.seed, self.step)[self.rank :: self.world]
+        batch = {k: v.to(self.device) for k, v in self.batch(drawn).items()}
+        losses, bins, phones = self.losses(batch)
         variance = losses["duration"] + losses["pitch"] + losses["energy"]
-        loss = losses["mel"] + cfg.variance_weight * variance + cfg.align_weight * losses["align"]
+        loss = losses["mel"] + cfg.variance_weight * variance
         prior = 0.5 * (self.speaker_table[batch["speaker"]] ** 2).sum()
         loss = loss + cfg.speaker_prior * prior * bins / len(batch["speaker"])
         self.optimizer.zero_grad()
         loss.backward()
         grads = [p.grad if p.grad is not None else torch.zeros_like(p) for p in self.named.values()]
-        count = torch.tensor([bins, *(float(v.detach()) for v in losses.values())], device=self.device)
+        count = torch.tensor([bins, phones, *(float(v.detach()) for v in losses.values())], device=self.device)
         sum_over_ranks([*grads, count])
         for p, g in zip(self.named.values(), grads, strict=True):
             p.grad = g / count[0]
@@ -175,12 +144,13 @@ class MultispeakerTrainer:
             for k, p in self.named.items():
                 self.ema[k].lerp_(p, 1 - decay)
         self.step += 1
-        phones = bins / 80 / 7  # only to bring the phone losses to a readable size in the log
-        values = dict(zip(losses, count[1:].tolist(), strict=True))
-        total = float(count[0])
-        log = {k: values[k] / total for k in ("mel", "align", "l1")}
-        log |= {k: values[k] / max(phones * self.world, 1) for k in ("duration", "pitch", "energy")}
-        return {**log, "grad": norm, "lr": lr}
+        return {**self._means(losses, count), "grad": norm, "lr": lr}
+
+    @staticmethod
+    def _means(losses: dict[str, Tensor], count: Tensor) -> dict[str, float]:
+        """Nats a mel bin (mel, l1) and nats a phone (the others) from [bins, phones, sum of each loss]."""
+        values = dict(zip(losses, count[2:].tolist(), strict=True))
+        return {k: v / float(count[0] if k in ("mel", "l1") else count[1]) for k, v in values.items()}
 
     def _lr(self) -> float:
         c = self.cfg
@@ -196,23 +166,21 @@ class MultispeakerTrainer:
         for k, p in self.named.items():
             p.copy_(self.ema[k])
         self.model.eval()
-        total: dict[str, float] = {}
-        count = 0.0
+        count: Tensor = torch.zeros(())
         ordered = sorted(self.valid, key=lambda u: u.frames)
         for i in range(0, len(ordered), 16):
             batch = {k: v.to(self.device) for k, v in self.batch(ordered[i : i + 16]).items()}
-            losses, bins = self.losses(batch, 0.0)
-            count += bins
-            for k, v in losses.items():
-                total[k] = total.get(k, 0.0) + float(v)
+            losses, bins, phones = self.losses(batch)
+            count = count + torch.tensor([bins, phones, *(float(v) for v in losses.values())], dtype=torch.float64)
         for k, p in self.named.items():
             p.copy_(live[k])
-        return {f"valid_{k}": v / count for k, v in total.items()}
+        return {f"valid_{k}": v for k, v in self._means(losses, count).items()}
 
     def tensors(self) -> dict[str, Tensor]:
         names = list(self.named)
         return {
             **{f"live/{k}": v for k, v in self.named.items()}, **{f"ema/{k}": v for k, v in self.ema.items()},
+            **{f"ema/aligner.{k}": v for k, v in self.model.aligner.named_parameters()},  # for whoever loads the average
             **optimizer_tensors(self.optimizer, names),
         }
 
@@ -231,8 +199,8 @@ class MultispeakerTrainer:
         with torch.no_grad():
             for k, v in nest(tensors, "live").items():
                 self.named[k].copy_(v)
-            for k, v in nest(tensors, "ema").items():
-                self.ema[k].copy_(v)
+            for k in self.ema:
+                self.ema[k].copy_(tensors[f"ema/{k}"])
         restore_optimizer(self.optimizer, list(self.named), tensors)
         self.step, self.seconds = meta["step"], meta["seconds"]
 
@@ -255,7 +223,7 @@ class MultispeakerTrainer:
             if self.step % 20 == 0:
                 if self.step % 500 == 0:
                     log |= self.validate()
-                bar.set_postfix({k: f"{log[k]:.3f}" for k in ("mel", "l1", "align")})
+                bar.set_postfix({k: f"{log[k]:.3f}" for k in ("mel", "l1", "duration")})
                 with open(self.folder / "log.jsonl", "a") as f:
                     f.write(json.dumps({"step": self.step, "seconds": round(self.seconds, 1), **log}) + "\n")
                 for k, v in log.items():

@@ -29,7 +29,7 @@ from tts_meta.nets.likelihood import Scales, utterance_loss
 from tts_meta.text.phonemes import SymbolTable
 from tts_meta.training.checkpoint import load_checkpoint, nest, save_checkpoint
 from tts_meta.training.modules import module_table, print_module_table, speech_partition
-from tts_meta.training.multispeaker import in_fold
+from tts_meta.training.split import in_fold
 
 
 @dataclass
@@ -104,7 +104,8 @@ class SigmaReptileTrainer:
     def draw(self, step: int, position: int) -> SpeakerTask:
         """The task at `position` of meta-step `step`; the same on every rank and on a resumed run."""
         rng = np.random.default_rng([self.cfg.seed, step, position])
-        corpora = sorted(self.cfg.corpus_share)
+        present = {s.split("/")[0] for s in self.tasks}
+        corpora = sorted(c for c in self.cfg.corpus_share if c in present)
         share = np.array([self.cfg.corpus_share[c] for c in corpora])
         corpus = corpora[rng.choice(len(corpora), p=share / share.sum())]
         names = [s for s in self.tasks if s.startswith(corpus + "/")]
