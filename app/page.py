@@ -30,6 +30,11 @@ TABLE = ["clip", "text"]
 CURVE = ["step", "held-out loss"]
 
 
+def curve_frame(points: list[list] | None = None) -> pd.DataFrame:
+    """The held-out curve as numbers: without a type of their own the plot takes empty columns for categories."""
+    return pd.DataFrame(points or [], columns=CURVE).astype({CURVE[0]: int, CURVE[1]: float})
+
+
 def _names() -> list[str]:
     return [p.stem for p in list_voices()]
 
@@ -73,7 +78,7 @@ def add_recording(path: str | None, text: str, files: list[str] | None, rows: pd
 
 def run_clone(name: str, consent: bool, who: str, clips: dict[str, str], rows: pd.DataFrame, steps: int) -> Iterator:
     """Clone in a thread; yields (status, curve, voice list, file) as it goes. Errors are one sentence in the status."""
-    empty = pd.DataFrame(columns=CURVE)
+    empty = curve_frame()
     if not consent:
         yield "**Error:** tick that the speaker agrees; a voice is made only with consent.", empty, gr.skip(), gr.skip()
         return
@@ -106,7 +111,7 @@ def run_clone(name: str, consent: bool, who: str, clips: dict[str, str], rows: p
     yield "Checking the clips…", empty, gr.skip(), gr.skip()
     while True:
         kind, value = events.get()
-        frame = pd.DataFrame(curve, columns=CURVE)
+        frame = curve_frame(curve)
         if kind == "message":
             yield value, frame, gr.skip(), gr.skip()
         elif kind == "progress":
@@ -114,7 +119,7 @@ def run_clone(name: str, consent: bool, who: str, clips: dict[str, str], rows: p
                 curve.append([value.step, value.heldout_loss])
             left = value.seconds / max(value.step, 1) * (steps - value.step)
             status = f"Step {value.step} of {int(steps)}, best so far {value.best_step}; about {left:.0f} s left."
-            yield status, pd.DataFrame(curve, columns=CURVE), gr.skip(), gr.skip()
+            yield status, curve_frame(curve), gr.skip(), gr.skip()
         elif kind == "error":
             yield f"**Error:** {value}", frame, gr.skip(), gr.skip()
             return
@@ -170,7 +175,7 @@ def build() -> gr.Blocks:
                 gr.Markdown("### 3 · What is said in them")
                 table = gr.Dataframe(
                     pd.DataFrame(columns=TABLE), label="Check every text", interactive=True, wrap=True,
-                    static_columns=[0], elem_id="texts",
+                    static_columns=[0], column_widths=["30%", "70%"], elem_id="texts",
                 )
                 fill = gr.Button("Recognise the missing texts")
                 gr.Markdown("### 4 · Clone")
@@ -181,8 +186,8 @@ def build() -> gr.Blocks:
                 start = gr.Button("Clone", variant="primary", elem_id="start")
                 status = gr.Markdown("Ready.", elem_id="status")
                 curve = gr.LinePlot(
-                    pd.DataFrame(columns=CURVE), x=CURVE[0], y=CURVE[1], label="Held-out loss (nats per frame)",
-                    height=220, elem_id="curve",
+                    curve_frame(), x=CURVE[0], y=CURVE[1], label="Held-out loss (nats per frame)",
+                    height=280, elem_id="curve",
                 )
                 file = gr.File(label="Voice file", interactive=False)
         with gr.Tab("Speak", id="speak"):
@@ -192,7 +197,11 @@ def build() -> gr.Blocks:
                 speed = gr.Slider(0.5, 2.0, value=1.0, step=0.05, label="Speed")
                 pitch = gr.Slider(-12, 12, value=0, step=0.5, label="Pitch (semitones)")
             go = gr.Button("Speak", variant="primary", elem_id="go")
-            sound = gr.Audio(label="Speech", type="filepath", elem_id="sound")
+            # The browser's own player: it works from the keyboard and with a screen reader.
+            sound = gr.Audio(
+                label="Speech", type="filepath", elem_id="sound", interactive=False,
+                waveform_options=gr.WaveformOptions(show_recording_waveform=False),
+            )
         files.change(read_uploads, [files, table], [clips, table])
         fill.click(transcribe_missing, [clips, table], table)
         add.click(add_recording, [microphone, prompt, files, table], [files, clips, table])

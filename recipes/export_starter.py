@@ -61,7 +61,7 @@ def main() -> None:
     info = {
         "net": base["net"], "symbols": base["symbols"], "normaliser": base["normaliser"], "scales": base["scales"],
         "modules": [{k: r[k] for k in ("name", "parameters", "sigma_relative")} for r in meta["modules"]],
-        "threshold": args.threshold, "espeak_voice": "en-us",
+        "threshold": args.threshold, "espeak_voice": base.get("espeak_voice", "en-us"),
         "adaptation": {
             "solver": config["solver"], "clips": config["clips"], "steps": args.steps,
             "embedding_rate": args.embedding_rate, "all_rate": args.all_rate,

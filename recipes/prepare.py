@@ -18,7 +18,7 @@ def main(cfg: DictConfig) -> None:
     options = {"words": cfg.corpus.words} if cfg.corpus.get("words") else {}
     clips = LAYOUTS[cfg.corpus.layout](cfg.corpus.root, **options)
     warps = OmegaConf.to_container(cfg.corpus.warps) if cfg.corpus.get("warps") else None
-    kept = prepare(clips, cfg.corpus.folder, cfg.workers, warps)
+    kept = prepare(clips, cfg.corpus.folder, cfg.workers, warps, cfg.espeak_voice)
     print(f"{kept} utterances in {cfg.corpus.folder}")
 
 

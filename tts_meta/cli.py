@@ -76,7 +76,8 @@ def clone(
 
     def progress(p) -> None:
         held = "" if p.heldout_loss is None else f"  held-out {p.heldout_loss:8.3f}"
-        _say(f"step {p.step:5d}{held}  best step {p.best_step:5d}  {p.seconds:6.1f} s")
+        left = f"{p.seconds / p.step * (p.steps - p.step):5.0f} s left" if p.step else ""
+        _say(f"step {p.step:5d}/{p.steps}{held}  best step {p.best_step:5d}  {p.seconds:6.1f} s  {left}")
 
     made = clone_voice(
         _starter(), clips, name, out or library_folder(), transcripts, steps, method, consent, force, seed,

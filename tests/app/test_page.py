@@ -12,7 +12,6 @@ from tests.conftest import EXAMPLES, ROOT
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
-@pytest.mark.skip(reason="UNFINISHED: hangs when speaking, not yet diagnosed; issue 2 stays open")
 @pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (make test installs it)")
 def test_clone_and_speak(library):
     from playwright.sync_api import expect, sync_playwright
@@ -42,15 +41,17 @@ def test_clone_and_speak(library):
             page.get_by_label("The speaker agrees").check()
             page.locator("#start").click()
             expect(page.locator("#status")).to_contain_text("Done", timeout=240_000)
+            # A scale of round numbers; a column taken for categories would show every value with all its decimals.
+            labels = [t for t in page.locator("#curve svg .role-axis-label text").all_text_contents() if t.strip()]
+            assert len(labels) >= 4 and all(len(t) <= 5 for t in labels), labels
             page.screenshot(path=str(out / "clone.png"))
             assert (library / "web.voice").is_file()
             page.get_by_role("tab", name="Speak").click()
             page.locator("#text textarea").fill("Good morning to you.")
             page.locator("#go").click()
-            source = page.locator("#sound audio, audio").first
-            source.wait_for(state="attached", timeout=120_000)
+            page.locator("#sound audio[src]").wait_for(state="attached", timeout=120_000)
             played = page.evaluate(
-                """async () => { const a = document.querySelector('#sound audio') || document.querySelector('audio');
+                """async () => { const a = document.querySelector('#sound audio');
                    for (let i = 0; i < 100 && !(a.duration > 0); i++) await new Promise(r => setTimeout(r, 100));
                    a.muted = true; await a.play(); await new Promise(r => setTimeout(r, 800));
                    return [a.duration, a.currentTime]; }"""

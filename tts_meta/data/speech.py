@@ -37,15 +37,15 @@ class Utterance:
     frames: int
 
 
-def _features(job: tuple[Clip, float]) -> tuple | None:
-    clip, warp = job
+def _features(job: tuple[Clip, float, str]) -> tuple | None:
+    clip, warp, voice = job
     samples, rate = read_audio(clip.path)
     end = len(samples) if clip.end is None else int(clip.end * rate)
     found = clip_features(samples[int(clip.start * rate) : end], rate, warp)
     if found is None:
         return None
     try:
-        phones = phonemize(clip.text)
+        phones = phonemize(clip.text, voice)
     except InputError:
         return None
     # Under 2 frames a phone the text cannot have been said in that time: a wrong transcript.
@@ -55,21 +55,26 @@ def _features(job: tuple[Clip, float]) -> tuple | None:
 
 
 def prepare(
-    clips: Iterable[Clip], folder: str | Path, workers: int = 2, warps: dict[str, list[float]] | None = None
+    clips: Iterable[Clip],
+    folder: str | Path,
+    workers: int = 2,
+    warps: dict[str, list[float]] | None = None,
+    espeak_voice: str = "en-us",
 ) -> int:
     """Compute and cache the features of `clips` under `folder`; returns how many utterances were kept.
 
     `warps`: corpus -> speed factors that each make one more set of speakers (`SPEAKER@FACTOR`) of that corpus.
+    `espeak_voice`: the language the texts are read in (espeak-ng's name of it), kept with the corpus and the starter.
     Clips with no speech, no text or a text that cannot fit are left out.
     """
     folder = Path(folder)
-    jobs = [(c, 1.0) for c in clips]
-    jobs += [(c, w) for c, _ in jobs for w in (warps or {}).get(c.corpus, [])]
+    jobs = [(c, 1.0, espeak_voice) for c in clips]
+    jobs += [(c, w, espeak_voice) for c, _, _ in jobs for w in (warps or {}).get(c.corpus, [])]
     utterances: list[Utterance] = []
     mels, f0s, offset = [], [], 0
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_one_thread) as pool:
         results = pool.map(_features, jobs, chunksize=8)
-        for (clip, warp), found in zip(jobs, tqdm(results, total=len(jobs), desc="features"), strict=True):
+        for (clip, warp, _), found in zip(jobs, tqdm(results, total=len(jobs), desc="features"), strict=True):
             if found is None:
                 continue
             mel, f0, phones = found
@@ -86,7 +91,7 @@ def prepare(
     folder.mkdir(parents=True, exist_ok=True)
     np.save(folder / "mels.npy", np.concatenate(mels))
     np.save(folder / "f0.npy", np.concatenate(f0s))
-    index = {"symbols": symbols, "utterances": [asdict(u) for u in utterances]}
+    index = {"symbols": symbols, "espeak_voice": espeak_voice, "utterances": [asdict(u) for u in utterances]}
     replace_file(folder / "index.json", json.dumps(index).encode())
     return len(utterances)
 
@@ -106,6 +111,7 @@ class SpeechCorpus:
             raise InputError(f"{folder} is not a prepared corpus; run `python recipes/prepare.py` to make it.")
         index = json.loads((folder / "index.json").read_text())
         self.symbols: list[str] = index["symbols"]
+        self.espeak_voice: str = index.get("espeak_voice", "en-us")
         self.utterances = [Utterance(**{**u, "phones": tuple(map(tuple, u["phones"]))}) for u in index["utterances"]]
         self.mels = np.load(folder / "mels.npy", mmap_mode="r")
         self.f0s = np.load(folder / "f0.npy", mmap_mode="r")

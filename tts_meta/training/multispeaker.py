@@ -188,7 +188,7 @@ class MultispeakerTrainer:
         meta = {
             "step": self.step, "seconds": self.seconds, "config": asdict(self.cfg), "net": self.model.config.to_dict(),
             "symbols": self.table.symbols, "normaliser": self.norm.to_dict(), "speakers": self.speakers,
-            "fold": self.fold, "scales": asdict(self.scales),
+            "fold": self.fold, "scales": asdict(self.scales), "espeak_voice": self.corpus.espeak_voice,
         }
         save_checkpoint(self.folder / "last.safetensors", self.tensors(), meta)
 

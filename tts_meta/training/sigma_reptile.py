@@ -78,6 +78,11 @@ class SigmaReptileTrainer:
         usable = sorted(s for s in known if len(self.groups[s]) >= 2)
         self.dev = [s for s in usable if in_fold(s, cfg.dev) and "@" not in s]
         self.tasks = [s for s in usable if not in_fold(s, cfg.dev)]
+        if not any(s.split("/")[0] in cfg.corpus_share for s in self.tasks):
+            raise ValueError(
+                f"No speaker of the fold ({len(self.tasks)} of {sorted({s.split('/')[0] for s in self.tasks})}) belongs to "
+                f"the corpora of corpus_share ({sorted(cfg.corpus_share)}); name at least one of theirs."
+            )
         self.trainer = self._trainer()
         if (self.folder / "last.safetensors").exists():
             self.trainer.restore(load_checkpoint(self.folder / "last.safetensors")[0])

@@ -37,6 +37,7 @@ class Progress:
     best_step: int
     distance: dict[str, float]
     seconds: float
+    steps: int
 
 
 @dataclass(frozen=True)
@@ -158,7 +159,7 @@ class AdaptationRun:
             self.best, self.best_loss, self.best_step = dict(self.theta), held, self.step
         self.history.append((self.step, held if held is not None else train))
         self.seconds += time.monotonic() - begin
-        return Progress(self.step, train, held, self.best_step, self.distance(), self.seconds)
+        return Progress(self.step, train, held, self.best_step, self.distance(), self.seconds, self.steps)
 
     def deltas(self) -> Tree:
         """theta - phi of the best step, `{name: [...]}`: what a voice file holds."""

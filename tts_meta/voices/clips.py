@@ -73,7 +73,7 @@ def load_clips(clips: list[Path], texts: dict[Path, str], starter: Starter) -> t
     seen: set[str] = set()
     for path in clips:
         features = check_clip(path)
-        ids, stress = starter.table.encode(phonemize(texts[path], inventory=starter.table.inventory))
+        ids, stress = starter.table.encode(phonemize(texts[path], starter.espeak_voice, inventory=starter.table.inventory))
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         row = {"file": str(path), "seconds": round(features.seconds, 2), "used": True, "reason": ""}
         if digest in seen:

@@ -45,6 +45,11 @@ class Starter:
     digest: str
     info: dict
 
+    @property
+    def espeak_voice(self) -> str:
+        """The language (espeak-ng's name of it) that the starter was trained in."""
+        return self.info.get("espeak_voice", "en-us")
+
     def moved(self) -> list[str]:
         """Modules that a clone moves: those whose relative sigma reaches the threshold."""
         return [m for m in self.partition.modules if self.sigma_relative[m] >= self.threshold]

@@ -55,7 +55,7 @@ class Synthesizer:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Log-mel `[L, 80]` (nats) and frames a phone `[P]` of one sentence; pitch in semitones, energy in dB."""
         s = self.starter
-        ids, stress = s.table.encode(phonemize(text, s.info.get("espeak_voice", "en-us"), lexicon, s.table.inventory))
+        ids, stress = s.table.encode(phonemize(text, s.espeak_voice, lexicon, s.table.inventory))
         batch = {"phones": torch.tensor([ids]), "stress": torch.tensor([stress]), "phone_mask": torch.ones(1, len(ids))}
         model, params = s.model, self.params
 
