@@ -62,7 +62,7 @@ def main() -> None:
                 continue
             run = AdaptationRun(
                 starter, method, task.support_items, task.query_items, args.steps, chunk=args.steps // 10,
-                clips=starter.info["adaptation"]["clips"], bf16=True,
+                clips=starter.info["adaptation"]["clips"],
             )
             curve = [(p.step, p.heldout_loss) for p in run]
             moved = sum(v.numel() for v in run.phi.values())

@@ -36,7 +36,7 @@ def one_cell(starter: Starter, root: Path, rows: list[dict], method: str, steps:
     outside, _ = load_clips(paths[support : support + 10], texts, starter)
     run = AdaptationRun(
         starter, choose_method(starter, method), [c.item for c in inside], [c.item for c in outside], steps, CHUNK,
-        clips=starter.info["adaptation"]["clips"], bf16=True,
+        clips=starter.info["adaptation"]["clips"],
     )
     curve = {p.step: p.heldout_loss for p in run}
     return {"curve": curve, "parameters": sum(v.numel() for v in run.phi.values()), "seconds": run.seconds}

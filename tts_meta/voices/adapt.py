@@ -27,6 +27,12 @@ from tts_meta.training.checkpoint import load_checkpoint, nest, save_checkpoint
 from tts_meta.voices.starter import Starter
 
 
+def bf16_is_fast() -> bool:
+    """Whether this processor multiplies bfloat16 itself; elsewhere it is emulated and slower than float32."""
+    found = torch.cpu.get_capabilities()
+    return bool(found.get("avx512_bf16") or found.get("amx_bf16"))
+
+
 @dataclass(frozen=True)
 class Progress:
     """After a chunk of inner steps. Losses are nats per mel frame; distances are |theta - phi| / sqrt(D) per module."""
@@ -71,12 +77,13 @@ class AdaptationRun:
     """Iterator over Progress; `theta` is the current point, `best` the one of the lowest held-out loss.
 
     `support` and `heldout` are aligned items; without held-out items the last step is the best. `clips` utterances
-    enter a step. Everything random comes from `seed` and the step, so a restored run equals the uninterrupted one.
+    enter a step; `bf16` None means where it is fast, as in meta-training. Everything random comes from `seed` and the
+    step, so a restored run equals the uninterrupted one.
     """
 
     def __init__(
         self, starter: Starter, method: Method, support: Sequence[Item], heldout: Sequence[Item] = (),
-        steps: int = 400, chunk: int = 20, clips: int = 4, seed: int = 0, bf16: bool = False,
+        steps: int = 400, chunk: int = 20, clips: int = 4, seed: int = 0, bf16: bool | None = None,
     ) -> None:
         if not support:
             raise ValueError("AdaptationRun needs at least one support clip")
@@ -89,7 +96,7 @@ class AdaptationRun:
         self.best: Tree = dict(self.theta)
         self.best_loss, self.best_step, self.step, self.seconds = math.inf, 0, 0, 0.0
         self.state: dict[str, Any] = method.solver.init(self.theta)
-        self.loss = ModuleLoss(starter.model, utterance_loss(starter.scales), bf16)
+        self.loss = ModuleLoss(starter.model, utterance_loss(starter.scales), bf16_is_fast() if bf16 is None else bf16)
         self.cached = not any(m.startswith("encoder") for m in method.modules)
         self.support, self.heldout = list(support), list(heldout)
         self.encoded = {id(i): self._encode(i) for i in [*self.support, *self.heldout]} if self.cached else {}

@@ -1,0 +1,46 @@
+"""The measures against cases whose answer is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tts_meta.evaluation.distortion import f0_rmse_cents, mel_cepstral_distortion
+from tts_meta.evaluation.intelligibility import word_error_rate
+from tts_meta.evaluation.similarity import other_speakers, similarity
+
+
+def mel(seed: int = 0, frames: int = 50) -> np.ndarray:
+    return np.random.default_rng(seed).normal(-5, 1, (frames, 80)).astype(np.float32)
+
+
+def test_distortion_is_zero_for_the_same_and_ignores_level_and_tempo():
+    a = mel()
+    assert mel_cepstral_distortion(a, a)[0] == pytest.approx(0, abs=1e-6)
+    assert mel_cepstral_distortion(a + 1.0, a)[0] == pytest.approx(0, abs=1e-3)
+    assert mel_cepstral_distortion(np.repeat(a, 2, axis=0), a)[0] == pytest.approx(0, abs=1e-6)
+    assert mel_cepstral_distortion(mel(1), a)[0] > 3
+
+
+def test_f0_error_of_a_semitone_is_a_hundred_cents():
+    a = mel()
+    path = mel_cepstral_distortion(a, a)[1]
+    f0 = np.full(50, 200.0)
+    assert f0_rmse_cents(f0 * 2 ** (1 / 12), f0, path) == pytest.approx(100, abs=0.1)
+    assert f0_rmse_cents(f0 * 0, f0, path) is None
+
+
+def test_word_error_rate_counts_words_not_spelling():
+    assert word_error_rate(["It costs $5, doesn't it?"], ["it costs five dollars doesn't it"]) == 0
+    assert word_error_rate(["one two three four"], ["one two four"]) == pytest.approx(0.25)
+    assert word_error_rate(["hello"], [""]) == 1
+
+
+def test_position_is_zero_at_the_floor_and_one_at_the_ceiling():
+    others = other_speakers()
+    assert others.shape == (80, 256) and np.allclose(np.linalg.norm(others, axis=1), 1, atol=1e-3)
+    me = np.zeros(256, np.float32)
+    me[0] = 1
+    found = similarity([me], list(others), [me], [me])
+    assert found.position == pytest.approx(0, abs=1e-5)
+    assert similarity([me], [me], [me], [me]).position == pytest.approx(1)
