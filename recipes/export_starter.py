@@ -47,6 +47,7 @@ def main() -> None:
     parser.add_argument("--corpus", type=Path, default=Path("../shared/data/speech/train"))
     parser.add_argument("--threshold", type=float, required=True)
     parser.add_argument("--steps", type=int, default=400)
+    parser.add_argument("--frozen", nargs="*", default=["encoder.*"], help="modules a clone never moves, by pattern")
     parser.add_argument("--embedding-rate", type=float, default=0.02)
     parser.add_argument("--all-rate", type=float, default=3e-4)
     args = parser.parse_args()
@@ -63,7 +64,7 @@ def main() -> None:
         "modules": [{k: r[k] for k in ("name", "parameters", "sigma_relative")} for r in meta["modules"]],
         "threshold": args.threshold, "espeak_voice": base.get("espeak_voice", "en-us"),
         "adaptation": {
-            "solver": config["solver"], "clips": config["clips"], "steps": args.steps,
+            "solver": config["solver"], "clips": config["clips"], "steps": args.steps, "frozen": args.frozen,
             "embedding_rate": args.embedding_rate, "all_rate": args.all_rate,
         },
         "training": {

@@ -124,7 +124,9 @@ def _header(path) -> str:
         return f.metadata()["voice"]
 
 
-@pytest.mark.parametrize("damage", ["truncated", "huge header", "not a voice", "nan", "wrong shape", "unknown module"])
+@pytest.mark.parametrize(
+    "damage", ["truncated", "huge header", "not a voice", "nan", "nan scale", "no scale", "wrong shape", "unknown module"]
+)
 def test_damaged_voices(run, cloned, tmp_path, damage):
     import torch
     from safetensors.torch import load_file
@@ -132,7 +134,8 @@ def test_damaged_voices(run, cloned, tmp_path, damage):
     path = tmp_path / "d.voice"
     blob, header = cloned.path.read_bytes(), {"voice": _header(cloned.path)}
     tensors = load_file(str(cloned.path))
-    name = next(iter(tensors))
+    weight = next(k for k in tensors if tensors[k].dtype == torch.int8)
+    vector = next(k for k in tensors if tensors[k].dtype == torch.float16)
     if damage == "truncated":
         path.write_bytes(blob[: len(blob) // 2])
     elif damage == "huge header":
@@ -140,9 +143,14 @@ def test_damaged_voices(run, cloned, tmp_path, damage):
     elif damage == "not a voice":
         path.write_bytes(b"\x80\x04\x95 pickled")
     else:
-        value = {"nan": tensors[name] * float("nan"), "wrong shape": torch.zeros(3).half(), "unknown module": tensors[name]}
-        key = "evil" if damage == "unknown module" else name
-        save_file({key: value[damage].contiguous()}, path, header)
+        scale = tensors[weight + "#scale"]
+        save_file({
+            "nan": {vector: tensors[vector] * float("nan")},
+            "nan scale": {weight: tensors[weight], weight + "#scale": scale * float("nan")},
+            "no scale": {weight: tensors[weight]},
+            "wrong shape": {vector: torch.zeros(3).half()},
+            "unknown module": {"evil": tensors[vector]},
+        }[damage], path, header)
     refused(run("voices", "import", path), "d.voice")
 
 

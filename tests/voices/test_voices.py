@@ -13,7 +13,7 @@ from tts_meta.voices.clone import hold_out
 from tts_meta.voices.library import delete_voice, export_voice, find_voice, import_voice, list_voices
 from tts_meta.voices.synthesize import Synthesizer
 from tts_meta.voices.transcripts import complete_transcripts, find_clips
-from tts_meta.voices.voice_file import load_voice, read_header
+from tts_meta.voices.voice_file import load_voice, pack, read_header
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +71,16 @@ def test_voice_file_holds_the_moved_modules_and_its_story(cloned, starter):
         assert header[key], key
     assert cloned.summary["bytes"] == cloned.path.stat().st_size
     assert any(float(d.abs().max()) > 0 for d in voice.deltas.values())
+
+
+def test_packed_deltas_come_back_within_half_a_step():
+    g = torch.Generator().manual_seed(0)
+    deltas = {"w": torch.randn(5, 7, 3, generator=g) * torch.logspace(-6, 1, 5).view(5, 1, 1), "b": torch.randn(4, generator=g)}
+    packed = pack(deltas)
+    assert packed["w"].dtype == torch.int8 and packed["w#scale"].shape == (5,) and packed["b"].dtype == torch.float16
+    error = (packed["w"].float() * packed["w#scale"].view(5, 1, 1) - deltas["w"]).abs().flatten(1).amax(1)
+    assert (error <= deltas["w"].abs().flatten(1).amax(1) / 254 * 1.001).all()
+    assert not pack({"z": torch.zeros(2, 2)})["z"].any()
 
 
 def test_library_round_trip(cloned, starter, library, tmp_path):

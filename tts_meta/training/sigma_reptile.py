@@ -84,8 +84,11 @@ class SigmaReptileTrainer:
                 f"the corpora of corpus_share ({sorted(cfg.corpus_share)}); name at least one of theirs."
             )
         self.trainer = self._trainer()
+        self.seconds = 0.0  # of all runs together
         if (self.folder / "last.safetensors").exists():
-            self.trainer.restore(load_checkpoint(self.folder / "last.safetensors")[0])
+            saved, meta = load_checkpoint(self.folder / "last.safetensors")
+            self.trainer.restore(saved)
+            self.seconds = meta["seconds"]
 
     def speaker_items(self, speaker: str) -> list[Item]:
         """All utterances of a speaker, normalised and aligned by phase 1's aligner."""
@@ -157,7 +160,8 @@ class SigmaReptileTrainer:
         board = SummaryWriter(str(self.folder / "tensorboard")) if main else None
         trainer = self.trainer
         bar = tqdm(total=self.cfg.meta_steps, initial=trainer.step_count, desc="phase 2", disable=not main)
-        start = saved = time.monotonic()
+        saved = time.monotonic()
+        start = saved - self.seconds
         while trainer.step_count < self.cfg.meta_steps:
             log = trainer.step()
             now = time.monotonic()

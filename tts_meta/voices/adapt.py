@@ -61,10 +61,8 @@ def choose_method(starter: Starter, name: str, threshold: float | None = None) -
     """
     partition, none = starter.partition, torch.full_like(starter.prior.log_sigma2, math.inf)
     if name == "sigma":
-        limit = starter.threshold if threshold is None else threshold
-        moved = [m for m in partition.modules if starter.sigma_relative[m] >= limit]
         solver = ProximalAdam(**starter.info["adaptation"]["solver"])
-        return Method(tuple(moved), starter.prior, solver)
+        return Method(tuple(starter.moved(threshold)), starter.prior, solver)
     rates = starter.info["adaptation"]
     if name == "embedding":
         return Method(("speaker",), Shrinkage(partition, none), ProximalAdam(rates["embedding_rate"], whiten=False))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
@@ -50,9 +51,17 @@ class Starter:
         """The language (espeak-ng's name of it) that the starter was trained in."""
         return self.info.get("espeak_voice", "en-us")
 
-    def moved(self) -> list[str]:
-        """Modules that a clone moves: those whose relative sigma reaches the threshold."""
-        return [m for m in self.partition.modules if self.sigma_relative[m] >= self.threshold]
+    def moved(self, threshold: float | None = None) -> list[str]:
+        """Modules that a clone moves: those whose relative sigma reaches the threshold, but for the text encoder's.
+
+        While no encoder module moves, its output is computed once for each clip (`adaptation.frozen` of the JSON).
+        """
+        limit = self.threshold if threshold is None else threshold
+        frozen = self.info["adaptation"].get("frozen", [])
+        return [
+            m for m in self.partition.modules
+            if self.sigma_relative[m] >= limit and not any(fnmatchcase(m, p) for p in frozen)
+        ]
 
     def module_table(self, moved: list[str] | None = None) -> list[dict]:
         """Rows of {name, parameters, sigma_relative, moved}."""

@@ -1,5 +1,8 @@
 """The voice file `NAME.voice`: safetensors with the adapted modules as deltas to phi, and a JSON header. No pickle.
 
+A weight `W` `[N, ...]` is two tensors: `W` in int8 and `W#scale` `[N]` in float32, one scale an output row; a vector is
+float16. Rounding moves a delta by at most 1/254 of the largest of its row.
+
 Header (string `voice` of the safetensors metadata): format, name, starter (digest), modules, sample_rate, clips
 (number), seconds (of the clips), steps, best_step, method, heldout_loss (list of [step, nats per frame]), consent,
 created (UTC), clip_digests (SHA-256 of the support files, so that an evaluation can leave them out).
@@ -21,7 +24,8 @@ from tts_meta.errors import InputError
 from tts_meta.meta.tree import Tree
 from tts_meta.voices.starter import Starter
 
-FORMAT = 1
+FORMAT = 2
+SCALE = "#scale"
 MAX_BYTES = 64 * 2**20
 _MAX_HEADER = 2**20
 
@@ -38,9 +42,23 @@ class Voice:
         return self.header["name"]
 
 
+def pack(deltas: Tree) -> Tree:
+    """Deltas as the file holds them: int8 with a scale a row for weights, float16 for vectors."""
+    out: Tree = {}
+    for name, value in deltas.items():
+        value = value.detach().float()
+        if value.ndim < 2:
+            out[name] = value.to(torch.float16).contiguous()
+            continue
+        scale = value.flatten(1).abs().amax(1).clamp(min=1e-12) / 127
+        out[name] = (value / scale.view(-1, *[1] * (value.ndim - 1))).round().to(torch.int8).contiguous()
+        out[name + SCALE] = scale.contiguous()
+    return out
+
+
 def save_voice(path: Path, deltas: Tree, header: dict) -> int:
-    """Write a voice in half precision; returns its bytes. The old file survives a failed write."""
-    tensors = {k: v.detach().to(torch.float16).contiguous() for k, v in deltas.items()}
+    """Write a voice; returns its bytes. The old file survives a failed write."""
+    tensors = pack(deltas)
     blob = save(tensors, metadata={"voice": json.dumps({**header, "format": FORMAT})})
     replace_file(path, blob)
     return len(blob)
@@ -81,14 +99,25 @@ def load_voice(path: Path, starter: Starter) -> Voice:
     except (SafetensorError, ValueError) as e:
         raise InputError(f"{path} is damaged (its tensors cannot be read); copy it again or clone the voice again.") from e
     free = set(starter.partition.free())
+    deltas: Tree = {}
     for name, value in tensors.items():
-        if name not in free:
+        base = name.removesuffix(SCALE)
+        if base not in free or base not in tensors:
             raise InputError(f"{path} holds {name!r}, which the starter has no module for; clone the voice again.")
-        if value.shape != starter.phi[name].shape or value.dtype != torch.float16:
+        if name != base:
+            continue
+        shape = starter.phi[name].shape
+        scale = tensors.get(name + SCALE)
+        kind = torch.float16 if len(shape) < 2 else torch.int8
+        if value.shape != shape or value.dtype != kind:
             raise InputError(
-                f"{path} holds {name} as {value.dtype} {tuple(value.shape)}; the starter has "
-                f"torch.float16 {tuple(starter.phi[name].shape)}."
+                f"{path} holds {name} as {value.dtype} {tuple(value.shape)}; the starter has {kind} {tuple(shape)}."
             )
+        if kind == torch.int8:
+            if scale is None or scale.shape != shape[:1] or scale.dtype != torch.float32:
+                raise InputError(f"{path} lacks the scales of {name}, torch.float32 ({shape[0]},); clone the voice again.")
+            value = value.float() * scale.view(-1, *[1] * (len(shape) - 1))
         if not torch.isfinite(value).all():
             raise InputError(f"{path} holds numbers in {name} that are not finite; clone the voice again.")
-    return Voice({k: v.float() for k, v in tensors.items()}, header)
+        deltas[name] = value.float()
+    return Voice(deltas, header)
