@@ -46,7 +46,8 @@ vocoder {{ f2(s.ceiling_vocoded) }}; the clone is {{ (100 * s.position) | round 
 <h2>Held-out loss while cloning</h2>{% if curve %}<img alt="Held-out loss against steps" src="{{ curve }}">
 {% else %}<p>Not measured: no clip could be held out.</p>{% endif %}
 <h2>Modules</h2><p>What shrinkage found: a module moves when its sigma (relative to the size of its weights) is at least
-{{ threshold }}. {{ moved }} of {{ total }} parameters moved.</p>
+{{ threshold }}; the text encoder never moves, so that its output is computed once. {{ moved }} of {{ total }} parameters
+moved.</p>
 <div class="wrap"><table><tr><th>module</th><th class="n">parameters</th><th class="n">sigma / RMS</th><th></th>
 <th class="n">distance from phi</th></tr>
 {% for r in modules %}<tr><td>{{ r.name }}</td><td class="n">{{ "{:,}".format(r.parameters) }}</td>

@@ -20,24 +20,29 @@ ENCODER = {"name": "Resemblyzer", "version": version("Resemblyzer")}
 
 
 @lru_cache(maxsize=1)
-def _encoder():
+def _encoder() -> tuple:
+    """(Resemblyzer's encoder, its preprocessing)."""
+    import warnings
+
     import torch
-    from resemblyzer import VoiceEncoder
+
+    with warnings.catch_warnings():  # webrtcvad's import of pkg_resources tells users to mend what they cannot
+        warnings.simplefilter("ignore")
+        from resemblyzer import VoiceEncoder, preprocess_wav
 
     threads = torch.get_num_threads()
     found = VoiceEncoder("cpu", verbose=False)
     torch.set_num_threads(threads)
-    return found
+    return found, preprocess_wav
 
 
 def embed(samples: np.ndarray, rate: int) -> np.ndarray:
     """Unit embedding `[256]` of `[N]` samples."""
-    from resemblyzer import preprocess_wav
-
+    encoder, preprocess_wav = _encoder()
     wav = preprocess_wav(resample(samples, rate, 16000))
     if len(wav) < 1600:  # its silence trimming can leave nothing of very noisy audio
         wav = resample(samples, rate, 16000)
-    return _encoder().embed_utterance(wav).astype(np.float32)
+    return encoder.embed_utterance(wav).astype(np.float32)
 
 
 def centroid(embeddings: list[np.ndarray]) -> np.ndarray:
