@@ -36,9 +36,11 @@ class SpeakerTask:
     query_items: Sequence[Item]
     clips: int = 4
     reduction: int = 2
+    device: str = "cpu"
 
     def _batch(self, items: Sequence[Item], weight: float) -> dict[str, Tensor]:
-        return {**collate(items, self.reduction), "weight": torch.tensor(weight)}
+        batch = {**collate(items, self.reduction), "weight": torch.tensor(weight)}
+        return {k: v.to(self.device) for k, v in batch.items()}
 
     def support(self, step: int, rng: torch.Generator) -> dict[str, Tensor]:
         n = len(self.support_items)

@@ -78,7 +78,7 @@ def relative_sigma(prior: Shrinkage, phi: Tree, scale: dict[str, float] | None =
     `scale` replaces the root mean square of modules whose phi is near zero by construction (the speaker embedding,
     whose natural unit is its spread over the training speakers).
     """
-    return (0.5 * prior.log_sigma2).exp() / module_rms(prior.partition, phi, scale)
+    return (0.5 * prior.log_sigma2.cpu()).exp() / module_rms(prior.partition, phi, scale)
 
 
 def module_rms(partition: Partition, phi: Tree, scale: dict[str, float] | None = None) -> Tensor:

@@ -134,7 +134,8 @@ class MetaTrainer:
     def restore(self, tensors: dict[str, Any]) -> None:
         """The inverse of `tensors`."""
         for k in self.phi:
-            self.phi[k] = tensors[f"phi/{k}"].clone()
-        self.prior = self.prior.with_log_sigma2(tensors["log_sigma2"].clone())
-        self.m, self.v = tensors["outer/m"].clone(), tensors["outer/v"].clone()
+            self.phi[k] = tensors[f"phi/{k}"].clone().to(self.phi[k].device)
+        device = self.m.device
+        self.prior = self.prior.with_log_sigma2(tensors["log_sigma2"].clone().to(device))
+        self.m, self.v = tensors["outer/m"].clone().to(device), tensors["outer/v"].clone().to(device)
         self.step_count = int(tensors["outer/step"])

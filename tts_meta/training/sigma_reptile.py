@@ -7,6 +7,7 @@ the very one a clone runs (`tts_meta.voices.adapt`).
 
 from __future__ import annotations
 
+import copy
 import json
 import time
 from dataclasses import asdict, dataclass, field
@@ -50,6 +51,7 @@ class SigmaReptileConfig:
     dev: float = 0.06  # share (of all task speakers) of the fold kept to choose steps and thresholds on
     corpus_share: dict[str, float] = field(default_factory=dict)  # share of the draws
     bf16: bool = True
+    device: str = "cpu"
     save_seconds: float = 90.0
     seed: int = 0
 
@@ -106,7 +108,8 @@ class SigmaReptileTrainer:
         support, query = split_utterances(recordings, self.cfg.support, self.cfg.query, rng)
         items = self.speaker_items(speaker)
         return SpeakerTask(
-            [items[i] for i in support], [items[i] for i in query], self.cfg.clips, self.model.config.reduction
+            [items[i] for i in support], [items[i] for i in query], self.cfg.clips, self.model.config.reduction,
+            self.cfg.device,
         )
 
     def draw(self, step: int, position: int) -> SpeakerTask:
@@ -132,11 +135,14 @@ class SigmaReptileTrainer:
         prior = Shrinkage(partition, 2 * (relative * rms).log())
         ceiling = 2 * (cfg.ceiling_relative * rms).log()
         ceiling[partition.index["speaker"]] = 2 * np.log(5 * self.spread)
+        prior = prior.with_log_sigma2(prior.log_sigma2.to(cfg.device))
+        # The aligner stays where the audio features are; the loss gets a copy on the device.
+        network = self.model if cfg.device == "cpu" else copy.deepcopy(self.model).to(cfg.device)
         return MetaTrainer(
-            ModuleLoss(self.model, utterance_loss(Scales(**self.base["scales"])), cfg.bf16), prior,
-            {k: phi[k] for k in partition.free()}, self.draw, ProximalAdam(**cfg.solver),
+            ModuleLoss(network, utterance_loss(Scales(**self.base["scales"])), cfg.bf16), prior,
+            {k: phi[k].to(cfg.device) for k in partition.free()}, self.draw, ProximalAdam(**cfg.solver),
             Displacement(**cfg.hypergrad), OuterConfig(**cfg.outer), self.rank, self.world,
-            2 * (cfg.floor_relative * rms).log(), ceiling, cfg.seed,
+            (2 * (cfg.floor_relative * rms).log()).to(cfg.device), ceiling.to(cfg.device), cfg.seed,
         )
 
     def rows(self) -> list[dict]:

@@ -43,5 +43,6 @@ def sum_by_module(prior: Shrinkage, values: dict[str, Tensor]) -> Tensor:
     """Sum scalars `{name: []}` within each module, `[M]`."""
     out = torch.zeros_like(prior.log_sigma2)
     for name, v in values.items():
-        out = out.index_add(0, torch.tensor([prior.partition.index[prior.partition.module_of[name]]]), v.reshape(1))
+        module = prior.partition.index[prior.partition.module_of[name]]
+        out = out.index_add(0, torch.tensor([module], device=out.device), v.reshape(1))
     return out
