@@ -76,7 +76,7 @@ def plot_mels(pairs: list[tuple[np.ndarray, np.ndarray]]):
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(2, len(pairs), figsize=(5.5 * len(pairs), 5), squeeze=False)
+    figure, axes = plt.subplots(2, len(pairs), figsize=(5.5 * len(pairs), 5), squeeze=False, layout="constrained")
     for column, pair in enumerate(pairs):
         for row, (mel, title) in enumerate(zip(pair, ("clone", "real"), strict=True)):
             axes[row][column].imshow(mel.T, origin="lower", aspect="auto", vmin=-11, vmax=1, cmap="magma")
