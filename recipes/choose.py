@@ -17,8 +17,6 @@ import numpy as np
 import torch
 
 from tts_meta.audio.files import replace_file
-from tts_meta.meta.prior import Shrinkage
-from tts_meta.meta.solvers.adam import ProximalAdam
 from tts_meta.training.checkpoint import load_checkpoint
 from tts_meta.training.sigma_reptile import SigmaReptileConfig, SigmaReptileTrainer
 from tts_meta.voices.adapt import AdaptationRun, Method, choose_method
@@ -27,11 +25,9 @@ from tts_meta.voices.starter import Starter, load_starter
 
 def candidates(starter: Starter, thresholds: list[float], embedding: list[float], everything: list[float]) -> dict[str, Method]:
     """Name -> method."""
-    free = Shrinkage(starter.partition, torch.full_like(starter.prior.log_sigma2, float("inf")))
     found = {f"sigma>={t:g}": choose_method(starter, "sigma", t) for t in thresholds}
-    found |= {f"embedding {r:g}": Method(("speaker",), free, ProximalAdam(r, whiten=False)) for r in embedding}
-    found |= {f"all {r:g}": Method(tuple(starter.partition.modules), free, ProximalAdam(r, whiten=False)) for r in everything}
-    return found
+    found |= {f"embedding {r:g}": choose_method(starter, "embedding", rate=r) for r in embedding}
+    return found | {f"all {r:g}": choose_method(starter, "all", rate=r) for r in everything}
 
 
 def main() -> None:

@@ -10,41 +10,37 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections import defaultdict
 from pathlib import Path
 
 import torch
 
 from tts_meta.audio.files import replace_file
-from tts_meta.data.layouts import read_manifest
 from tts_meta.errors import InputError
 from tts_meta.evaluation.evaluate import Reference, evaluate_voice
+from tts_meta.evaluation.protocol import HeldOutSpeaker, heldout_speakers
 from tts_meta.voices.clips import check_clip
 from tts_meta.voices.clone import clone_voice
 from tts_meta.voices.starter import default_starter
 from tts_meta.voices.voice_file import load_voice
 
 
-def one_speaker(root: Path, rows: list[dict], out: Path, method: str, steps: int | None) -> dict:
+def one_speaker(speaker: HeldOutSpeaker, out: Path, method: str, steps: int | None) -> dict:
     """Clone and evaluate one speaker; returns the row of the table."""
     starter = default_starter()
-    name = rows[0]["speaker"]
-    support = 10 if len(rows) >= 13 else len(rows) // 2
-    texts = {root / r["path"]: r["text"] for r in rows}
-    paths = list(texts)
     made = clone_voice(
-        starter, paths[:support], name, out, texts={p: texts[p] for p in paths[:support]}, method=method, steps=steps,
-        force=True, on_message=print,
+        starter, speaker.support, speaker.name, out, texts=speaker.texts, method=method, steps=steps, force=True,
+        on_message=print,
     )
     references = []
-    for path in paths[support:]:
+    for path in speaker.reference:
         try:
-            references.append(Reference(path, texts[path], check_clip(path)))
+            references.append(Reference(path, speaker.texts[path], check_clip(path)))
         except InputError as e:
             print(f"left out: {e}")
-    metrics = evaluate_voice(starter, load_voice(made.path, starter), references, out / name)
+    metrics = evaluate_voice(starter, load_voice(made.path, starter), references, out / speaker.name)
     summary = {k: made.summary[k] for k in ("steps", "best_step", "heldout_loss", "seconds_total", "bytes")}
-    return {"speaker": name, "corpus": rows[0]["corpus"], "support": support, "method": method, **metrics, **summary}
+    story = {"speaker": speaker.name, "corpus": speaker.corpus, "support": len(speaker.support), "method": method}
+    return {**story, **metrics, **summary}
 
 
 def table(rows: list[dict]) -> str:
@@ -74,18 +70,13 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    speakers: dict[str, list[dict]] = defaultdict(list)
-    for row in read_manifest(args.root / "manifest.tsv"):
-        speakers[row["speaker"]].append(row)
     results = []
-    for name, rows in speakers.items():
-        if args.speakers and name not in args.speakers:
-            continue
-        done = args.out / f"{name}.{args.method}.json"
+    for speaker in heldout_speakers(args.root, args.speakers):
+        done = args.out / f"{speaker.name}.{args.method}.json"
         if done.exists() and json.loads(done.read_text())["starter"] == default_starter().digest:
             results.append(json.loads(done.read_text()))
         else:
-            results.append(one_speaker(args.root, rows, args.out, args.method, args.steps))
+            results.append(one_speaker(speaker, args.out, args.method, args.steps))
             replace_file(done, json.dumps(results[-1]).encode())
     print(table(results))
 

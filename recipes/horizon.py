@@ -17,8 +17,8 @@ import numpy as np
 import torch
 
 from tts_meta.audio.files import replace_file
-from tts_meta.data.layouts import read_manifest
 from tts_meta.errors import InputError
+from tts_meta.evaluation.protocol import HeldOutSpeaker, heldout_speakers
 from tts_meta.voices.adapt import AdaptationRun, choose_method
 from tts_meta.voices.clips import load_clips
 from tts_meta.voices.clone import METHODS
@@ -27,13 +27,10 @@ from tts_meta.voices.starter import Starter, load_starter
 CHUNK = 10
 
 
-def one_cell(starter: Starter, root: Path, rows: list[dict], method: str, steps: int) -> dict:
+def one_cell(starter: Starter, speaker: HeldOutSpeaker, method: str, steps: int) -> dict:
     """The curve {step: nats per frame} of one speaker and method, with what moved and the seconds it took."""
-    support = 10 if len(rows) >= 13 else len(rows) // 2
-    texts = {root / r["path"]: r["text"] for r in rows}
-    paths = list(texts)
-    inside, _ = load_clips(paths[:support], texts, starter)
-    outside, _ = load_clips(paths[support : support + 10], texts, starter)
+    inside, _ = load_clips(speaker.support, speaker.texts, starter)
+    outside, _ = load_clips(speaker.reference[:10], speaker.texts, starter)
     run = AdaptationRun(
         starter, choose_method(starter, method), [c.item for c in inside], [c.item for c in outside], steps, CHUNK,
         clips=starter.info["adaptation"]["clips"],
@@ -52,20 +49,16 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     starter = load_starter()
-    speakers: dict[str, list[dict]] = defaultdict(list)
-    for row in read_manifest(args.root / "manifest.tsv"):
-        speakers[row["speaker"]].append(row)
     shown = [s for s in (0, 10, 30, 100, 300, 1000, 3000) if s <= args.steps]
     lines = [f"| speaker | method | parameters | {' | '.join(map(str, shown))} | best (step) | last | s a step |"]
     lines.append("|---" * (len(shown) + 6) + "|")
-    for name, rows in speakers.items():
-        if args.speakers and name not in args.speakers:
-            continue
+    for speaker in heldout_speakers(args.root, args.speakers):
+        name = speaker.name
         for method in args.methods:
             done = args.out / starter.digest[:8] / f"{name}.{method}.{args.steps}.json"
             if not done.exists():
                 try:
-                    cell = one_cell(starter, args.root, rows, method, args.steps)
+                    cell = one_cell(starter, speaker, method, args.steps)
                 except InputError as e:
                     print(f"{name}: {e}")
                     break

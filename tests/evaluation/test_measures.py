@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tts_meta.errors import InputError
 from tts_meta.evaluation.distortion import f0_rmse_cents, mel_cepstral_distortion
 from tts_meta.evaluation.intelligibility import word_error_rate
+from tts_meta.evaluation.protocol import heldout_speakers
 from tts_meta.evaluation.similarity import other_speakers, similarity
 
 
@@ -44,3 +46,15 @@ def test_position_is_zero_at_the_floor_and_one_at_the_ceiling():
     found = similarity([me], list(others), [me], [me])
     assert found.position == pytest.approx(0, abs=1e-5)
     assert similarity([me], [me], [me], [me]).position == pytest.approx(1)
+
+
+def test_held_out_speakers_keep_support_and_reference_apart(tmp_path):
+    rows = [("few", i) for i in range(6)] + [("many", i) for i in range(14)]
+    lines = ["corpus\tspeaker\tpath\ttext", *(f"c\t{s}\t{s}/{i}.flac\tWords {i}." for s, i in rows)]
+    (tmp_path / "manifest.tsv").write_text("\n".join(lines) + "\n")
+    few, many = heldout_speakers(tmp_path)
+    assert (len(few.support), len(few.reference)) == (3, 3) and (len(many.support), len(many.reference)) == (10, 4)
+    assert not set(many.support) & set(many.reference) and many.texts[many.reference[0]] == "Words 10."
+    assert [s.name for s in heldout_speakers(tmp_path, ["many"])] == ["many"]
+    with pytest.raises(InputError, match="nobody"):
+        heldout_speakers(tmp_path, ["nobody"])

@@ -19,7 +19,7 @@ from tts_meta.audio.mel import frame_energy
 from tts_meta.data.batch import Normaliser, best_path
 from tts_meta.data.speech import SpeechCorpus
 from tts_meta.meta.ranks import start_ranks
-from tts_meta.nets.aligner import Aligner, alignment_features, quiet_frames
+from tts_meta.nets.aligner import STATES, Aligner, alignment_features, quiet_frames
 from tts_meta.text.phonemes import BOUNDARY, MARKS, SILENCE, SymbolTable
 from tts_meta.training.checkpoint import load_checkpoint, nest, save_checkpoint
 from tts_meta.training.split import split_speakers
@@ -76,15 +76,15 @@ class AlignerTrainer:
         inner = rows[1:-1] if last - first >= len(rows) else rows
         where = ((torch.arange(frames) - first) * len(inner) // max(last - first, 1)).clamp(0, len(inner) - 1)
         state = inner[where]
-        state[:first] = state[last:] = self.silent[0] * 2
+        state[:first] = state[last:] = self.silent[0] * STATES
         return state
 
     def estimate(self, states: list[Tensor]) -> None:
         """Mean and variance of every state from the frames that were given to it; silence symbols share one."""
         features = torch.cat([self.features[i] for i in self.fitted])
         state = torch.cat([states[i] for i in self.fitted])
-        silent = self.net.silence.repeat_interleave(2)[state] > 0
-        state = torch.where(silent, torch.full_like(state, self.silent[0] * 2), state)
+        silent = self.net.silence.repeat_interleave(STATES)[state] > 0
+        state = torch.where(silent, torch.full_like(state, self.silent[0] * STATES), state)
         size, prior = self.net.mean.flatten(0, 1).shape, self.cfg.prior_frames
         mean0, variance0 = features.mean(0), features.var(0)
         count = torch.bincount(state, minlength=size[0]).unsqueeze(1) + prior

@@ -55,19 +55,21 @@ class Method:
     solver: ProximalAdam
 
 
-def choose_method(starter: Starter, name: str, threshold: float | None = None) -> Method:
+def choose_method(
+    starter: Starter, name: str, threshold: float | None = None, rate: float | None = None
+) -> Method:
     """`sigma`: modules over the threshold under the learned prior. `embedding`: the speaker embedding alone (SEA-Emb).
-    `all`: every weight, no prior. The rates of the last two were chosen on training speakers.
+    `all`: every weight, no prior. The rates of the last two were chosen on training speakers. `threshold` (of sigma)
+    and `rate` (of the other two) replace the starter's.
     """
     partition, none = starter.partition, torch.full_like(starter.prior.log_sigma2, math.inf)
     if name == "sigma":
         solver = ProximalAdam(**starter.info["adaptation"]["solver"])
         return Method(tuple(starter.moved(threshold)), starter.prior, solver)
-    rates = starter.info["adaptation"]
-    if name == "embedding":
-        return Method(("speaker",), Shrinkage(partition, none), ProximalAdam(rates["embedding_rate"], whiten=False))
-    if name == "all":
-        return Method(tuple(partition.modules), Shrinkage(partition, none), ProximalAdam(rates["all_rate"], whiten=False))
+    free = {"embedding": ("speaker",), "all": tuple(partition.modules)}
+    if name in free:
+        rate = starter.info["adaptation"][f"{name}_rate"] if rate is None else rate
+        return Method(free[name], Shrinkage(partition, none), ProximalAdam(rate, whiten=False))
     raise ValueError(f"method is {name!r}; sigma, embedding or all is expected")
 
 
