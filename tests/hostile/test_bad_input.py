@@ -177,7 +177,7 @@ def test_no_network_is_needed(cloned, tmp_path, starter, monkeypatch):
         "from tts_meta.cli import main\n"
         "sys.argv = ['tts-meta', *sys.argv[1:]]\nmain()\n"
     )
-    environment = {**os.environ, "TTS_META_HOME": str(tmp_path / "home"), "TTS_META_THREADS": "1"}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TTS_META_HOME": str(tmp_path / "home"), "TTS_META_THREADS": "1"}
 
     def offline(*args):
         done = subprocess.run([sys.executable, str(script), *map(str, args)], env=environment, cwd=ROOT,
