@@ -8,6 +8,8 @@ Every stage is resumable: run the same command again after a kill.
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 import hydra
@@ -17,8 +19,16 @@ from omegaconf import DictConfig, OmegaConf
 from tts_meta.meta.ranks import start_ranks
 
 
+def share_cores(workers: int) -> None:
+    """Start this command again as `workers` ranks, unless it is one already."""
+    if workers > 1 and "WORLD_SIZE" not in os.environ:
+        ranks = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(workers)]
+        os.execv(sys.executable, [sys.executable, *ranks, *sys.argv])
+
+
 @hydra.main(version_base="1.3", config_path="../configs", config_name="train")
 def main(cfg: DictConfig) -> None:
+    share_cores(cfg.workers)
     rank, _ = start_ranks()
     folder = Path(cfg.run)
     if rank == 0:

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 
 import torch
 
+from tts_meta.meta.hypergrad.base import Inner
 from tts_meta.meta.partition import Partition
 from tts_meta.meta.prior import Shrinkage
+from tts_meta.meta.solvers.base import Path
+from tts_meta.meta.solvers.gd import ProximalGD
 
 SIZES = {"a": 3, "b": 3, "c": 3, "d": 3}
 
@@ -81,3 +84,12 @@ def map_estimate(x, y, s, phi, log_sigma2):
     p = precision(log_sigma2.exp())
     a = x.T @ x / s**2 + torch.diag(p)
     return torch.linalg.solve(a, x.T @ y / s**2 + p * phi)
+
+
+def solve(solver, loss, prior, phi, theta, batches, steps, **more) -> Path:
+    return solver.solve(loss, prior, phi, theta, batches, steps, **more)
+
+
+def at(hypergrad, path, loss, prior, phi, support, query):
+    """The hypergradient at a given end of the inner loop."""
+    return hypergrad.at(path, Inner(loss, prior, phi, {}, ProximalGD(0.1), 0), support, query)

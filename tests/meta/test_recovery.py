@@ -27,8 +27,8 @@ def learn(tasks: linear.Tasks, estimator: str, scale: float = 1.0, steps: int = 
         p = linear.precision(log_sigma2.exp())
         theta = torch.linalg.solve(gram + torch.diag(p), moment + p * phi)
         prior = Shrinkage(linear.partition(), log_sigma2)
-        found = hypergrad(
-            Path(linear.split(theta)), loss, prior, linear.split(phi), tasks.batch(), tasks.batch(True)
+        found = linear.at(
+            hypergrad, Path(linear.split(theta)), loss, prior, linear.split(phi), tasks.batch(), tasks.batch(True)
         )
         phi = phi - linear.join(found.phi) / found.tasks
         g = found.log_sigma2 / found.tasks

@@ -12,11 +12,14 @@ import torch
 
 from tests.conftest import ROOT
 from tests.meta import linear
+from tts_meta.meta.algorithms.gradient import Gradient
 from tts_meta.meta.hypergrad.displacement import Displacement
+from tts_meta.meta.outer import Group
 from tts_meta.meta.partition import Partition
 from tts_meta.meta.ranks import start_ranks
 from tts_meta.meta.solvers.adam import ProximalAdam
-from tts_meta.meta.trainer import MetaTrainer, OuterConfig
+from tts_meta.meta.task import Stacked
+from tts_meta.meta.trainer import MetaTrainer, task_rng
 
 
 @dataclass
@@ -35,21 +38,30 @@ class LinearTask:
         return self.batch
 
 
-def draw(step: int, position: int) -> LinearTask:
-    tasks = linear.make(step * 100 + position, 1, 10, (0.05, 0.2, 0.6, 1.5))
-    return LinearTask({k: v[0] for k, v in tasks.batch().items()}, {k: v[0] for k, v in tasks.batch(True).items()})
+def draw(step: int, positions) -> Stacked:
+    each = []
+    for position in positions:
+        tasks = linear.make(step * 100 + position, 1, 10, (0.05, 0.2, 0.6, 1.5))
+        each.append(LinearTask({k: v[0] for k, v in tasks.batch().items()}, {k: v[0] for k, v in tasks.batch(True).items()}))
+    return Stacked(each, *[[task_rng(3, step, p, purpose) for p in positions] for purpose in (0, 1)])
+
+
+OUTER = {
+    "phi": Group("phi/*", lambda p: torch.optim.SGD(p, lr=0.1)),
+    "sigma": Group("log_sigma2", lambda p: torch.optim.Adam(p, lr=0.1, betas=(0.8, 0.95), eps=1e-12)),
+}
 
 
 def trainer(chunk: int = 1, rank: int = 0, world: int = 1, estimator: str = "first_order") -> MetaTrainer:
-    cfg = OuterConfig(tasks=4, tasks_per_chunk=chunk, inner_steps=12, whole_support=estimator == "implicit")
-    return MetaTrainer(
-        linear.loss(0.5), linear.prior((0.3,) * 4), linear.split(torch.zeros(12).double()), draw,
-        ProximalAdam(0.1), Displacement(estimator), cfg, rank, world, seed=3,
+    algorithm = Gradient(
+        linear.loss(0.5), lambda names: linear.partition(), ProximalAdam(0.1), Displacement(estimator), 12, sigma=0.3
     )
+    state = algorithm.init(lambda i: linear.split(torch.zeros(12).double()))
+    return MetaTrainer(algorithm, state, draw, OUTER, 4, chunk, 0, rank, world, seed=3)
 
 
 def flat(t: MetaTrainer) -> torch.Tensor:
-    return torch.cat([linear.join(t.phi), t.prior.log_sigma2])
+    return torch.cat([linear.join(t.phi), t.state["log_sigma2"]])
 
 
 @pytest.mark.parametrize("estimator", ["first_order", "implicit"])

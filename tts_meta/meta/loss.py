@@ -23,6 +23,20 @@ class TaskLoss(Protocol):
     def __call__(self, params: Tree, batch: Batch) -> Tensor: ...
 
 
+class NetLoss(Protocol):
+    """A TaskLoss that also shows the network's outputs and its criterion."""
+
+    def __call__(self, params: Tree, batch: Batch) -> Tensor: ...
+
+    def outputs(self, params: Tree, batch: Batch) -> Tensor:
+        """`[T, B, C]`."""
+        ...
+
+    def of_outputs(self, outputs: Tensor, batch: Batch) -> Tensor:
+        """The loss `[T]` of given outputs."""
+        ...
+
+
 class ModuleLoss:
     """TaskLoss of a torch module; parameters not in `params` keep the module's own values (frozen at phi).
 
@@ -40,27 +54,43 @@ class ModuleLoss:
             out = functional_call(self.module, params, (batch,))
         return self.criterion(out, batch)
 
+    def _map(self, one: Callable, params: Tree, batch: Batch) -> Tensor:
+        if next(iter(batch.values())).shape[0] == 1:  # grouped convolutions of one group, and vmap's own cost, saved
+            return one({k: v[0] for k, v in params.items()}, {k: v[0] for k, v in batch.items()}).unsqueeze(0)
+        return vmap(one)(params, batch)
+
     def __call__(self, params: Tree, batch: Batch) -> Tensor:
-        tasks = next(iter(batch.values())).shape[0]
-        if tasks == 1:  # grouped convolutions of one group, and vmap's own cost, saved
-            one = self._one({k: v[0] for k, v in params.items()}, {k: v[0] for k, v in batch.items()})
-            return one.unsqueeze(0)
-        return vmap(self._one)(params, batch)
+        return self._map(self._one, params, batch)
+
+    def outputs(self, params: Tree, batch: Batch) -> Tensor:
+        """The network's outputs `[T, B, C]` of a module that returns one tensor."""
+        return self._map(lambda p, b: functional_call(self.module, p, (b,)), params, batch)
+
+    def of_outputs(self, outputs: Tensor, batch: Batch) -> Tensor:
+        """The criterion `[T]` of given outputs."""
+        return vmap(self.criterion)(outputs, batch)
 
 
-def gradient(loss: TaskLoss, params: Tree, batch: Batch) -> tuple[Tensor, Tree]:
-    """Losses `[T]` and their gradients `{name: [T, ...]}`, detached."""
-    leaves = {k: v.detach().requires_grad_() for k, v in params.items()}
-    losses = loss(leaves, batch)
-    grads = torch.autograd.grad(losses.sum(), list(leaves.values()), allow_unused=True)
+def gradient(
+    loss: TaskLoss, params: Tree, batch: Batch, fixed: Tree | None = None, graph: bool = False
+) -> tuple[Tensor, Tree]:
+    """Losses `[T]` and their gradients `{name: [T, ...]}` with respect to `params`.
+
+    `fixed` `{name: [T, ...]}` are parameters that do not move. With `graph` both stay differentiable in everything;
+    without, they are detached.
+    """
+    leaves = params if graph else {k: v.detach().requires_grad_() for k, v in params.items()}
+    losses = loss({**(fixed or {}), **leaves}, batch)
+    # allow_unused: a head whose support batch has no use for a parameter has a zero gradient there.
+    grads = torch.autograd.grad(losses.sum(), list(leaves.values()), create_graph=graph, allow_unused=True)
     filled = [torch.zeros_like(v) if g is None else g for g, v in zip(grads, leaves.values(), strict=True)]
-    return losses.detach(), dict(zip(leaves, filled, strict=True))
+    return losses if graph else losses.detach(), dict(zip(leaves, filled, strict=True))
 
 
-def hvp(loss: TaskLoss, params: Tree, batch: Batch, vector: Tree) -> Tree:
+def hvp(loss: TaskLoss, params: Tree, batch: Batch, vector: Tree, fixed: Tree | None = None) -> Tree:
     """Hessian of each task's loss at `params` times `vector`, `{name: [T, ...]}`: the one second-order primitive."""
     leaves = {k: v.detach().requires_grad_() for k, v in params.items()}
-    total = loss(leaves, batch).sum()
+    total = loss({**(fixed or {}), **leaves}, batch).sum()
     grads = torch.autograd.grad(total, list(leaves.values()), create_graph=True, allow_unused=True)
     pairs = [(g, vector[k]) for k, g in zip(leaves, grads, strict=True) if g is not None and g.requires_grad]
     if not pairs:

@@ -52,9 +52,15 @@ class Partition:
         return cls(modules, names)
 
     @classmethod
-    def single(cls, names: Iterable[str]) -> Partition:
-        """All parameters in one module (iMAML's lambda)."""
-        return cls({"all": ["*"]}, names)
+    def single(cls, names: Iterable[str], frozen: Iterable[str] = ()) -> Partition:
+        """All parameters in one module (iMAML's lambda); ANIL is the case that freezes the body."""
+        frozen = list(frozen)
+        return cls({**({FROZEN: frozen} if frozen else {}), "all": ["*"]}, names)
+
+    @classmethod
+    def by_parameter(cls, names: Iterable[str]) -> Partition:
+        """Every parameter tensor a module of its own."""
+        return cls({n: [n] for n in names}, names)
 
     def free(self) -> list[str]:
         """Names that may move."""

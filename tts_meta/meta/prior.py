@@ -16,9 +16,13 @@ from tts_meta.meta.tree import Tree
 
 
 class Shrinkage:
-    """`log_sigma2` `[M]` in the order of `partition.modules`; +inf and -inf are allowed."""
+    """`log_sigma2` `[M]` in the order of `partition.modules`; +inf and -inf are allowed.
 
-    def __init__(self, partition: Partition, log_sigma2: Tensor) -> None:
+    `log_rate` `[M]`, when given, multiplies a module's inner rate by its exponential (the learned rates of M-MAML in
+    the workshop version).
+    """
+
+    def __init__(self, partition: Partition, log_sigma2: Tensor, log_rate: Tensor | None = None) -> None:
         if log_sigma2.shape != (len(partition.modules),):
             raise ValueError(
                 f"log_sigma2 has shape {tuple(log_sigma2.shape)}; one number for each of the "
@@ -26,6 +30,7 @@ class Shrinkage:
             )
         self.partition = partition
         self.log_sigma2 = log_sigma2
+        self.log_rate = log_rate
 
     def _of(self, name: str) -> Tensor:
         return self.log_sigma2[self.partition.index[self.partition.module_of[name]]]
@@ -37,6 +42,12 @@ class Shrinkage:
     def precision(self, name: str) -> Tensor:
         """1 / sigma_m^2."""
         return (-self._of(name)).exp()
+
+    def rate(self, name: str) -> float | Tensor:
+        """The learned multiplier of the module's inner rate; 1 without any."""
+        if self.log_rate is None:
+            return 1.0
+        return self.log_rate[self.partition.index[self.partition.module_of[name]]].exp()
 
     def sigma(self, name: str) -> Tensor:
         return (0.5 * self._of(name)).exp()
@@ -69,7 +80,7 @@ class Shrinkage:
         return phi + (theta - phi) / (1 + rate * self.precision(name))
 
     def with_log_sigma2(self, log_sigma2: Tensor) -> Shrinkage:
-        return Shrinkage(self.partition, log_sigma2)
+        return Shrinkage(self.partition, log_sigma2, self.log_rate)
 
 
 def relative_sigma(prior: Shrinkage, phi: Tree, scale: dict[str, float] | None = None) -> Tensor:

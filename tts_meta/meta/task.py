@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
@@ -40,3 +41,56 @@ def stack(batches: Sequence[Batch]) -> Batch:
             whole[i][tuple(slice(n) for n in r.shape)] = r
         out[key] = whole
     return out
+
+
+class Episodes(Protocol):
+    """T tasks met together: every batch has a leading task axis."""
+
+    tasks: int
+
+    def support(self, step: int) -> Batch:
+        """The batch of inner step `step`, `[T, ...]`."""
+        ...
+
+    def query(self) -> Batch: ...
+
+    def whole_support(self) -> Batch: ...
+
+
+class Stacked:
+    """Episodes of single tasks, each with its two generators (support batches, query)."""
+
+    def __init__(
+        self, tasks: Sequence[Task], support_rngs: Sequence[torch.Generator], query_rngs: Sequence[torch.Generator]
+    ) -> None:
+        self.each, self.support_rngs, self.query_rngs, self.tasks = tasks, support_rngs, query_rngs, len(tasks)
+
+    def support(self, step: int) -> Batch:
+        return stack([t.support(step, r) for t, r in zip(self.each, self.support_rngs, strict=True)])
+
+    def query(self) -> Batch:
+        return stack([t.query(r) for t, r in zip(self.each, self.query_rngs, strict=True)])
+
+    def whole_support(self) -> Batch:
+        return stack([t.whole_support() for t in self.each])
+
+
+@dataclass
+class Fixed:
+    """Episodes whose support set is one batch used whole at every step."""
+
+    support_batch: Batch
+    query_batch: Batch
+
+    @property
+    def tasks(self) -> int:
+        return next(iter(self.support_batch.values())).shape[0]
+
+    def support(self, step: int) -> Batch:
+        return self.support_batch
+
+    def query(self) -> Batch:
+        return self.query_batch
+
+    def whole_support(self) -> Batch:
+        return self.support_batch

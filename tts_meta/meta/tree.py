@@ -45,3 +45,30 @@ def mean(x: Tree) -> Tree:
 
 def detach(x: Tree) -> Tree:
     return {k: v.detach() for k, v in x.items()}
+
+
+def flatten(tree: Tree, lead: int = 1) -> Tensor:
+    """`{name: [*lead, ...]}` -> `[*lead, D]`; the first `lead` axes are kept."""
+    return torch.cat([v.flatten(lead) for v in tree.values()], dim=lead)
+
+
+def unflatten(flat: Tensor, like: Tree) -> Tree:
+    """The inverse of `flatten`: `[*lead, D]` -> `{name: [*lead, ...]}` with the shapes of `like` `{name: [...]}`."""
+    parts = flat.split([v.numel() for v in like.values()], dim=-1)
+    return {k: part.reshape(*part.shape[:-1], *v.shape) for part, (k, v) in zip(parts, like.items(), strict=True)}
+
+
+def prefixed(prefix: str, tree: Tree) -> Tree:
+    """{name: v} -> {prefix/name: v}: trees live side by side in an algorithm's flat state."""
+    return {f"{prefix}/{k}": v for k, v in tree.items()}
+
+
+def pick(state: Tree, prefix: str) -> Tree:
+    """The tree under `prefix` of a flat state."""
+    return {k[len(prefix) + 1 :]: v for k, v in state.items() if k.startswith(prefix + "/")}
+
+
+def randn_like(tree: Tree, rngs: list[torch.Generator]) -> Tree:
+    """Standard normal noise `{name: [T, ...]}` for `{name: [...]}`, one generator a task: chunks draw the same numbers."""
+    rows = [{k: torch.randn(v.shape, generator=r, dtype=v.dtype) for k, v in tree.items()} for r in rngs]
+    return {k: torch.stack([row[k] for row in rows]).to(v.device) for k, v in tree.items()}

@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -19,12 +20,15 @@ import torch
 from tts_meta.data.batch import Item, Normaliser, make_item
 from tts_meta.data.speech import SpeechCorpus
 from tts_meta.data.tasks import SpeakerTask, align_items, split_utterances
+from tts_meta.meta.algorithms.gradient import Gradient
 from tts_meta.meta.hypergrad.displacement import Displacement
 from tts_meta.meta.loss import ModuleLoss
+from tts_meta.meta.outer import Group
 from tts_meta.meta.prior import Shrinkage, module_rms, relative_sigma
 from tts_meta.meta.ranks import start_ranks
 from tts_meta.meta.solvers.adam import ProximalAdam
-from tts_meta.meta.trainer import MetaTrainer, OuterConfig
+from tts_meta.meta.task import Stacked
+from tts_meta.meta.trainer import MetaTrainer, task_rng
 from tts_meta.nets.acoustic import AcousticConfig, AcousticModel
 from tts_meta.nets.likelihood import Scales, utterance_loss
 from tts_meta.text.phonemes import SymbolTable
@@ -34,12 +38,32 @@ from tts_meta.training.split import in_fold
 
 
 @dataclass
+class OuterConfig:
+    """phi by plain descent (Reptile's epsilon), log sigma^2 by Adam (scale-free, algorithms.md 1.7)."""
+
+    phi_rate: float = 0.1
+    log_sigma2_rate: float = 0.1
+    beta1: float = 0.8
+    beta2: float = 0.95
+    tasks: int = 4
+    tasks_per_chunk: int = 1
+    inner_steps: int = 100
+
+    def groups(self) -> dict[str, Group]:
+        betas = (self.beta1, self.beta2)
+        return {
+            "phi": Group("phi/*", lambda p: torch.optim.SGD(p, lr=self.phi_rate)),
+            "sigma": Group("log_sigma2", lambda p: torch.optim.Adam(p, lr=self.log_sigma2_rate, betas=betas, eps=1e-12)),
+        }
+
+
+@dataclass
 class SigmaReptileConfig:
     run: str = "runs/sigma_reptile"
     start: str = "runs/multispeaker/last.safetensors"  # phase 1's checkpoint
     data: str = "cache/train"
     meta_steps: int = 60
-    outer: dict = field(default_factory=dict)  # OuterConfig
+    outer: OuterConfig | dict = field(default_factory=OuterConfig)
     hypergrad: dict = field(default_factory=dict)  # Displacement
     solver: dict = field(default_factory=lambda: {"rate": 0.1, "decay": 0.02})  # ProximalAdam
     start_relative: float = 0.03  # sigma_m / RMS(phi_m) at the start
@@ -112,7 +136,12 @@ class SigmaReptileTrainer:
             self.cfg.device,
         )
 
-    def draw(self, step: int, position: int) -> SpeakerTask:
+    def draw(self, step: int, positions: Sequence[int]) -> Stacked:
+        """The tasks at `positions` of a meta-step."""
+        rngs = [[task_rng(self.cfg.seed, step, p, purpose) for p in positions] for purpose in (0, 1)]
+        return Stacked([self.draw_one(step, p) for p in positions], *rngs)
+
+    def draw_one(self, step: int, position: int) -> SpeakerTask:
         """The task at `position` of meta-step `step`; the same on every rank and on a resumed run."""
         rng = np.random.default_rng([self.cfg.seed, step, position])
         present = {s.split("/")[0] for s in self.tasks}
@@ -138,16 +167,23 @@ class SigmaReptileTrainer:
         prior = prior.with_log_sigma2(prior.log_sigma2.to(cfg.device))
         # The aligner stays where the audio features are; the loss gets a copy on the device.
         network = self.model if cfg.device == "cpu" else copy.deepcopy(self.model).to(cfg.device)
+        outer = OuterConfig(**cfg.outer) if isinstance(cfg.outer, dict) else cfg.outer
+        algorithm = Gradient(
+            ModuleLoss(network, utterance_loss(Scales(**self.base["scales"])), cfg.bf16), speech_partition,
+            ProximalAdam(**cfg.solver), Displacement(**cfg.hypergrad), outer.inner_steps,
+        )
+        state = {f"phi/{k}": phi[k].to(cfg.device) for k in partition.free()} | {"log_sigma2": prior.log_sigma2}
+        algorithm.parts = self.partition = partition
         return MetaTrainer(
-            ModuleLoss(network, utterance_loss(Scales(**self.base["scales"])), cfg.bf16), prior,
-            {k: phi[k].to(cfg.device) for k in partition.free()}, self.draw, ProximalAdam(**cfg.solver),
-            Displacement(**cfg.hypergrad), OuterConfig(**cfg.outer), self.rank, self.world,
-            (2 * (cfg.floor_relative * rms).log()).to(cfg.device), ceiling.to(cfg.device), cfg.seed,
+            algorithm, state, self.draw, outer.groups(), outer.tasks, outer.tasks_per_chunk, cfg.meta_steps, self.rank,
+            self.world, {"log_sigma2": ((2 * (cfg.floor_relative * rms).log()).to(cfg.device), ceiling.to(cfg.device))},
+            cfg.seed,
         )
 
     def rows(self) -> list[dict]:
-        sigma = relative_sigma(self.trainer.prior, self.trainer.phi, self.unit)
-        return module_table(self.trainer.prior.partition, self.trainer.phi, sigma)
+        prior = Shrinkage(self.partition, self.trainer.state["log_sigma2"])
+        sigma = relative_sigma(prior, self.trainer.phi, self.unit)
+        return module_table(self.partition, self.trainer.phi, sigma)
 
     def save(self, seconds: float) -> None:
         meta = {

@@ -3,51 +3,132 @@
 phi moves toward the tasks' solutions: the gradient of the joint density with a rate proportional to sigma_m^2 is
 Reptile's sum_t (phi - theta_t), whatever the sigmas. sigma^2 follows the predictive loss of the query data, by one of
 
+- `none`: Reptile; sigma^2 stays as it is and no query data is used;
 - `first_order`: d l / d log sigma_m^2 = sum_t g_{t,m} . (theta_t - phi)_m, the workshop version's eq. 4 (the Hessian
   dropped against the prior); unbiased at the true sigma, and it does not fade when sigma is large;
+- `diagonal`: sigma_m^-2 g_m (diag H_m + sigma_m^-2)^-1 (theta_t - phi)_m, its eq. 29;
 - `implicit`: eq. 7 for sigma^2 only, by conjugate gradients; it dies like 1 / sigma^2 and vanishes like sigma^2.
 
-phi's own dependence on sigma^2 is ignored, as in the paper.
+phi's own dependence on sigma^2 is ignored, as in the paper. Frozen parameters stay.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tts_meta.meta.hypergrad.base import MetaGrads, sum_by_module
-from tts_meta.meta.hypergrad.implicit import implicit_log_sigma2, whitened_solve
-from tts_meta.meta.loss import TaskLoss, gradient
-from tts_meta.meta.prior import Shrinkage
+import torch
+from torch import Tensor
+
+from tts_meta.meta.conjugate import whitened_solve
+from tts_meta.meta.hypergrad.base import Inner, MetaGrads, sum_by_module, support_metrics
+from tts_meta.meta.hypergrad.implicit import implicit_log_sigma2
+from tts_meta.meta.loss import gradient, hvp
 from tts_meta.meta.solvers.base import Path
-from tts_meta.meta.task import Batch
+from tts_meta.meta.task import Batch, Episodes
 from tts_meta.meta.tree import Tree
+
+
+def hessian_diagonal(inner: Inner, theta: Tree, support: Batch, probes: int, seed: int = 0) -> Tree:
+    """Diagonal of the data term's Hessian, `{name: [T, ...]}`, by Hutchinson's estimator with Rademacher `probes`;
+    negative entries, which a convex term cannot have, are set to 0. Exact, by one product a parameter, if `probes` is 0."""
+    tasks = next(iter(theta.values())).shape[0]
+    fixed = inner.fixed(tasks)
+    total = {k: torch.zeros_like(v) for k, v in theta.items()}
+    if probes == 0:
+        for k, v in theta.items():
+            for i in range(v[0].numel()):
+                one = {n: torch.zeros_like(t) for n, t in theta.items()}
+                one[k].flatten(1)[:, i] = 1
+                total[k].flatten(1)[:, i] = hvp(inner.loss, theta, support, one, fixed)[k].flatten(1)[:, i]
+    rng = torch.Generator().manual_seed(seed)
+    for _ in range(probes):
+        signs = {}
+        for k, v in theta.items():  # the same signs for every task, so that chunks change nothing
+            z = torch.randint(0, 2, v.shape[1:], generator=rng).to(v) * 2 - 1
+            signs[k] = z.expand_as(v)
+        h = hvp(inner.loss, theta, support, signs, fixed)
+        total = {k: total[k] + signs[k] * h[k] / probes for k in total}
+    return {k: v.clamp(min=0) for k, v in total.items()}
 
 
 @dataclass(frozen=True)
 class Displacement:
-    """`sigma_gradient` is first_order or implicit (`cg_steps` conjugate-gradient steps)."""
+    """`sigma_gradient` is none, first_order, diagonal (`probes`) or implicit (`cg_steps` conjugate-gradient steps)."""
 
     sigma_gradient: str = "first_order"
     cg_steps: int = 10
     tolerance: float = 1e-6
+    probes: int = 4
 
     def __post_init__(self) -> None:
-        if self.sigma_gradient not in ("first_order", "implicit"):
-            raise ValueError(f"sigma_gradient is {self.sigma_gradient!r}; first_order or implicit is expected.")
+        if self.sigma_gradient not in ESTIMATORS:
+            raise ValueError(f"sigma_gradient is {self.sigma_gradient!r}; one of {sorted(ESTIMATORS)} is expected.")
 
-    def __call__(
-        self, path: Path, loss: TaskLoss, prior: Shrinkage, phi: Tree, support: Batch | None, query: Batch
-    ) -> MetaGrads:
-        theta = path.theta
-        losses, g = gradient(loss, theta, query)
-        metrics = {"query_loss": float(losses.sum())}
-        if self.sigma_gradient == "first_order":
-            d_sigma = sum_by_module(prior, {k: (g[k] * (theta[k] - phi[k])).sum() for k in theta})
-        else:
-            if support is None:
-                raise ValueError("The implicit sigma gradient needs the whole support set; give `whole_support`.")
-            u, residual = whitened_solve(loss, prior, theta, support, g, self.cg_steps, self.tolerance)
-            d_sigma = implicit_log_sigma2(prior, u, theta, phi)
-            metrics["cg_residual"] = float(residual.sum())
-        d_phi = {k: (phi[k] - theta[k]).sum(0) for k in theta}
-        return MetaGrads(d_phi, d_sigma, len(losses), metrics)
+    def __call__(self, inner: Inner, episodes: Episodes) -> MetaGrads:
+        path = inner.solve(episodes)
+        if self.sigma_gradient == "none":
+            metrics = support_metrics(path)
+            return MetaGrads.of(self.phi(inner, path), torch.zeros_like(inner.prior.log_sigma2), episodes.tasks, metrics)
+        whole = episodes.whole_support() if self.sigma_gradient in ("implicit", "diagonal") else None
+        return self.at(path, inner, whole, episodes.query())
+
+    def phi(self, inner: Inner, path: Path) -> Tree:
+        moved = {k: (inner.phi[k] - v).sum(0) for k, v in path.theta.items()}
+        return moved | {k: torch.zeros_like(v) for k, v in inner.frozen.items()}
+
+    def at(self, path: Path, inner: Inner, support: Batch | None, query: Batch) -> MetaGrads:
+        """The gradient at `path.theta`; `support`, the whole support set, is needed by diagonal and implicit."""
+        fixed = inner.fixed(next(iter(path.theta.values())).shape[0])
+        losses, g = gradient(inner.loss, path.theta, query, fixed)
+        d_sigma, more = ESTIMATORS[self.sigma_gradient](self, inner, path.theta, support, g)
+        metrics = {"query_loss": float(losses.sum()), **support_metrics(path), **more}
+        return MetaGrads.of(self.phi(inner, path), d_sigma, len(losses), metrics)
+
+
+def _none(cfg: Displacement, inner: Inner, theta: Tree, support: Batch | None, g: Tree) -> tuple[Tensor, dict]:
+    return torch.zeros_like(inner.prior.log_sigma2), {}
+
+
+def _first_order(cfg: Displacement, inner: Inner, theta: Tree, support: Batch | None, g: Tree) -> tuple[Tensor, dict]:
+    return sum_by_module(inner.prior, {k: (g[k] * (theta[k] - inner.phi[k])).sum() for k in theta}), {}
+
+
+def _diagonal(cfg: Displacement, inner: Inner, theta: Tree, support: Batch | None, g: Tree) -> tuple[Tensor, dict]:
+    if support is None:
+        raise ValueError("The diagonal sigma gradient needs the whole support set.")
+    h = hessian_diagonal(inner, theta, support, cfg.probes)
+    values = {
+        k: (g[k] * (theta[k] - inner.phi[k]) / (1 + inner.prior.variance(k) * h[k])).sum() for k in theta
+    }
+    return sum_by_module(inner.prior, values), {}
+
+
+def _implicit(cfg: Displacement, inner: Inner, theta: Tree, support: Batch | None, g: Tree) -> tuple[Tensor, dict]:
+    if support is None:
+        raise ValueError("The implicit sigma gradient needs the whole support set.")
+    fixed = inner.fixed(next(iter(theta.values())).shape[0])
+    b = {k: inner.prior.sigma(k) * g[k] for k in theta}
+    u, residual = whitened_solve(inner.loss, inner.prior, theta, support, b, cfg.cg_steps, cfg.tolerance, fixed)
+    return implicit_log_sigma2(inner.prior, u, theta, inner.phi), {"cg_residual": float(residual.sum())}
+
+
+ESTIMATORS = {"none": _none, "first_order": _first_order, "diagonal": _diagonal, "implicit": _implicit}
+
+
+@dataclass(frozen=True)
+class JointMAP:
+    """The negative control: phi and sigma^2 both follow the joint density of the train data (workshop Prop. 1).
+
+    d / d log sigma_m^2 = 1/2 (D_m - |theta_m - phi_m|^2 / sigma_m^2) of each task: it diverges to sigma = 0 for every
+    module whose spread is under the threshold of Prop. 3. Never use it to learn sigma.
+    """
+
+    def __call__(self, inner: Inner, episodes: Episodes) -> MetaGrads:
+        path = inner.solve(episodes)
+        prior = inner.prior
+        values = {}
+        for k, v in path.theta.items():
+            square = ((v - inner.phi[k]) ** 2).sum() * prior.precision(k)
+            values[k] = 0.5 * (v.numel() - square)
+        moved = Displacement("none").phi(inner, path)
+        return MetaGrads.of(moved, sum_by_module(prior, values), episodes.tasks, support_metrics(path))

@@ -13,11 +13,14 @@ from typing import Any
 import torch
 
 from tts_meta.meta.prior import Shrinkage
+from tts_meta.meta.solvers.base import Stepping
 from tts_meta.meta.tree import Tree
+
+TINY = 1e-30
 
 
 @dataclass(frozen=True)
-class ProximalAdam:
+class ProximalAdam(Stepping):
     """`rate` in units of theta, or of sigma when `whiten`; `decay` lowers it as rate / (1 + decay k)."""
 
     rate: float
@@ -35,19 +38,23 @@ class ProximalAdam:
         }
 
     def step(self, theta: Tree, grad: Tree, phi: Tree, prior: Shrinkage, state: dict[str, Any]) -> Tree:
-        state["count"] += 1
-        k = state["count"]
-        rate = self.rate / (1 + self.decay * (k - 1))
-        out = {}
+        k = state["count"] + 1
+        base = self.rate / (1 + self.decay * (k - 1))
+        out, first, second = {}, {}, {}
         for name, t in theta.items():
+            rate = base * prior.rate(name)
             sigma = prior.sigma(name) if self.whiten else 1.0
             g = grad[name] * sigma
-            m = state["m"][name] = self.beta1 * state["m"][name] + (1 - self.beta1) * g
-            v = state["v"][name] = self.beta2 * state["v"][name] + (1 - self.beta2) * g * g
-            effective = rate / ((v / (1 - self.beta2**k)).sqrt() + self.eps)
+            m = first[name] = self.beta1 * state["m"][name] + (1 - self.beta1) * g
+            v = second[name] = self.beta2 * state["v"][name] + (1 - self.beta2) * g * g
+            scale = v / (1 - self.beta2**k)
+            if torch.is_grad_enabled():  # the square root has no derivative at 0, where a gradient vanishes
+                scale = scale.clamp(min=TINY)
+            effective = rate / (scale.sqrt() + self.eps)
             moved = m / (1 - self.beta1**k) * effective
             if self.whiten:
                 out[name] = phi[name] + (t - phi[name] - sigma * moved) / (1 + effective)
             else:
                 out[name] = prior.proximal(name, t - moved, phi[name], effective)
+        state.update(count=k, m=first, v=second)
         return out

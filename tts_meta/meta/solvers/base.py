@@ -1,4 +1,4 @@
-"""The inner loop: minimise l_data(theta) + 1/2 |theta - phi|^2 / sigma^2 from theta0, by proximal steps.
+"""The inner loop: minimise l_data(theta) + 1/2 |theta - phi|^2 / sigma^2 from theta0.
 
 The data term is stepped by its gradient, the prior by its exact proximal operator, so that a module may have any
 sigma^2, however small (algorithms.md 1.6). A solver may run in whitened coordinates theta = phi + sigma * eps, where
@@ -10,6 +10,7 @@ the prior is N(0, I) and a module's step is proportional to its sigma. Both case
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -24,41 +25,83 @@ from tts_meta.meta.tree import Tree
 
 @dataclass
 class Path:
-    """Where the inner loop went: the last theta `{name: [T, ...]}`, the visited ones when kept, the losses `[K, T]`."""
+    """Where the inner loop went: the last theta `{name: [T, ...]}` and the losses `[T]` before every step.
+
+    When kept: `visited` theta_0 ... theta_K, `grads` of the data term at theta_0 ... theta_{K-1}, and `states`, the
+    optimiser's state before every step.
+    """
 
     theta: Tree
-    visited: list[Tree] = field(default_factory=list)
     losses: list[Tensor] = field(default_factory=list)
-    state: dict[str, Any] = field(default_factory=dict)
+    visited: list[Tree] = field(default_factory=list)
+    grads: list[Tree] = field(default_factory=list)
+    states: list[dict[str, Any]] = field(default_factory=list)
 
 
 class Solver(Protocol):
-    def init(self, theta: Tree) -> dict[str, Any]:
-        """Optimiser state at theta: a dict of tensors, trees and numbers."""
+    def solve(
+        self,
+        loss: TaskLoss,
+        prior: Shrinkage,
+        phi: Tree,
+        theta: Tree,
+        batches: Callable[[int], Batch],
+        steps: int,
+        fixed: Tree | None = None,
+        keep: bool = False,
+        graph: bool = False,
+        watch: Callable[[int, Tree], None] | None = None,
+    ) -> Path:
+        """`steps` inner steps from `theta` `{name: [T, ...]}`; `batches(k)` is the support batch `[T, ...]` of step k.
+
+        `phi` `{name: [...]}` is the prior's centre, `fixed` `{name: [T, ...]}` the parameters that do not move. `keep`
+        fills the path's lists; with `graph` everything stays differentiable; `watch(k, theta)` sees theta_0 ... theta_K.
+        """
         ...
+
+
+class Stepping:
+    """A solver made of single steps (`init`, `step`)."""
+
+    def init(self, theta: Tree) -> dict[str, Any]:
+        """Optimiser state at theta: a dict of trees and numbers."""
+        raise NotImplementedError
 
     def step(self, theta: Tree, grad: Tree, phi: Tree, prior: Shrinkage, state: dict[str, Any]) -> Tree:
-        """One proximal step; `grad` is that of the data term alone; `state` is updated in place."""
-        ...
+        """One proximal step, differentiable; `grad` is that of the data term alone; `state` gets new entries."""
+        raise NotImplementedError
+
+    def solve(
+        self,
+        loss: TaskLoss,
+        prior: Shrinkage,
+        phi: Tree,
+        theta: Tree,
+        batches: Callable[[int], Batch],
+        steps: int,
+        fixed: Tree | None = None,
+        keep: bool = False,
+        graph: bool = False,
+        watch: Callable[[int, Tree], None] | None = None,
+    ) -> Path:
+        path, state = Path(theta), self.init(theta)
+        for k in range(steps + 1):
+            if watch:
+                watch(k, path.theta)
+            if keep:
+                path.visited.append(path.theta)
+            if k == steps:
+                break
+            losses, grad = gradient(loss, path.theta, batches(k), fixed, graph)
+            if keep:
+                path.grads.append(grad)
+                path.states.append(copy_state(state))
+            with nullcontext() if graph else torch.no_grad():
+                path.theta = self.step(path.theta, grad, phi, prior, state)
+            path.losses.append(losses)
+        return path
 
 
-def solve(
-    solver: Solver,
-    loss: TaskLoss,
-    prior: Shrinkage,
-    phi: Tree,
-    theta: Tree,
-    batches: Callable[[int], Batch],
-    steps: int,
-    keep: bool = False,
-) -> Path:
-    """Run `steps` inner steps from `theta` `{name: [T, ...]}`; `batches(k)` is the stacked support batch of step k."""
-    path = Path(theta, state=solver.init(theta))
-    for k in range(steps):
-        losses, grad = gradient(loss, path.theta, batches(k))
-        with torch.no_grad():
-            path.theta = solver.step(path.theta, grad, phi, prior, path.state)
-        path.losses.append(losses)
-        if keep:
-            path.visited.append(path.theta)
-    return path
+def copy_state(state: dict[str, Any]) -> dict[str, Any]:
+    """A copy whose trees can be given new entries; tensors are never changed in place."""
+    return {k: dict(v) if isinstance(v, dict) else v for k, v in state.items()}

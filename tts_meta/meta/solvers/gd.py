@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from tts_meta.meta.prior import Shrinkage
+from tts_meta.meta.solvers.base import Stepping
 from tts_meta.meta.tree import Tree
 
 
 @dataclass(frozen=True)
-class ProximalGD:
-    """d <- (d - rate c g) / (1 + rate w); see solvers/base.py."""
+class ProximalGD(Stepping):
+    """d <- (d - rate c g) / (1 + rate w); see solvers/base.py. The proximal operator is applied at every step."""
 
     rate: float
     whiten: bool = False
@@ -22,9 +23,28 @@ class ProximalGD:
     def step(self, theta: Tree, grad: Tree, phi: Tree, prior: Shrinkage, state: dict[str, Any]) -> Tree:
         out = {}
         for name, t in theta.items():
+            rate = self.rate * prior.rate(name)
             if self.whiten:
-                d = t - phi[name] - self.rate * prior.variance(name) * grad[name]
-                out[name] = phi[name] + d / (1 + self.rate)
+                d = t - phi[name] - rate * prior.variance(name) * grad[name]
+                out[name] = phi[name] + d / (1 + rate)
             else:
-                out[name] = prior.proximal(name, t - self.rate * grad[name], phi[name], self.rate)
+                out[name] = prior.proximal(name, t - rate * grad[name], phi[name], rate)
         return out
+
+
+@dataclass(frozen=True)
+class ExplicitGD(Stepping):
+    """theta <- theta - rate (g + (theta - phi) / sigma^2): the paper's inner step (algorithms.md 1.3).
+
+    Needs rate < 2 / (lambda_max(H) + 1 / min sigma^2); the proximal step above has no such limit.
+    """
+
+    rate: float
+
+    def init(self, theta: Tree) -> dict[str, Any]:
+        return {}
+
+    def step(self, theta: Tree, grad: Tree, phi: Tree, prior: Shrinkage, state: dict[str, Any]) -> Tree:
+        return {
+            k: t - self.rate * prior.rate(k) * (grad[k] + prior.precision(k) * (t - phi[k])) for k, t in theta.items()
+        }

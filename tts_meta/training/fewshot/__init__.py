@@ -1,0 +1,1 @@
+"""Few-shot domains that validate the learning core: sinusoids, hierarchical Gaussians, images."""

@@ -1,0 +1,95 @@
+"""Pictures of validation runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tts_meta.meta.algorithms.base import Algorithm
+from tts_meta.meta.task import Fixed
+from tts_meta.meta.tree import Tree
+from tts_meta.training.fewshot.base import TEST_SEED, rngs_of
+from tts_meta.training.fewshot.regression import SinusoidDomain
+
+
+def _axes(width: float = 6, height: float = 4, columns: int = 1):
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    return pyplot.subplots(1, columns, figsize=(width, height), layout="constrained", squeeze=False)
+
+
+def plot_curve(curves: dict[str, dict], measure: str, path: str | Path, title: str = "", lines: dict[str, float] | None = None) -> None:
+    """`curves` {label: {inner steps: {measure: {mean, ci95}}}}; `lines` are horizontal references. A logarithmic axis
+    (step 0 at the left end) when there are more than 20 steps."""
+    figure, axes = _axes()
+    ax = axes[0, 0]
+    for label, curve in curves.items():
+        steps = sorted(int(k) for k in curve)
+        rows = [(curve[k] if k in curve else curve[str(k)])[measure] for k in steps]
+        mean = [r["mean"] for r in rows]
+        (line,) = ax.plot(steps, mean, marker="o", markersize=3, label=label)
+        low, high = ([r["mean"] + s * r["ci95"] for r in rows] for s in (-1, 1))
+        ax.fill_between(steps, low, high, alpha=0.15, color=line.get_color())
+        if steps[-1] > 20:
+            ax.set_xscale("symlog", linthresh=1)
+    for label, value in (lines or {}).items():
+        ax.axhline(value, linestyle=":", color="gray")
+        ax.annotate(label, (ax.get_xlim()[1], value), ha="right", va="bottom", fontsize=7, color="gray")
+    ax.set_xlabel("inner steps")
+    ax.set_ylabel(f"{measure} of the query data")
+    ax.set_title(title)
+    if len(curves) > 1:
+        ax.legend(fontsize=7)
+    figure.savefig(path, dpi=110)
+    _close(figure)
+
+
+def plot_modules(rows: Sequence[dict[str, Any]], path: str | Path, title: str = "") -> None:
+    """Learned sigma / RMS(phi) of every module, a bar each."""
+    figure, axes = _axes(6, 0.28 * len(rows) + 1.2)
+    ax = axes[0, 0]
+    ax.barh([r["name"] for r in rows], [r["sigma_relative"] for r in rows])
+    ax.invert_yaxis()
+    ax.set_xscale("log")
+    ax.set_xlabel("sigma / RMS(phi)")
+    ax.set_title(title)
+    figure.savefig(path, dpi=110)
+    _close(figure)
+
+
+def plot_waves(
+    algorithm: Algorithm, state: Tree, domain: SinusoidDomain, at: Sequence[int], path: str | Path, tasks: int = 3
+) -> None:
+    """Regression of some test tasks after the inner steps `at`: truth, support points, predictions with 95 % bands."""
+    episodes = domain.test("test", 0, tasks)
+    x = torch.linspace(-5, 5, 200)[None, :, None].expand(tasks, -1, -1)
+    posteriors = algorithm.adapt(state, episodes, rngs_of(TEST_SEED, 1, range(tasks), 4), at)
+    dense = Fixed(episodes.whole_support(), {"x": x, "y": torch.zeros_like(x)})
+    figure, axes = _axes(4 * tasks, 3.2, tasks)
+    for i in range(tasks):
+        ax = axes[0, i]
+        truth = episodes.query()
+        order = truth["x"][i, :, 0].argsort()
+        ax.plot(truth["x"][i, order, 0], truth["y"][i, order, 0], "k-", linewidth=1, label="truth")
+        ax.plot(episodes.whole_support()["x"][i, :, 0], episodes.whole_support()["y"][i, :, 0], "k^", label="support")
+        for k in at:
+            mean, variance = domain.predict(posteriors[k], dense.query())
+            (line,) = ax.plot(x[i, :, 0], mean[i], linewidth=1, label=f"step {k}")
+            if k == max(at):
+                half = 1.96 * variance[i].sqrt()
+                ax.fill_between(x[i, :, 0], mean[i] - half, mean[i] + half, alpha=0.15, color=line.get_color())
+    axes[0, 0].legend(fontsize=7)
+    figure.savefig(path, dpi=100)
+    _close(figure)
+
+
+def _close(figure) -> None:
+    from matplotlib import pyplot
+
+    pyplot.close(figure)

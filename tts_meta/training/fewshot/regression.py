@@ -1,0 +1,164 @@
+"""Sinusoid regression and the hierarchical Gaussian as few-shot domains."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from tts_meta.data.episodes import FewShot
+from tts_meta.data.hierarchical_gaussian import EXPERIMENTS
+from tts_meta.data.sinusoid import draw_wave, points
+from tts_meta.meta.posterior import Posterior
+from tts_meta.meta.task import Batch, Episodes
+from tts_meta.meta.trainer import task_rng
+from tts_meta.nets.amortised import AmortisedRegressor
+from tts_meta.nets.mlp import MLP, GaussianMean, PreciseMLP
+from tts_meta.training.fewshot.base import TEST_SEED, Network, choose, pile, rngs_of
+
+
+def regression_criterion(likelihood: str, sd: float):
+    """One task's loss of outputs `[B, 1]`, `[B, 3]` (PreciseMLP) or samples `[L, B, 1]` (VERSA).
+
+    mean: mean squared error. sum: -log N(y | mean, sd^2) summed over the data, without its constant; PreciseMLP's own
+    precision and priors where there are any; VERSA: -log of the samples' mean likelihood.
+    """
+
+    def criterion(out: Tensor, batch: Batch) -> Tensor:
+        y = batch["y"]
+        if out.dim() == 3:
+            nll = (0.5 * ((out - y) / sd) ** 2).sum((1, 2)) + y.shape[0] * math.log(sd)
+            return math.log(out.shape[0]) - torch.logsumexp(-nll, 0)
+        if out.shape[1] == 3:
+            mean, log_gamma, log_prior = out[:, :1], out[:, 1:2], out[0, 2]
+            return (0.5 * log_gamma.exp() * (mean - y) ** 2 - 0.5 * log_gamma).sum() - log_prior
+        error = (out - y) ** 2
+        return error.mean() if likelihood == "mean" else 0.5 * error.sum() / sd**2
+
+    return criterion
+
+
+class SinusoidDomain:
+    """`pool`: how many training tasks there are (None: a new one each time); their functions are fixed, the points are
+    drawn anew. Test: `test_points` query points on the whole range.
+
+    Measures: mse; nll and coverage of the predictive Gaussian, whose noise is PreciseMLP's own or `noise_sd`.
+    """
+
+    measures = ("mse", "nll", "coverage")
+    better = "lower"
+
+    def __init__(
+        self, family: str = "maml", shots: int = 10, queries: int = 10, pool: int | None = None, sd: float = 0.3,
+        likelihood: str = "mean", network: str = "plain", width: int = 40, depth: int = 2, train_shots: int | None = None,
+        inner_batch: int | None = None, test_points: int = 100, versa_samples: int = 10, seed: int = 0,
+    ) -> None:
+        self.family, self.shots, self.queries, self.pool = family, shots, queries, pool
+        self.train_shots, self.inner_batch, self.test_points, self.seed = train_shots or shots, inner_batch, test_points, seed
+        self.noise_sd = sd
+        builders = {
+            "plain": lambda: MLP(width, depth), "precise": lambda: PreciseMLP(width, depth),
+            "amortised": lambda: AmortisedRegressor(width, depth),
+        }
+        self.net = Network(choose(network, builders, "sinusoid"), regression_criterion(likelihood, sd), seed)
+        self.loss, self.fresh = self.net.loss, self.net.fresh
+        module = self.net.module
+        self.noise = getattr(module, "noise", None)
+        self.noise_shape = module.noise_shape(versa_samples) if isinstance(module, AmortisedRegressor) else None
+
+    def _one(self, rng: torch.Generator, wave_rng: torch.Generator, shots: int, queries: int) -> tuple[Batch, Batch]:
+        wave = draw_wave(self.family, wave_rng)
+        (x, y), (xq, yq) = points(wave, shots, rng), points(wave, queries, rng)
+        return {"x": x, "y": y}, {"x": xq, "y": yq}
+
+    def draw(self, step: int, positions: Sequence[int]) -> FewShot:
+        rngs = rngs_of(self.seed, step, positions, 3)
+        waves = rngs
+        if self.pool is not None:
+            numbers = [int(torch.randint(self.pool, (), generator=r)) for r in rngs]
+            waves = [task_rng(self.seed, n, 0, 5) for n in numbers]
+        rows = [self._one(r, w, self.train_shots, self.queries) for r, w in zip(rngs, waves, strict=True)]
+        return pile(rows, rngs, self.inner_batch)
+
+    def test(self, split: str, first: int, count: int) -> FewShot:
+        rngs = rngs_of(TEST_SEED + (split == "val"), 0, range(first, first + count), 3)
+        return pile([self._one(r, r, self.shots, self.test_points) for r in rngs], rngs, self.inner_batch)
+
+    def predict(self, posterior: Posterior, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Mean and variance of the predictive distribution, `[T, B]`."""
+        out = posterior.outputs(batch)
+        mean = out[..., 0]
+        noise = (-out[..., 1]).exp().mean(0) if out.shape[-1] == 3 else torch.full_like(mean[0], self.noise_sd**2)
+        return mean.mean(0), mean.var(0, correction=0) + noise
+
+    def measure(self, posterior: Posterior, episodes: Episodes) -> dict[str, Tensor]:
+        query = episodes.query()
+        mean, variance = self.predict(posterior, query)
+        error = (mean - query["y"][..., 0]) ** 2
+        nll = 0.5 * (error / variance + variance.log() + math.log(2 * math.pi))
+        inside = (error.sqrt() <= 1.96 * variance.sqrt()).float()
+        return {"mse": error.mean(1), "nll": nll.mean(1), "coverage": inside.mean(1)}
+
+    def fit_noise(self, adapted: Sequence[tuple[Posterior, Episodes]]) -> None:
+        """Choose `noise_sd`, the noise of the predictive distribution, by its likelihood on validation tasks."""
+        best = math.inf
+        for sd in torch.logspace(-2, 1, 61).tolist():
+            self.noise_sd, keep = sd, self.noise_sd
+            nll = float(torch.cat([self.measure(p, e)["nll"] for p, e in adapted]).mean())
+            if nll < best:
+                best = nll
+            else:
+                self.noise_sd = keep
+
+
+class GaussianDomain:
+    """The synthetic experiments of the paper's workshop version: `kind` linear or spiral, `shots` observations a task.
+
+    Loss: 1/2 sum ((x - mu(theta)) / xi)^2, summed over observations. Measure: loss, per query observation.
+    """
+
+    measures = ("loss",)
+    better = "lower"
+
+    def __init__(
+        self, kind: str = "linear", shots: int = 4, queries: int = 4, likelihood: str = "sum", network: str = "plain",
+        train_shots: int | None = None, inner_batch: int | None = None, test_points: int = 100, offset: float = 1.0,
+        seed: int = 0,
+    ) -> None:
+        self.experiment = EXPERIMENTS[kind]
+        e = self.experiment
+        self.shots, self.queries, self.test_points, self.seed = shots, queries, test_points, seed
+        self.train_shots, self.inner_batch = train_shots or shots, inner_batch
+        self.xi = torch.tensor(e.xi)
+        scale = {"sum": lambda rows: 1.0, "mean": lambda rows: 1.0 / rows}[likelihood]
+
+        def criterion(out: Tensor, batch: Batch) -> Tensor:
+            return 0.5 * (((batch["x"] - out) / self.xi) ** 2).sum() * scale(out.shape[0])
+
+        start = [v - offset for v in e.phi]  # training has to find phi
+        builders = {"plain": lambda: GaussianMean(kind, start)}
+        self.net = Network(choose(network, builders, "hierarchical_gaussian"), criterion, seed)
+        self.loss, self.fresh = self.net.loss, self.net.fresh
+
+    def _one(self, rng: torch.Generator, shots: int, queries: int) -> tuple[Batch, Batch]:
+        e = self.experiment
+        theta = torch.tensor(e.phi) + torch.tensor(e.sigma) * torch.randn(len(e.phi), generator=rng)
+        mean = self.net.module.mean(theta)  # type: ignore[operator]
+        x = mean + self.xi * torch.randn(shots + queries, len(self.xi), generator=rng)
+        return {"x": x[:shots]}, {"x": x[shots:]}
+
+    def draw(self, step: int, positions: Sequence[int]) -> FewShot:
+        rngs = rngs_of(self.seed, step, positions, 3)
+        return pile([self._one(r, self.train_shots, self.queries) for r in rngs], rngs, self.inner_batch)
+
+    def test(self, split: str, first: int, count: int) -> FewShot:
+        rngs = rngs_of(TEST_SEED + (split == "val"), 0, range(first, first + count), 3)
+        return pile([self._one(r, self.shots, self.test_points) for r in rngs], rngs, self.inner_batch)
+
+    def measure(self, posterior: Posterior, episodes: Episodes) -> dict[str, Tensor]:
+        query = episodes.query()
+        out = posterior.outputs(query).mean(0)
+        error = ((query["x"] - out) / self.xi) ** 2
+        return {"loss": 0.5 * error.sum(2).mean(1)}

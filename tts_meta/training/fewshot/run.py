@@ -1,0 +1,180 @@
+"""One validation run: meta-train an algorithm on a few-shot domain, test it, write results.json, curve.csv, curve.png."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tts_meta.meta.algorithms.base import Algorithm
+from tts_meta.meta.algorithms.gradient import Gradient
+from tts_meta.meta.outer import Group
+from tts_meta.meta.prior import Shrinkage, relative_sigma
+from tts_meta.meta.ranks import start_ranks
+from tts_meta.meta.trainer import MetaTrainer
+from tts_meta.meta.tree import Tree, pick
+from tts_meta.training.checkpoint import load_checkpoint, save_checkpoint
+from tts_meta.training.fewshot.base import Domain, rngs_of
+from tts_meta.training.fewshot.evaluate import Curve, evaluate
+from tts_meta.training.fewshot.plots import plot_curve, plot_modules, plot_waves
+from tts_meta.training.fewshot.regression import SinusoidDomain
+
+
+@dataclass
+class FewShotConfig:
+    """`domain` and `algorithm` are partial constructors: the domain gets `likelihood` and `network`, which the algorithm
+    chooses; the algorithm gets the domain's attributes named in `needs` ({argument: attribute})."""
+
+    run: str
+    name: str
+    domain_name: str
+    size: str
+    domain: Callable[..., Domain]
+    algorithm: Callable[..., Algorithm]
+    outer: Mapping[str, Group]
+    likelihood: str = "mean"
+    network: str = "plain"
+    needs: Mapping[str, str] = field(default_factory=lambda: {"loss": "loss"})
+    meta_steps: int = 1000
+    tasks: int = 4
+    tasks_per_chunk: int = 4
+    at: Sequence[int] = (0, 1, 5, 10)
+    report: int = 10
+    test_tasks: int = 600
+    test_chunk: int = 10
+    save_seconds: float = 60.0
+    seed: int = 0
+
+
+class FewShotRun:
+    """Resumable: `run()` continues from run/last.safetensors, and does nothing when results.json is there."""
+
+    def __init__(self, cfg: FewShotConfig) -> None:
+        if cfg.report not in cfg.at:
+            raise ValueError(f"report is {cfg.report}, which is not among the tested inner steps {list(cfg.at)}.")
+        self.cfg = cfg
+        self.rank, self.world = start_ranks()
+        self.folder = Path(cfg.run)
+        self.domain = cfg.domain(likelihood=cfg.likelihood, network=cfg.network, seed=cfg.seed)
+        extras = {argument: getattr(self.domain, attribute) for argument, attribute in cfg.needs.items()}
+        missing = [k for k, v in extras.items() if v is None]
+        if missing:
+            raise ValueError(f"{cfg.name} needs {missing} of the network, which {cfg.domain_name} does not give.")
+        self.algorithm = cfg.algorithm(**extras)
+        state = self.algorithm.init(self.domain.fresh)
+        bounds = self.algorithm.bounds(state) if isinstance(self.algorithm, Gradient) else None
+        self.trainer = MetaTrainer(
+            self.algorithm, state, self.domain.draw, cfg.outer, cfg.tasks, cfg.tasks_per_chunk, cfg.meta_steps,
+            self.rank, self.world, bounds, cfg.seed,
+        )
+        self.seconds = 0.0
+        if (self.folder / "last.safetensors").exists():
+            saved, meta = load_checkpoint(self.folder / "last.safetensors")
+            self.trainer.restore(saved)
+            self.seconds = meta["seconds"]
+
+    def save(self, seconds: float) -> None:
+        meta = {"step": self.trainer.step_count, "seconds": seconds, "name": self.cfg.name, "domain": self.cfg.domain_name}
+        save_checkpoint(self.folder / "last.safetensors", self.trainer.tensors(), meta)
+
+    def train(self) -> None:
+        from tqdm import tqdm
+
+        main = self.rank == 0
+        self.folder.mkdir(parents=True, exist_ok=True)
+        trainer, cfg = self.trainer, self.cfg
+        title = f"{cfg.domain_name} {cfg.name}"
+        bar = tqdm(total=cfg.meta_steps, initial=trainer.step_count, desc=title, disable=not main, mininterval=1)
+        saved = time.monotonic()
+        start = saved - self.seconds
+        every = max(1, cfg.meta_steps // 200)
+        window: list[dict[str, float]] = []
+        while trainer.step_count < cfg.meta_steps:
+            window.append(trainer.step())
+            bar.update()
+            now = time.monotonic()
+            if main and (trainer.step_count % every == 0 or trainer.step_count == cfg.meta_steps):
+                mean = {k: sum(w[k] for w in window) / len(window) for k in window[0]}
+                window = []
+                bar.set_postfix({k: f"{v:.3g}" for k, v in mean.items()}, refresh=False)
+                with open(self.folder / "log.jsonl", "a") as f:
+                    f.write(json.dumps({"step": trainer.step_count, "seconds": round(now - start, 2), **mean}) + "\n")
+            if main and (now - saved > cfg.save_seconds or trainer.step_count == cfg.meta_steps):
+                self.save(now - start)
+                saved = now
+        bar.close()
+        self.seconds = time.monotonic() - start
+
+    def modules(self) -> list[dict[str, Any]]:
+        """Rows {name, parameters, sigma, sigma_relative} of a learned sigma; none where it is fixed."""
+        algorithm, state = self.algorithm, self.trainer.state
+        if not isinstance(algorithm, Gradient) or not any(g[1] == ["log_sigma2"] for g in self.trainer.outer.groups):
+            return []
+        parts, phi = algorithm.names(state), pick(state, "phi")
+        prior = Shrinkage(parts, state["log_sigma2"])
+        relative = relative_sigma(prior, phi).tolist()
+        rows = []
+        for m, r, s in zip(parts.modules, relative, state["log_sigma2"].tolist(), strict=True):
+            count = sum(phi[n].numel() for n in parts.members(m))
+            rows.append({"name": m, "parameters": count, "sigma": 2.718281828459045 ** (s / 2), "sigma_relative": r})
+        return rows
+
+    def test(self, state: Tree | None = None) -> Curve:
+        from tqdm import tqdm
+
+        cfg = self.cfg
+        if isinstance(self.domain, SinusoidDomain):
+            self._fit_noise(self.domain)
+        with tqdm(total=cfg.test_tasks, desc=f"test {cfg.domain_name} {cfg.name}", mininterval=1) as bar:
+            return evaluate(
+                self.algorithm, self.trainer.state if state is None else state, self.domain, "test", cfg.test_tasks,
+                list(cfg.at), cfg.test_chunk, bar.update,
+            )
+
+    def _fit_noise(self, domain: SinusoidDomain) -> None:
+        """The predictive noise of the reported step, by validation tasks."""
+        episodes = domain.test("val", 0, 100)
+        rngs = rngs_of(self.cfg.seed, 2, range(100), 4)
+        posterior = self.algorithm.adapt(self.trainer.state, episodes, rngs, [self.cfg.report])[self.cfg.report]
+        domain.fit_noise([(posterior, episodes)])
+
+    def run(self) -> dict[str, Any] | None:
+        results = self.folder / "results.json"
+        if results.exists():
+            return json.loads(results.read_text())
+        self.train()
+        if self.rank:
+            return None
+        cfg, domain = self.cfg, self.domain
+        begin = time.monotonic()
+        curve = self.test()
+        found = {
+            "algorithm": cfg.name, "domain": cfg.domain_name, "size": cfg.size, "measure": domain.measures[0],
+            "better": domain.better, "report": cfg.report, "result": curve[cfg.report], "curve": curve,
+            "modules": self.modules(), "meta_steps": cfg.meta_steps, "tasks": cfg.tasks, "test_tasks": cfg.test_tasks,
+            "seed": cfg.seed, "train_seconds": round(self.seconds, 1), "test_seconds": round(time.monotonic() - begin, 1),
+            "ranks": self.world, "torch": torch.__version__,
+        }
+        with open(self.folder / "curve.csv", "w", newline="") as f:
+            writer = csv.writer(f)
+            writer.writerow(["steps", *(f"{m}{x}" for m in domain.measures for x in ("", "_ci95"))])
+            for k, row in curve.items():
+                writer.writerow([k, *(f"{row[m][x]:.6g}" for m in domain.measures for x in ("mean", "ci95"))])
+        plot_curve({cfg.name: curve}, domain.measures[0], self.folder / "curve.png")
+        if found["modules"]:
+            plot_modules(found["modules"], self.folder / "modules.png", f"{cfg.domain_name}: {cfg.name}")
+        if isinstance(domain, SinusoidDomain):
+            plot_waves(self.algorithm, self.trainer.state, domain, sorted({0, 1, cfg.report}), self.folder / "waves.png")
+        temporary = results.with_suffix(".tmp")
+        temporary.write_text(json.dumps(found, indent=1))
+        os.replace(temporary, results)
+        best = curve[cfg.report][domain.measures[0]]
+        print(f"{cfg.domain_name} {cfg.name}: {domain.measures[0]} {best['mean']:.4g} ± {best['ci95']:.2g} at step {cfg.report}")
+        return found
