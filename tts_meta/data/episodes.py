@@ -14,7 +14,7 @@ Batch = dict[str, Tensor]
 @dataclass
 class FewShot:
     """T tasks with all their support and query data. With `inner_batch`, every inner step draws that many support rows
-    anew (without replacement; Reptile's mini-batches) and weighs nothing: use it with mean losses only."""
+    anew (without replacement; Reptile's mini-batches); their `weight` `[T]` scales a summed loss up to all of them."""
 
     support_batch: Batch
     query_batch: Batch
@@ -31,7 +31,8 @@ class FewShot:
             return self.support_batch
         chosen = torch.stack([torch.randperm(rows, generator=r)[: self.inner_batch] for r in self.rngs])
         task = torch.arange(self.tasks)[:, None]
-        return {k: v[task, chosen] for k, v in self.support_batch.items()}
+        weight = torch.full((self.tasks,), rows / self.inner_batch)
+        return {k: v[task, chosen] for k, v in self.support_batch.items()} | {"weight": weight}
 
     def query(self) -> Batch:
         return self.query_batch

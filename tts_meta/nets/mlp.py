@@ -61,8 +61,16 @@ class PreciseMLP(nn.Module):
         return torch.cat([mean, self.log_gamma.expand_as(mean), log_prior.expand_as(mean)], 1)
 
 
+class Dimension(nn.Module):
+    """One dimension of theta: a module of its own for the modular methods."""
+
+    def __init__(self, value: float) -> None:
+        super().__init__()
+        self.theta = nn.Parameter(torch.full((1,), value))
+
+
 class GaussianMean(nn.Module):
-    """The hierarchical Gaussian's observation mean mu(theta), one parameter a dimension (theta.0 ... theta.M-1).
+    """The hierarchical Gaussian's observation mean mu(theta), one module a dimension (dims.0 ... dims.M-1).
 
     `kind` linear: mu = [I; 1'/sqrt(M)] theta, `[M + 1]`. spiral: every pair (theta_d, theta_{d+1}), d even, turned by
     the angle omega times the pair's length, `[M]` (Chen et al., workshop version, section 4.1). The batch is not used
@@ -74,10 +82,10 @@ class GaussianMean(nn.Module):
         if kind not in ("linear", "spiral"):
             raise ValueError(f"kind is {kind!r}; linear or spiral is expected.")
         self.kind, self.omega = kind, omega
-        self.theta = nn.ParameterDict({str(d): torch.full((1,), v) for d, v in enumerate(phi)})
+        self.dims = nn.ModuleList(Dimension(v) for v in phi)
 
     def forward(self, batch: dict[str, Tensor]) -> Tensor:
-        theta = torch.cat([self.theta[str(d)] for d in range(len(self.theta))])
+        theta = torch.cat([d.theta for d in self.dims])
         return self.mean(theta).expand(batch["x"].shape[0], -1)
 
     def mean(self, theta: Tensor) -> Tensor:

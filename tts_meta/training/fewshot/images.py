@@ -193,8 +193,8 @@ class OmniglotDomain(EpisodicImages):
 class MiniImagenetDomain(EpisodicImages):
     """84 x 84 colour images in miniImageNet's layout, read from a folder or a zip; 32 filters, pooling."""
 
-    def __init__(self, root: str, cache: str = "cache", **episodic) -> None:
-        super().__init__(channels=3, size=84, pool=True, **episodic)
+    def __init__(self, root: str, cache: str = "cache", pool: bool = True, **episodic) -> None:
+        super().__init__(channels=3, size=84, pool=pool, **episodic)
         self.splits = load_mini_imagenet(root, cache)
 
     def sizes(self, split: str) -> Sequence[int]:
@@ -265,11 +265,11 @@ class AlphabetDomain(ImageDomain):
 
     def __init__(
         self, root: str, cache: str = "cache", ways: int = 20, alphabets: int = 30, instances: int = 15, batch: int = 20,
-        augment: bool = True, filters: int = 64, likelihood: str = "mean", network: str = "plain",
+        augment: bool = True, filters: int = 64, pool: bool = True, likelihood: str = "mean", network: str = "plain",
         train_shots: int | None = None, inner_batch: int | None = None, versa_samples: int = 10, versa_d: int = 256,
         seed: int = 0,
     ) -> None:
-        super().__init__(ways, filters, 1, 28, True, likelihood, network, versa_samples, versa_d, seed)
+        super().__init__(ways, filters, 1, 28, pool, likelihood, network, versa_samples, versa_d, seed)
         if not 1 <= instances <= 15:
             raise InputError(f"instances is {instances}; 1 to 15 of a character's 20 drawings can be learned from.")
         data = load_omniglot(root, 28, cache)

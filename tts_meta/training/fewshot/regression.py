@@ -35,7 +35,9 @@ def regression_criterion(likelihood: str, sd: float):
             mean, log_gamma, log_prior = out[:, :1], out[:, 1:2], out[0, 2]
             return (0.5 * log_gamma.exp() * (mean - y) ** 2 - 0.5 * log_gamma).sum() - log_prior
         error = (out - y) ** 2
-        return error.mean() if likelihood == "mean" else 0.5 * error.sum() / sd**2
+        if likelihood == "mean":
+            return error.mean()
+        return 0.5 * error.sum() / sd**2 * (batch["weight"] if "weight" in batch else 1.0)
 
     return criterion
 
@@ -135,7 +137,8 @@ class GaussianDomain:
         scale = {"sum": lambda rows: 1.0, "mean": lambda rows: 1.0 / rows}[likelihood]
 
         def criterion(out: Tensor, batch: Batch) -> Tensor:
-            return 0.5 * (((batch["x"] - out) / self.xi) ** 2).sum() * scale(out.shape[0])
+            total = 0.5 * (((batch["x"] - out) / self.xi) ** 2).sum() * scale(out.shape[0])
+            return total * batch["weight"] if likelihood == "sum" and "weight" in batch else total
 
         start = [v - offset for v in e.phi]  # training has to find phi
         builders = {"plain": lambda: GaussianMean(kind, start)}

@@ -1,0 +1,88 @@
+"""Tables and pictures of the validation runs."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from tts_meta.data.hierarchical_gaussian import EXPERIMENTS, linear_table, noise_floor
+from tts_meta.training.fewshot.plots import plot_curve, plot_modules
+
+
+def cell(value: dict[str, float], measure: str) -> str:
+    """"mean ± ci", in per cent for accuracies."""
+    scale, digits = (100, 2) if measure in ("accuracy", "inductive") else (1, 3)
+    return f"{scale * value['mean']:.{digits}f} ± {scale * value['ci95']:.{digits}f}"
+
+
+def measures_of(rows: list[dict[str, Any]]) -> list[str]:
+    return list(rows[0]["result"])
+
+
+def block_table(rows: list[dict[str, Any]]) -> str:
+    names = measures_of(rows)
+    best_at = {}
+    for r in rows:
+        sign = 1 if r["better"] == "lower" else -1
+        best_at[r["algorithm"]] = min(r["curve"], key=lambda k, r=r, sign=sign: sign * r["curve"][k][r["measure"]]["mean"])
+    head = ["algorithm", "at step", *names, f"best {names[0]} (step)", "last step", "train min"]
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    for r in rows:
+        curve = r["curve"]
+        best, last = best_at[r["algorithm"]], max(curve, key=int)
+        lines.append("| " + " | ".join([
+            r["algorithm"], str(r["report"]), *(cell(r["result"][m], m) for m in names),
+            f"{cell(curve[best][names[0]], names[0])} ({best})", f"{cell(curve[last][names[0]], names[0])} ({last})",
+            f"{r['train_seconds'] / 60:.1f}",
+        ]) + " |")
+    return "\n".join(lines)
+
+
+def gaussian_lines(block: str) -> dict[str, float]:
+    """Closed-form references of the linear experiment."""
+    if block != "gaussian_linear":
+        return {"noise floor": noise_floor("spiral")}
+    exact = linear_table(4)
+    return {"converged MLE": exact["mle"], "best single sigma": exact["single"], "true sigmas": exact["modular"]}
+
+
+def sigma_table(row: dict[str, Any], kind: str) -> str:
+    """Learned against true sigma of the hierarchical Gaussian."""
+    true = EXPERIMENTS[kind].sigma
+    lines = ["| module | true sigma | learned sigma |", "|---|---|---|"]
+    for m, t in zip(row["modules"], true, strict=True):
+        lines.append(f"| {m['name']} | {t:g} | {m['sigma']:.2f} |")
+    return "\n".join(lines)
+
+
+def write_tables(found: dict[str, list[dict[str, Any]]], cfg: dict[str, Any], docs: Path) -> None:
+    """docs/validation.json, docs/validation_tables.md and docs/validation/*.png."""
+    pictures = docs / "validation"
+    pictures.mkdir(parents=True, exist_ok=True)
+    parts = [
+        "<!-- Written by recipes/validate.py; do not edit. -->",
+        f"Size {cfg['size']}, seed {cfg['seed']}; ± is half a 95 % interval over the test tasks.",
+    ]
+    for block, rows in found.items():
+        title = cfg["blocks"][block]["title"]
+        measure = rows[0]["measure"]
+        lines = gaussian_lines(block) if block.startswith("gaussian") else None
+        plot_curve({r["algorithm"]: r["curve"] for r in rows if len(r["curve"]) > 1}, measure, pictures / f"{block}.png", title, lines)
+        tasks = rows[0]["test_tasks"]
+        parts += [f"## {title}", f"{tasks} test tasks.", block_table(rows), f"![{title}](validation/{block}.png)"]
+        for r in rows:
+            if not r["modules"] or r["algorithm"] not in ("sigma_reptile", "sigma_imaml", "sigma_maml", "joint_map"):
+                continue
+            if block.startswith("gaussian"):
+                parts += [f"{r['algorithm']}, sigma:", sigma_table(r, block.split("_")[1])]
+            else:
+                name = f"{block}-{r['algorithm']}-modules.png"
+                plot_modules(r["modules"], pictures / name, f"{title}: {r['algorithm']}")
+                parts += [f"![learned sigma](validation/{name})"]
+    temporary = docs / "validation_tables.tmp"
+    temporary.write_text("\n\n".join(parts) + "\n")
+    os.replace(temporary, docs / "validation_tables.md")
+    temporary.write_text(json.dumps(found, indent=1))
+    os.replace(temporary, docs / "validation.json")
