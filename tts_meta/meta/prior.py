@@ -32,6 +32,11 @@ class Shrinkage:
         self.log_sigma2 = log_sigma2
         self.log_rate = log_rate
 
+    @property
+    def flat(self) -> bool:
+        """Whether the prior says nothing: every sigma infinite and no learned rates."""
+        return self.log_rate is None and bool((self.log_sigma2 == math.inf).all())
+
     def _of(self, name: str) -> Tensor:
         return self.log_sigma2[self.partition.index[self.partition.module_of[name]]]
 

@@ -39,22 +39,35 @@ class ProximalAdam(Stepping):
 
     def step(self, theta: Tree, grad: Tree, phi: Tree, prior: Shrinkage, state: dict[str, Any]) -> Tree:
         k = state["count"] + 1
-        base = self.rate / (1 + self.decay * (k - 1))
-        out, first, second = {}, {}, {}
-        for name, t in theta.items():
-            rate = base * prior.rate(name)
-            sigma = prior.sigma(name) if self.whiten else 1.0
-            g = grad[name] * sigma
-            m = first[name] = self.beta1 * state["m"][name] + (1 - self.beta1) * g
-            v = second[name] = self.beta2 * state["v"][name] + (1 - self.beta2) * g * g
-            scale = v / (1 - self.beta2**k)
-            if torch.is_grad_enabled():  # the square root has no derivative at 0, where a gradient vanishes
-                scale = scale.clamp(min=TINY)
-            effective = rate / (scale.sqrt() + self.eps)
-            moved = m / (1 - self.beta1**k) * effective
-            if self.whiten:
-                out[name] = phi[name] + (t - phi[name] - sigma * moved) / (1 + effective)
-            else:
-                out[name] = prior.proximal(name, t - moved, phi[name], effective)
-        state.update(count=k, m=first, v=second)
-        return out
+        rate = self.rate / (1 + self.decay * (k - 1))
+        names = list(theta)
+        # One fused call for all parameters: with dozens of small tensors the calls cost more than the arithmetic.
+        g = [grad[n] for n in names]
+        sigma = [prior.sigma(n) for n in names] if self.whiten else []
+        if self.whiten:
+            g = torch._foreach_mul(g, sigma)
+        m = torch._foreach_add(
+            torch._foreach_mul([state["m"][n] for n in names], self.beta1), g, alpha=1 - self.beta1
+        )
+        v = torch._foreach_addcmul(
+            torch._foreach_mul([state["v"][n] for n in names], self.beta2), g, g, value=1 - self.beta2
+        )
+        scale = torch._foreach_div(v, 1 - self.beta2**k)
+        if torch.is_grad_enabled():  # the square root has no derivative at 0, where a gradient vanishes
+            scale = torch._foreach_clamp_min(scale, TINY)
+        scale = torch._foreach_add(torch._foreach_sqrt(scale), self.eps)
+        effective = torch._foreach_mul(torch._foreach_reciprocal(scale), rate)
+        if prior.log_rate is not None:
+            effective = torch._foreach_mul(effective, [prior.rate(n) for n in names])
+        moved = torch._foreach_div(torch._foreach_mul(m, effective), 1 - self.beta1**k)
+        state.update(count=k, m=dict(zip(names, m, strict=True)), v=dict(zip(names, v, strict=True)))
+        at, centre = [theta[n] for n in names], [phi[n].expand_as(theta[n]) for n in names]
+        if self.whiten:
+            moved = torch._foreach_mul(moved, sigma)
+            away = torch._foreach_sub(torch._foreach_sub(at, centre), moved)
+            out = torch._foreach_add(torch._foreach_div(away, torch._foreach_add(effective, 1.0)), centre)
+        else:
+            out = torch._foreach_sub(at, moved)
+            if not prior.flat:
+                out = [prior.proximal(n, x, phi[n], e) for n, x, e in zip(names, out, effective, strict=True)]
+        return dict(zip(names, out, strict=True))
