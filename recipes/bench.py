@@ -129,7 +129,8 @@ class Plain(nn.Module):
         super().__init__()
         blocks = [
             nn.Sequential(
-                nn.Conv2d(1 if i == 0 else 64, 64, 3, stride=2, padding=1), nn.BatchNorm2d(64, track_running_stats=False), nn.ReLU()
+                nn.Conv2d(1 if i == 0 else 64, 64, 3, stride=2, padding=1),
+                nn.BatchNorm2d(64, track_running_stats=False), nn.ReLU(),
             ) for i in range(4)
         ]
         self.body, self.head = nn.Sequential(*blocks), nn.Linear(64, 5)
@@ -308,18 +309,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7, help="A B pairs of every case")
     parser.add_argument("--quick", action="store_true", help="3 rounds, no scaling")
+    parser.add_argument("--only", default="", help="run the cases whose name contains this")
     parser.add_argument("--out", default="docs/bench.json")
     args = parser.parse_args()
     rounds = 3 if args.quick else args.rounds
     ranks = Ranks(2, 29_655)
     rows = []
     print(f"{'case':52} {'against':12} {'ours s':>8} {'other s':>8} {'ratio (quartiles)':>20} goal", flush=True)
-    for name in CASES:
+    for name in (n for n in CASES if args.only in n):
         r = compare(ranks, name, rounds)
         rows.append(r)
         ratio = f"{r['ratio']['median']:.2f} ({r['ratio']['low']:.2f}-{r['ratio']['high']:.2f})"
-        print(f"{name:52} {r['against']:12} {r['ours_s']['median']:8.3f} {r['other_s']['median']:8.3f} {ratio:>20} {r['goal']}", flush=True)
-    found = {"machine": f"{os.cpu_count()} cores, {platform.machine()}", "torch": torch.__version__, "rounds": rounds, "cases": rows}
+        seconds = f"{r['ours_s']['median']:8.3f} {r['other_s']['median']:8.3f}"
+        print(f"{name:52} {r['against']:12} {seconds} {ratio:>20} {r['goal']}", flush=True)
+    machine = f"{os.cpu_count()} cores, {platform.machine()}"
+    found: dict = {"machine": machine, "torch": torch.__version__, "rounds": rounds, "cases": rows}
     if not args.quick:
         found["scaling"] = scaling(ranks, 3)
         print(json.dumps({k: v for k, v in found["scaling"].items() if "exponent" in k}))

@@ -69,7 +69,8 @@ def write_tables(found: dict[str, list[dict[str, Any]]], cfg: dict[str, Any], do
         title = cfg["blocks"][block]["title"]
         measure = rows[0]["measure"]
         lines = gaussian_lines(block) if block.startswith("gaussian") else None
-        plot_curve({r["algorithm"]: r["curve"] for r in rows if len(r["curve"]) > 1}, measure, pictures / f"{block}.png", title, lines)
+        curves = {r["algorithm"]: r["curve"] for r in rows if len(r["curve"]) > 1}
+        plot_curve(curves, measure, pictures / f"{block}.png", title, lines)
         tasks = rows[0]["test_tasks"]
         parts += [f"## {title}", f"{tasks} test tasks.", block_table(rows), f"![{title}](validation/{block}.png)"]
         for r in rows:

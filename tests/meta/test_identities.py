@@ -238,6 +238,19 @@ def test_newton_line_search_never_raises_the_loss():
     assert all((b <= a + 1e-12).all() for a, b in pairwise(values)) and (values[-1] < 0.7 * values[0]).all()
 
 
+def test_a_task_without_convex_directions_gets_the_first_order_gradient():
+    """A concave data term: conjugate gradients stop at once, and u = b rather than 0."""
+    from tts_meta.meta.conjugate import whitened_solve
+
+    def loss(params, batch):
+        return -5 * (params["w"] ** 2).sum(1)
+
+    prior = Shrinkage(Partition.single(["w"]), torch.zeros(1).double())
+    b = {"w": torch.tensor([[1.0, -2.0]]).double()}
+    u, _ = whitened_solve(loss, prior, {"w": torch.ones(1, 2).double()}, {}, b, 5)
+    assert torch.equal(u["w"], b["w"])
+
+
 # ---- Estimators of the sigma gradient
 
 
@@ -594,7 +607,7 @@ def test_tasks_together_are_tasks_one_by_one(tasks, h):
     together = h(problem, episodes(tasks))
     alone = None
     for t in range(3):
-        one = FewShot({k: v[t : t + 1] for k, v in tasks.batch().items()}, {k: v[t : t + 1] for k, v in tasks.batch(True).items()})
+        one = FewShot(*({k: v[t : t + 1] for k, v in tasks.batch(q).items()} for q in (False, True)))
         found = h(problem, one)
         alone = found if alone is None else alone.add(found)
     for k, v in together.grads.items():

@@ -99,8 +99,8 @@ def test_implicit_error_falls_with_conjugate_gradient_steps(problem):
     prior, loss = Shrinkage(linear.partition(), log_sigma2), linear.loss(tasks.s)
     errors = []
     for steps in (1, 4, 8, 20):
-        found = linear.at(Implicit(steps, 0.0), Path(linear.split(exact)), loss, prior, linear.split(phi), tasks.batch(), tasks.batch(True)
-        )
+        path = Path(linear.split(exact))
+        found = linear.at(Implicit(steps, 0.0), path, loss, prior, linear.split(phi), tasks.batch(), tasks.batch(True))
         errors.append(float((found.log_sigma2 - d_sigma).norm() / d_sigma.norm()))
     assert errors[0] > errors[1] > errors[2] > errors[3] and errors[0] > 1e-2 and errors[3] < 1e-9, errors
 
@@ -126,8 +126,8 @@ def test_constant_sigma_is_imaml(problem):
         log_sigma2 = torch.full((4,), 2 * math.log(sigma)).double()
         exact = torch.stack([linear.map_estimate(tasks.x[t], tasks.y[t], tasks.s, phi, log_sigma2) for t in range(3)])
         prior, loss = Shrinkage(linear.partition(), log_sigma2), linear.loss(tasks.s)
-        found = linear.at(Implicit(40, 1e-15), Path(linear.split(exact)), loss, prior, linear.split(phi), tasks.batch(), tasks.batch(True)
-        )
+        path = Path(linear.split(exact))
+        found = linear.at(Implicit(40, 1e-15), path, loss, prior, linear.split(phi), tasks.batch(), tasks.batch(True))
         _, g = gradient(loss, linear.split(exact), tasks.batch(True))
         h = torch.einsum("tnd,tne->tde", tasks.x, tasks.x) / tasks.s**2
         eye = torch.eye(12).double()

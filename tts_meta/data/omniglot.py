@@ -74,9 +74,11 @@ def load_omniglot(root: str | Path, size: int = 28, cache: str | Path = "cache")
 
 
 def character_split(count: int, seed: int = 0) -> dict[str, Tensor]:
-    """1,200 characters to train on, 100 to validate, the others (323) to test; a random split, as in MAML's protocol."""
+    """1,200 characters to train on, 100 to validate, the others (323) to test; a random split, as in MAML's protocol.
+    Another `count` than Omniglot's 1,623 is split in the same proportions."""
     order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
-    return {"train": order[:1200], "val": order[1200:1300], "test": order[1300:]}
+    train, val = count * 1200 // 1623, count * 100 // 1623
+    return {"train": order[:train], "val": order[train : train + val], "test": order[train + val :]}
 
 
 def alphabet_split(data: Omniglot, train: int = 30, test: int = 10, ways: int = 20, seed: int = 0) -> dict[str, Tensor]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from tts_meta.meta.loss import TaskLoss, hvp
+from tts_meta.meta.loss import TaskLoss, hvp_operator
 from tts_meta.meta.prior import Shrinkage
 from tts_meta.meta.task import Batch
 from tts_meta.meta.tree import Tree, axpy, dot
@@ -28,20 +28,25 @@ def whitened_solve(
     """u `{name: [T, ...]}` of (I + S H S) u = b after at most `steps` conjugate-gradient steps, and the relative residuals `[T]`.
 
     Every task has its own step lengths. Stops early once all residuals are under `tolerance`. A direction of
-    non-positive curvature (the data term is not convex away from its optimum) ends that task's iterations.
+    non-positive curvature (the data term is not convex away from its optimum) ends that task's iterations; if it is the
+    first, u is b itself, which makes the implicit gradient first-order MAML's.
     """
     sigma = {k: prior.sigma(k) for k in theta}
     u = {k: torch.zeros_like(v) for k, v in b.items()}
     r, p = b, b
     rr = dot(r, r)
     start = rr.clamp(min=torch.finfo(rr.dtype).tiny)
-    for _ in range(steps):
+    hessian = hvp_operator(loss, theta, support, fixed) if steps else None
+    for k in range(steps):
+        assert hessian is not None
         if bool((rr <= tolerance**2 * start).all()):
             break
-        hp = hvp(loss, theta, support, {k: sigma[k] * p[k] for k in p}, fixed)
+        hp = hessian({k: sigma[k] * p[k] for k in p})
         ap = {k: p[k] + sigma[k] * hp[k] for k in p}
         curvature = dot(p, ap)
         good = (curvature > 0) & (rr > 0)
+        if k == 0:  # no convex direction at all: b itself, steepest descent (Nocedal & Wright 2006, algorithm 7.1)
+            u = axpy((~good & (rr > 0)).to(rr), b, u)
         alpha = torch.where(good, rr / torch.where(good, curvature, torch.ones_like(rr)), torch.zeros_like(rr))
         u = axpy(alpha, p, u)
         r = axpy(-alpha, ap, r)

@@ -45,8 +45,9 @@ def exact(loss: NetLoss, prior: Shrinkage, theta: Tree, batch: Batch, fixed: Tre
     h = _rows(flatten(dict(zip(theta, grads, strict=True))), theta)
     root = p.rsqrt()
     white = root[:, None] * h * root  # Sigma^1/2 H Sigma^1/2, so that the prior alone has eigenvalues 1
-    values = torch.linalg.eigvalsh(0.5 * (white + white.transpose(1, 2)))
-    return torch.log1p(values.clamp(min=0)).sum(1) + p.log().sum()
+    # In double precision: the many zero eigenvalues of a rank-deficient H stall the solver in single.
+    values = torch.linalg.eigvalsh(0.5 * (white + white.transpose(1, 2)).double())
+    return (torch.log1p(values.clamp(min=0)).sum(1) + p.double().log().sum()).to(p)
 
 
 def _gauss_newton_parts(loss: NetLoss, theta: Tree, batch: Batch, fixed: Tree) -> tuple[Tensor, Tensor]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -43,7 +43,7 @@ class ModuleLoss:
     `criterion(outputs, batch)` gives one task's loss, a scalar in nats. `bf16` runs the forward under autocast.
     """
 
-    def __init__(self, module: nn.Module, criterion: Callable[[dict, Batch], Tensor], bf16: bool = False) -> None:
+    def __init__(self, module: nn.Module, criterion: Callable[[Any, Batch], Tensor], bf16: bool = False) -> None:
         self.module = module
         self.criterion = criterion
         self.bf16 = bf16
@@ -87,14 +87,26 @@ def gradient(
     return losses if graph else losses.detach(), dict(zip(leaves, filled, strict=True))
 
 
-def hvp(loss: TaskLoss, params: Tree, batch: Batch, vector: Tree, fixed: Tree | None = None) -> Tree:
-    """Hessian of each task's loss at `params` times `vector`, `{name: [T, ...]}`: the one second-order primitive."""
+def hvp_operator(loss: TaskLoss, params: Tree, batch: Batch, fixed: Tree | None = None) -> Callable[[Tree], Tree]:
+    """v -> Hessian of each task's loss at `params` times v, `{name: [T, ...]}`: the one second-order primitive.
+
+    The gradient's graph is built once and kept, so that a product costs one backward pass through it.
+    """
     leaves = {k: v.detach().requires_grad_() for k, v in params.items()}
     total = loss({**(fixed or {}), **leaves}, batch).sum()
     grads = torch.autograd.grad(total, list(leaves.values()), create_graph=True, allow_unused=True)
-    pairs = [(g, vector[k]) for k, g in zip(leaves, grads, strict=True) if g is not None and g.requires_grad]
-    if not pairs:
-        return {k: torch.zeros_like(v) for k, v in leaves.items()}
-    along = torch.stack([(g * v).sum() for g, v in pairs]).sum()
-    second = torch.autograd.grad(along, list(leaves.values()), allow_unused=True)
-    return {k: torch.zeros_like(v) if h is None else h for (k, v), h in zip(leaves.items(), second, strict=True)}
+    alive = [(k, g) for k, g in zip(leaves, grads, strict=True) if g is not None and g.requires_grad]
+
+    def product(vector: Tree) -> Tree:
+        if not alive:
+            return {k: torch.zeros_like(v) for k, v in leaves.items()}
+        outputs, seeds = [g for _, g in alive], [vector[k] for k, _ in alive]
+        found = torch.autograd.grad(outputs, list(leaves.values()), seeds, retain_graph=True, allow_unused=True)
+        return {k: torch.zeros_like(v) if h is None else h for (k, v), h in zip(leaves.items(), found, strict=True)}
+
+    return product
+
+
+def hvp(loss: TaskLoss, params: Tree, batch: Batch, vector: Tree, fixed: Tree | None = None) -> Tree:
+    """Hessian of each task's loss at `params` times `vector`, once."""
+    return hvp_operator(loss, params, batch, fixed)(vector)

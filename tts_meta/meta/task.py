@@ -46,7 +46,8 @@ def stack(batches: Sequence[Batch]) -> Batch:
 class Episodes(Protocol):
     """T tasks met together: every batch has a leading task axis."""
 
-    tasks: int
+    @property
+    def tasks(self) -> int: ...
 
     def support(self, step: int) -> Batch:
         """The batch of inner step `step`, `[T, ...]`."""
@@ -63,7 +64,11 @@ class Stacked:
     def __init__(
         self, tasks: Sequence[Task], support_rngs: Sequence[torch.Generator], query_rngs: Sequence[torch.Generator]
     ) -> None:
-        self.each, self.support_rngs, self.query_rngs, self.tasks = tasks, support_rngs, query_rngs, len(tasks)
+        self.each, self.support_rngs, self.query_rngs = tasks, support_rngs, query_rngs
+
+    @property
+    def tasks(self) -> int:
+        return len(self.each)
 
     def support(self, step: int) -> Batch:
         return stack([t.support(step, r) for t, r in zip(self.each, self.support_rngs, strict=True)])

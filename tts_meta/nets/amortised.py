@@ -86,7 +86,7 @@ class SetEncoder(nn.Module):
         self.ways, self.layers, self.z_size = ways, layers, z_size
         self.conv1 = nn.Conv2d(channels, 10, 3, stride=2, padding=1)
         self.conv2 = nn.Conv2d(10, 10, 3, stride=2, padding=1)
-        side = -(-(-(-size // 2)) // 2)
+        side = ((size + 1) // 2 + 1) // 2
         self.image = nn.Linear(10 * side * side, width)
         self.group = nn.Linear(2 * width + 1, width)
         self.omega = nn.Linear(3 * width, 2)

@@ -21,7 +21,7 @@ class Conv4(nn.Module):
         self, ways: int = 5, filters: int = 64, channels: int = 1, size: int = 28, pool: bool = False
     ) -> None:
         super().__init__()
-        self.pool, side = pool, size
+        self.pool, self.filters, side = pool, filters, size
         for i in range(1, 5):
             conv = nn.Conv2d(channels if i == 1 else filters, filters, 3, stride=1 if pool else 2, padding=1)
             nn.init.xavier_uniform_(conv.weight)
@@ -52,6 +52,5 @@ class Conv4(nn.Module):
     def noise(self, batch: dict[str, Tensor]) -> dict[str, tuple[int, ...]]:
         """Shapes of one task's activation noise for a batch `[T, B, C, H, W]`."""
         rows = batch["x"].shape[1]
-        filters = self.norm1.weight.shape[0]  # type: ignore[union-attr]
-        shapes = {f"eps/conv{i + 1}": (rows, filters, s, s) for i, s in enumerate(self.sides)}
+        shapes = {f"eps/conv{i + 1}": (rows, self.filters, s, s) for i, s in enumerate(self.sides)}
         return shapes | {"eps/head": (rows, self.head.out_features)}

@@ -33,8 +33,9 @@ class MLP(nn.Module):
     def noise(self, batch: dict[str, Tensor]) -> dict[str, tuple[int, ...]]:
         """Shapes of one task's activation noise for a batch `[T, B, in]`."""
         rows = batch["x"].shape[1]
-        width = getattr(self, self.names[0]).out_features
-        return {f"eps/{n}": (rows, width) for n in self.names} | {"eps/head": (rows, self.head.out_features)}
+        width = self.head.in_features
+        shapes: dict[str, tuple[int, ...]] = {f"eps/{n}": (rows, width) for n in self.names}
+        return shapes | {"eps/head": (rows, self.head.out_features)}
 
 
 class PreciseMLP(nn.Module):
@@ -85,7 +86,7 @@ class GaussianMean(nn.Module):
         self.dims = nn.ModuleList(Dimension(v) for v in phi)
 
     def forward(self, batch: dict[str, Tensor]) -> Tensor:
-        theta = torch.cat([d.theta for d in self.dims])
+        theta = torch.cat([d.theta for d in self.dims])  # type: ignore[misc]
         return self.mean(theta).expand(batch["x"].shape[0], -1)
 
     def mean(self, theta: Tensor) -> Tensor:

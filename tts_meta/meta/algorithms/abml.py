@@ -83,8 +83,9 @@ class ABML(Differentiable):
     def hyper_prior(self, state: Tree) -> Tensor:
         """-log p(mu, sd), a scalar."""
         mu, log_sd = pick(state, "phi"), pick(state, "log_sd")
-        normal = sum((0.5 * v**2 + 0.5 * math.log(2 * math.pi)).sum() for v in mu.values())
-        return normal - sum(gamma_log_density((-2 * v).exp(), self.a0, self.b0).sum() for v in log_sd.values())
+        normal = [(0.5 * v**2 + 0.5 * math.log(2 * math.pi)).sum() for v in mu.values()]
+        gamma = [gamma_log_density((-2 * v).exp(), self.a0, self.b0).sum() for v in log_sd.values()]
+        return torch.stack(normal).sum() - torch.stack(gamma).sum()
 
     def objective(
         self, state: Tree, episodes: Episodes, rngs: Sequence[torch.Generator]

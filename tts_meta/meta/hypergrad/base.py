@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from tts_meta.meta.loss import TaskLoss
 from tts_meta.meta.prior import Shrinkage
 from tts_meta.meta.solvers.base import Path, Solver
 from tts_meta.meta.task import Episodes
@@ -50,7 +49,7 @@ class Inner:
     `phi` `{name: [...]}` holds the free parameters, `frozen` those that every task shares.
     """
 
-    loss: TaskLoss
+    loss: Any  # TaskLoss; ML-LAPLACE needs a NetLoss
     prior: Shrinkage
     phi: Tree
     frozen: Tree

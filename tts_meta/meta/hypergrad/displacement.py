@@ -22,7 +22,7 @@ from torch import Tensor
 from tts_meta.meta.conjugate import whitened_solve
 from tts_meta.meta.hypergrad.base import Inner, MetaGrads, sum_by_module, support_metrics
 from tts_meta.meta.hypergrad.implicit import implicit_log_sigma2
-from tts_meta.meta.loss import gradient, hvp
+from tts_meta.meta.loss import gradient, hvp_operator
 from tts_meta.meta.solvers.base import Path
 from tts_meta.meta.task import Batch, Episodes
 from tts_meta.meta.tree import Tree
@@ -32,21 +32,21 @@ def hessian_diagonal(inner: Inner, theta: Tree, support: Batch, probes: int, see
     """Diagonal of the data term's Hessian, `{name: [T, ...]}`, by Hutchinson's estimator with Rademacher `probes`;
     negative entries, which a convex term cannot have, are set to 0. Exact, by one product a parameter, if `probes` is 0."""
     tasks = next(iter(theta.values())).shape[0]
-    fixed = inner.fixed(tasks)
+    hessian = hvp_operator(inner.loss, theta, support, inner.fixed(tasks))
     total = {k: torch.zeros_like(v) for k, v in theta.items()}
     if probes == 0:
         for k, v in theta.items():
             for i in range(v[0].numel()):
                 one = {n: torch.zeros_like(t) for n, t in theta.items()}
                 one[k].flatten(1)[:, i] = 1
-                total[k].flatten(1)[:, i] = hvp(inner.loss, theta, support, one, fixed)[k].flatten(1)[:, i]
+                total[k].flatten(1)[:, i] = hessian(one)[k].flatten(1)[:, i]
     rng = torch.Generator().manual_seed(seed)
     for _ in range(probes):
         signs = {}
         for k, v in theta.items():  # the same signs for every task, so that chunks change nothing
             z = torch.randint(0, 2, v.shape[1:], generator=rng).to(v) * 2 - 1
             signs[k] = z.expand_as(v)
-        h = hvp(inner.loss, theta, support, signs, fixed)
+        h = hessian(signs)
         total = {k: total[k] + signs[k] * h[k] / probes for k in total}
     return {k: v.clamp(min=0) for k, v in total.items()}
 

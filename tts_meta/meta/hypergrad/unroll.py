@@ -112,8 +112,8 @@ class Sweep:
                 state_adjoint.get(slot, z) for slot, z in zip(slots, zero, strict=True)
             ]
             inputs = [*here.values(), *before, *leaves]
-            pulled = torch.autograd.grad(outputs, inputs, seeds, allow_unused=True)
-            pulled = [torch.zeros_like(v) if g is None else g for g, v in zip(pulled, inputs, strict=True)]
+            found = list(torch.autograd.grad(outputs, inputs, seeds, allow_unused=True))
+            pulled = [torch.zeros_like(v) if g is None else g for g, v in zip(found, inputs, strict=True)]
             adjoint = dict(zip(names, pulled[: len(names)], strict=True))
             middle = pulled[len(names) : len(names) + len(before)]
             state_adjoint = dict(zip(slots, middle, strict=True))

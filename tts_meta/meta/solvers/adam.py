@@ -42,7 +42,7 @@ class ProximalAdam(Stepping):
         rate = self.rate / (1 + self.decay * (k - 1))
         names = list(theta)
         # One fused call for all parameters: with dozens of small tensors the calls cost more than the arithmetic.
-        g = [grad[n] for n in names]
+        g: Any = [grad[n] for n in names]
         sigma = [prior.sigma(n) for n in names] if self.whiten else []
         if self.whiten:
             g = torch._foreach_mul(g, sigma)
@@ -58,14 +58,14 @@ class ProximalAdam(Stepping):
         scale = torch._foreach_add(torch._foreach_sqrt(scale), self.eps)
         effective = torch._foreach_mul(torch._foreach_reciprocal(scale), rate)
         if prior.log_rate is not None:
-            effective = torch._foreach_mul(effective, [prior.rate(n) for n in names])
+            effective = torch._foreach_mul(effective, [torch.as_tensor(prior.rate(n)) for n in names])
         moved = torch._foreach_div(torch._foreach_mul(m, effective), 1 - self.beta1**k)
         state.update(count=k, m=dict(zip(names, m, strict=True)), v=dict(zip(names, v, strict=True)))
         at, centre = [theta[n] for n in names], [phi[n].expand_as(theta[n]) for n in names]
         if self.whiten:
             moved = torch._foreach_mul(moved, sigma)
             away = torch._foreach_sub(torch._foreach_sub(at, centre), moved)
-            out = torch._foreach_add(torch._foreach_div(away, torch._foreach_add(effective, 1.0)), centre)
+            out: Any = torch._foreach_add(torch._foreach_div(away, torch._foreach_add(effective, 1.0)), centre)
         else:
             out = torch._foreach_sub(at, moved)
             if not prior.flat:

@@ -23,18 +23,21 @@ class ProximalGD(Stepping):
         return {}
 
     def step(self, theta: Tree, grad: Tree, phi: Tree, prior: Shrinkage, state: dict[str, Any]) -> Tree:
-        if prior.flat and not self.whiten:  # MAML and Reptile: one fused call for all parameters
-            moved = torch._foreach_add(list(theta.values()), [grad[k] for k in theta], alpha=-self.rate)
-            return dict(zip(theta, moved, strict=True))
-        out = {}
-        for name, t in theta.items():
-            rate = self.rate * prior.rate(name)
-            if self.whiten:
-                d = t - phi[name] - rate * prior.variance(name) * grad[name]
-                out[name] = phi[name] + d / (1 + rate)
-            else:
-                out[name] = prior.proximal(name, t - rate * grad[name], phi[name], rate)
-        return out
+        # Fused calls for all parameters: with dozens of small tensors the calls cost more than the arithmetic.
+        names, at = list(theta), list(theta.values())
+        g = [grad[n] for n in names]
+        if prior.flat and not self.whiten:
+            moved = torch._foreach_add(at, g, alpha=-self.rate)
+            return dict(zip(names, moved, strict=True))
+        rates = [self.rate * prior.rate(n) for n in names]
+        c = [prior.variance(n) if self.whiten else 1.0 for n in names]
+        w = [1.0 if self.whiten else prior.precision(n) for n in names]
+        centre = [phi[n] for n in names]
+        step = [torch.as_tensor(-r * x, device=t.device, dtype=t.dtype) for r, x, t in zip(rates, c, at, strict=True)]
+        shrink = [torch.as_tensor(1 / (1 + r * x), device=t.device, dtype=t.dtype) for r, x, t in zip(rates, w, at, strict=True)]
+        away = torch._foreach_add(torch._foreach_sub(at, centre), torch._foreach_mul(g, step))
+        moved = torch._foreach_add(torch._foreach_mul(away, shrink), centre)
+        return dict(zip(names, moved, strict=True))
 
 
 @dataclass(frozen=True)

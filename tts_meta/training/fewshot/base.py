@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -54,7 +54,7 @@ class Network:
         return {k: v.detach() for k, v in self._make(i).named_parameters()}
 
 
-def choose(kind: str, builders: dict[str, Callable[[], nn.Module]], domain: str) -> Callable[[], nn.Module]:
+def choose(kind: str, builders: Mapping[str, Callable[[], nn.Module]], domain: str) -> Callable[[], nn.Module]:
     """The builder of a kind of network; InputError when the domain has none of that kind."""
     if kind not in builders:
         raise InputError(f"{domain} has no {kind!r} network, only {sorted(builders)}: this algorithm does not fit it.")

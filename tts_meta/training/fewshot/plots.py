@@ -24,7 +24,9 @@ def _axes(width: float = 6, height: float = 4, columns: int = 1):
     return pyplot.subplots(1, columns, figsize=(width, height), layout="constrained", squeeze=False)
 
 
-def plot_curve(curves: dict[str, dict], measure: str, path: str | Path, title: str = "", lines: dict[str, float] | None = None) -> None:
+def plot_curve(
+    curves: dict[str, dict], measure: str, path: str | Path, title: str = "", lines: dict[str, float] | None = None
+) -> None:
     """`curves` {label: {inner steps: {measure: {mean, ci95}}}}; `lines` are horizontal references. A logarithmic axis
     (step 0 at the left end) when there are more than 20 steps."""
     figure, axes = _axes()

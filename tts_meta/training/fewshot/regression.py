@@ -37,7 +37,7 @@ def regression_criterion(likelihood: str, sd: float):
         error = (out - y) ** 2
         if likelihood == "mean":
             return error.mean()
-        return 0.5 * error.sum() / sd**2 * (batch["weight"] if "weight" in batch else 1.0)
+        return 0.5 * error.sum() / sd**2 * batch.get("weight", 1.0)
 
     return criterion
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from tts_meta.errors import InputError
 from tts_meta.meta.algorithms.base import Algorithm
 from tts_meta.meta.algorithms.gradient import Gradient
 from tts_meta.meta.outer import Group
@@ -49,6 +50,7 @@ class FewShotConfig:
     report: int = 10
     test_tasks: int = 600
     test_chunk: int = 10
+    split: str = "test"  # val to choose settings on
     save_seconds: float = 60.0
     seed: int = 0
 
@@ -63,10 +65,10 @@ class FewShotRun:
         self.rank, self.world = start_ranks()
         self.folder = Path(cfg.run)
         self.domain = cfg.domain(likelihood=cfg.likelihood, network=cfg.network, seed=cfg.seed)
-        extras = {argument: getattr(self.domain, attribute) for argument, attribute in cfg.needs.items()}
+        extras = {argument: getattr(self.domain, attribute, None) for argument, attribute in cfg.needs.items()}
         missing = [k for k, v in extras.items() if v is None]
         if missing:
-            raise ValueError(f"{cfg.name} needs {missing} of the network, which {cfg.domain_name} does not give.")
+            raise InputError(f"{cfg.name} needs {missing}, which {cfg.domain_name} does not give: it does not fit this domain.")
         self.algorithm = cfg.algorithm(**extras)
         state = self.algorithm.init(self.domain.fresh)
         bounds = self.algorithm.bounds(state) if isinstance(self.algorithm, Gradient) else None
@@ -134,7 +136,7 @@ class FewShotRun:
             self._fit_noise(self.domain)
         with tqdm(total=cfg.test_tasks, desc=f"test {cfg.domain_name} {cfg.name}", mininterval=1) as bar:
             return evaluate(
-                self.algorithm, self.trainer.state if state is None else state, self.domain, "test", cfg.test_tasks,
+                self.algorithm, self.trainer.state if state is None else state, self.domain, cfg.split, cfg.test_tasks,
                 list(cfg.at), cfg.test_chunk, bar.update,
             )
 
@@ -158,7 +160,8 @@ class FewShotRun:
         found = {
             "algorithm": cfg.name, "domain": cfg.domain_name, "size": cfg.size, "measure": domain.measures[0],
             "better": domain.better, "report": cfg.report, "result": curve[cfg.report], "curve": curve,
-            "modules": self.modules(), "meta_steps": cfg.meta_steps, "tasks": cfg.tasks, "test_tasks": cfg.test_tasks,
+            "modules": self.modules(), "meta_steps": cfg.meta_steps, "tasks": cfg.tasks,
+            "test_tasks": cfg.test_tasks, "split": cfg.split,
             "seed": cfg.seed, "train_seconds": round(self.seconds, 1), "test_seconds": round(time.monotonic() - begin, 1),
             "ranks": self.world, "torch": torch.__version__,
         }
@@ -169,12 +172,13 @@ class FewShotRun:
                 writer.writerow([k, *(f"{row[m][x]:.6g}" for m in domain.measures for x in ("mean", "ci95"))])
         plot_curve({cfg.name: curve}, domain.measures[0], self.folder / "curve.png")
         if found["modules"]:
-            plot_modules(found["modules"], self.folder / "modules.png", f"{cfg.domain_name}: {cfg.name}")
+            plot_modules(self.modules(), self.folder / "modules.png", f"{cfg.domain_name}: {cfg.name}")
         if isinstance(domain, SinusoidDomain):
             plot_waves(self.algorithm, self.trainer.state, domain, sorted({0, 1, cfg.report}), self.folder / "waves.png")
         temporary = results.with_suffix(".tmp")
         temporary.write_text(json.dumps(found, indent=1))
         os.replace(temporary, results)
         best = curve[cfg.report][domain.measures[0]]
-        print(f"{cfg.domain_name} {cfg.name}: {domain.measures[0]} {best['mean']:.4g} ± {best['ci95']:.2g} at step {cfg.report}")
+        value = f"{best['mean']:.4g} ± {best['ci95']:.2g}"
+        print(f"{cfg.domain_name} {cfg.name}: {domain.measures[0]} {value} at step {cfg.report}")
         return found
