@@ -1,9 +1,11 @@
-"""Train: phase 1 fits phi to many speakers, phase 2 learns sigma (and phi) over speakers by sigma-Reptile.
+"""Train: a few-shot validation run of any algorithm, or the speech stages of the starter.
 
-    python recipes/train.py experiment=starter                 # both phases, resumes where it was
-    torchrun --nproc-per-node 2 recipes/train.py experiment=starter
+    python recipes/train.py --help                                   # algorithms, domains, sizes
+    python recipes/train.py algorithm=sigma_reptile domain=omniglot  # a validation run; size=paper is the published schedule
+    python recipes/train.py experiment=starter                       # aligner, phase 1, phase 2 of the speech model
+    python recipes/train.py experiment=starter workers=2             # shared by two single-thread ranks, as by torchrun
 
-Every stage is resumable: run the same command again after a kill.
+Every run is resumable: give the same command again after a kill.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from pathlib import Path
 
 import hydra
 from hydra.utils import instantiate
+from nearest import check_overrides
 from omegaconf import DictConfig, OmegaConf
 
 from tts_meta.meta.ranks import start_ranks
@@ -39,4 +42,5 @@ def main(cfg: DictConfig) -> None:
 
 
 if __name__ == "__main__":
+    check_overrides("train", sys.argv[1:], {"size": ["cpu", "paper"]})
     main()

@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 import hydra
+from nearest import check_overrides
 from omegaconf import DictConfig, OmegaConf
 from validation_tables import write_tables
 
@@ -71,4 +72,5 @@ def main(cfg: DictConfig) -> None:
 
 
 if __name__ == "__main__":
+    check_overrides("validation", sys.argv[1:])
     main()

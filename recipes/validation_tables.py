@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,22 @@ def sigma_table(row: dict[str, Any], kind: str) -> str:
     return "\n".join(lines)
 
 
+def fill_expected(found: dict[str, list[dict[str, Any]]], page: Path) -> None:
+    """Write the measured numbers into a page's <!--expect block/algorithm-->...<!--/--> marks."""
+    by_name = {f"{block}/{r['algorithm']}": r for block, rows in found.items() for r in rows}
+
+    def fill(mark: re.Match) -> str:
+        r = by_name.get(mark[1])
+        if r is None:
+            return mark[0]
+        value = cell(r["result"][r["measure"]], r["measure"])
+        value = f"{r['measure']} {value} at step {r['report']}, {r['train_seconds'] / 60:.1f} min to train"
+        return f"<!--expect {mark[1]}-->{value}<!--/-->"
+
+    if page.is_file():
+        page.write_text(re.sub(r"<!--expect (\S+)-->.*?<!--/-->", fill, page.read_text()))
+
+
 def write_tables(found: dict[str, list[dict[str, Any]]], cfg: dict[str, Any], docs: Path) -> None:
     """docs/validation.json, docs/validation_tables.md and docs/validation/*.png."""
     pictures = docs / "validation"
@@ -87,3 +104,4 @@ def write_tables(found: dict[str, list[dict[str, Any]]], cfg: dict[str, Any], do
     os.replace(temporary, docs / "validation_tables.md")
     temporary.write_text(json.dumps(found, indent=1))
     os.replace(temporary, docs / "validation.json")
+    fill_expected(found, docs / "algorithms.md")

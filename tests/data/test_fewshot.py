@@ -33,7 +33,8 @@ def test_families_have_their_published_ranges():
     for family, frequency, phase in (("maml", (1, 1), math.pi), ("bmaml", (0.5, 2), 2 * math.pi)):
         waves = [draw_wave(family, g) for _ in range(2000)]
         for values, (low, high) in (
-            ([w.amplitude for w in waves], (0.1, 5)), ([w.frequency for w in waves], frequency), ([w.phase for w in waves], (0, phase)),
+            ([w.amplitude for w in waves], (0.1, 5)), ([w.frequency for w in waves], frequency),
+            ([w.phase for w in waves], (0, phase)),
         ):
             assert low <= min(values) <= low + 0.02 * (high - low) and high - 0.02 * (high - low) <= max(values) <= high
     assert draw_wave("maml", g).noise == 0

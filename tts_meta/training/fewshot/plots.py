@@ -25,7 +25,8 @@ def _axes(width: float = 6, height: float = 4, columns: int = 1):
 
 
 def plot_curve(
-    curves: dict[str, dict], measure: str, path: str | Path, title: str = "", lines: dict[str, float] | None = None
+    curves: dict[str, dict], measure: str, path: str | Path, title: str = "",
+    lines: dict[str, float] | None = None, xlabel: str = "inner steps",
 ) -> None:
     """`curves` {label: {inner steps: {measure: {mean, ci95}}}}; `lines` are horizontal references. A logarithmic axis
     (step 0 at the left end) when there are more than 20 steps."""
@@ -43,7 +44,7 @@ def plot_curve(
     for label, value in (lines or {}).items():
         ax.axhline(value, linestyle=":", color="gray")
         ax.annotate(label, (ax.get_xlim()[1], value), ha="right", va="bottom", fontsize=7, color="gray")
-    ax.set_xlabel("inner steps")
+    ax.set_xlabel(xlabel)
     ax.set_ylabel(f"{measure} of the query data")
     ax.set_title(title)
     if len(curves) > 1:

@@ -1,0 +1,66 @@
+"""docs/algorithms.md: every config has its page, and its worked example of a new algorithm works as written."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+from tests.conftest import ROOT
+
+PAGE = (ROOT / "docs" / "algorithms.md").read_text()
+
+
+def test_every_algorithm_is_described():
+    for path in (ROOT / "configs" / "algorithm").glob("*.yaml"):
+        name = path.stem
+        family = {"leap_length_no_loss": "*_no_loss", "leap_energy_no_loss": "*_no_loss"}.get(name, name)
+        family = {"maml_hb_diagonal": "_diagonal", "maml_hb_exact": "_exact"}.get(name, family)
+        assert f"`{family}`" in PAGE or f"/{name}.yaml" in PAGE, name
+
+
+def test_the_worked_example_of_a_new_algorithm(tmp_path):
+    """The three steps of the page, followed in a copy of the repository."""
+    part, test = re.findall(r"```python\n(.*?)```", PAGE, re.S)
+    (config,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.S)
+    root = tmp_path / "copy"
+    for folder in ("tts_meta/meta", "tts_meta/nets", "tts_meta/data", "tts_meta/training", "tests/meta", "configs", "recipes"):
+        shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    for file in ("tts_meta/__init__.py", "tts_meta/errors.py", "tests/__init__.py", "tests/conftest.py", "pyproject.toml"):
+        shutil.copy(ROOT / file, root / file)
+    for folder in ("tts_meta/audio", "tts_meta/text"):
+        shutil.copytree(ROOT / folder, root / folder)
+    (root / "tts_meta/meta/hypergrad/mixed.py").write_text(part)
+    (root / "configs/algorithm/mixed.yaml").write_text(config)
+    identities = root / "tests/meta/test_identities.py"
+    at = "from tts_meta.meta.hypergrad.laplace"
+    text = identities.read_text().replace(at, f"from tts_meta.meta.hypergrad.mixed import Mixed\n{at}")
+    identities.write_text(text + "\n\n" + test)
+    environment = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "tests/meta/test_identities.py", "-k", "mixed"], cwd=root, env=environment,
+        capture_output=True, text=True,
+    )
+    assert "1 passed" in done.stdout, done.stdout + done.stderr
+    words = ["algorithm=mixed", "domain=sinusoid", "meta_steps=3", "test.tasks=2", f"run={tmp_path / 'run'}"]
+    done = subprocess.run(
+        [sys.executable, "recipes/train.py", *words], cwd=root, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0 and "sinusoid mixed: mse" in done.stdout, done.stdout + done.stderr
+
+
+def test_a_typing_error_gets_the_nearest_word():
+    for word, near in (
+        ("algorithm=sigma_reptil", "'sigma_reptile'"), ("domain=omniglott", "'omniglot'"), ("size=papr", "'paper'"),
+        ("inner.stpes=3", "'inner.steps'"),
+    ):
+        done = subprocess.run([sys.executable, "recipes/train.py", word], cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == 2 and near in done.stderr and len(done.stderr.splitlines()) == 1, done.stderr
+
+
+def test_help_lists_what_there_is():
+    done = subprocess.run([sys.executable, "recipes/train.py", "--help"], cwd=ROOT, capture_output=True, text=True)
+    for word in ("sigma_reptile", "bayesian_taml", "omniglot_alphabets", "hierarchical_gaussian", "size: cpu", "paper"):
+        assert word in done.stdout
