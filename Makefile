@@ -7,7 +7,7 @@ OUT := out/demo
 export TORCH_CPP_LOG_LEVEL := ERROR
 export HF_HUB_OFFLINE := 1
 
-.PHONY: demo test install lint clean
+.PHONY: demo test install lint clean validation bench
 
 install: $(VENV)/.installed
 
@@ -41,6 +41,16 @@ test: install browser
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest
+
+# The whole validation table, resumable row by row (about three hours on two cores).
+validation: install
+	$(BIN)/python recipes/validate.py
+
+# Speed against other implementations and memory against inner steps (about ten minutes, on an idle machine).
+bench: install
+	$(BIN)/python -m pip install --quiet -e ".[bench]"
+	$(BIN)/python recipes/bench.py
+	$(BIN)/python recipes/memory_curve.py
 
 lint: install
 	$(BIN)/ruff check --fix .

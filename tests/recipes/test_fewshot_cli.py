@@ -1,0 +1,97 @@
+"""recipes/train.py and recipes/validate.py on few-shot domains from the command line: kill -9, ranks, the table."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+from tests.conftest import ROOT
+from tts_meta.training.checkpoint import load_checkpoint
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+
+
+def command(run, *more: str) -> list[str]:
+    return [
+        sys.executable, "recipes/train.py", "algorithm=sigma_reptile", "domain=sinusoid", f"run={run}", "meta_steps=60",
+        "tasks=4", "inner.sigma.steps=5", "test.tasks=4", "fewshot.cfg.save_seconds=0", *more,
+    ]
+
+
+def state(run) -> dict:
+    tensors, meta = load_checkpoint(run / "last.safetensors")
+    return {k: v for k, v in tensors.items() if not k.startswith("outer/")} | {"step": torch.tensor(meta["step"])}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    run = tmp_path_factory.mktemp("whole")
+    done = subprocess.run(command(run), cwd=ROOT, env=environment(), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return run
+
+
+def test_kill_and_resume_is_bit_equal(whole, tmp_path):
+    quiet = subprocess.DEVNULL
+    process = subprocess.Popen(command(tmp_path), cwd=ROOT, env=environment(), stdout=quiet, stderr=quiet)
+    checkpoint = tmp_path / "last.safetensors"
+    deadline = time.monotonic() + 120
+    while not checkpoint.exists() and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    assert 0 < load_checkpoint(checkpoint)[1]["step"] < 60, "the run was killed too late to test anything"
+    subprocess.run(command(tmp_path), cwd=ROOT, env=environment(), check=True, capture_output=True)
+    a, b = state(whole), state(tmp_path)
+    assert all(torch.equal(v, b[k]) for k, v in a.items())
+    one, two = (json.loads((r / "results.json").read_text())["curve"] for r in (whole, tmp_path))
+    assert one == two
+
+
+def test_two_workers_learn_what_one_does(whole, tmp_path):
+    done = subprocess.run(command(tmp_path, "workers=2"), cwd=ROOT, env=environment(), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert json.loads((tmp_path / "results.json").read_text())["ranks"] == 2
+    a, b = state(whole), state(tmp_path)
+    # Sums over tasks are made in another order; 60 steps of float32 let that grow a little.
+    assert all((v.float() - b[k].float()).abs().max() < 1e-2 for k, v in a.items())
+
+
+def test_the_validation_table_is_resumable_row_by_row(tmp_path):
+    words = [
+        sys.executable, "recipes/validate.py", f"folder={tmp_path}/runs", f"docs={tmp_path}/docs", "only=[few_tasks_100]",
+        "blocks.few_tasks_100.algorithms=[maml,sigma_reptile]",
+        'blocks.few_tasks_100.overrides=["domain=sinusoid","meta_steps=3","test.tasks=4","inner.sigma.steps=3"]',
+    ]
+    done = subprocess.run(words, cwd=ROOT, env=environment(), capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2/2" in done.stdout and "min left" in done.stdout
+    table = (tmp_path / "docs" / "validation_tables.md").read_text()
+    assert "| maml | 10 |" in table and "100 training tasks" in table and "±" in table
+    assert (tmp_path / "docs" / "validation" / "few_tasks_100.png").stat().st_size > 3000
+    (row,) = (tmp_path / "runs").rglob("maml-seed0")
+    (row / "results.json").unlink()
+    done = subprocess.run(words, cwd=ROOT, env=environment(), capture_output=True, text=True)
+    assert done.returncode == 0 and "1/1" in done.stdout and "2/2" not in done.stdout
+
+
+def test_discovery_needs_a_sigma_run(whole, tmp_path):
+    words = [sys.executable, "recipes/discover_modules.py", str(tmp_path)]
+    from_nothing = subprocess.run(words, cwd=ROOT, env=environment(), capture_output=True, text=True)
+    assert from_nothing.returncode and "is not a finished run" in from_nothing.stderr
+    done = subprocess.run(
+        [sys.executable, "recipes/discover_modules.py", str(whole), "--tasks", "4"], cwd=ROOT, env=environment(),
+        capture_output=True, text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    rows = (whole / "modules.csv").read_text().splitlines()
+    assert rows[0].startswith("k,added,sigma_relative,parameters") and len(rows) == 5 and rows[1].startswith("0,(none)")
+    assert (whole / "top_k.png").is_file()
