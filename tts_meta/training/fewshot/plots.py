@@ -30,15 +30,18 @@ def plot_curve(
 ) -> None:
     """`curves` {label: {inner steps: {measure: {mean, ci95}}}}; `lines` are horizontal references. A logarithmic axis
     (step 0 at the left end) when there are more than 20 steps."""
-    figure, axes = _axes()
+    many = len(curves) > 8
+    figure, axes = _axes(8.5 if many else 6, 5 if many else 4)
     ax = axes[0, 0]
-    for label, curve in curves.items():
+    for i, (label, curve) in enumerate(curves.items()):
         steps = sorted(int(k) for k in curve)
         rows = [(curve[k] if k in curve else curve[str(k)])[measure] for k in steps]
         mean = [r["mean"] for r in rows]
-        (line,) = ax.plot(steps, mean, marker="o", markersize=3, label=label)
-        low, high = ([r["mean"] + s * r["ci95"] for r in rows] for s in (-1, 1))
-        ax.fill_between(steps, low, high, alpha=0.15, color=line.get_color())
+        style = {"color": f"C{i % 10}", "linestyle": ("-", "--", ":")[i // 10 % 3]}
+        ax.plot(steps, mean, marker="o", markersize=3, label=label, **style)
+        if not many:  # the bands of many curves hide the curves
+            low, high = ([r["mean"] + s * r["ci95"] for r in rows] for s in (-1, 1))
+            ax.fill_between(steps, low, high, alpha=0.15, color=style["color"])
         if steps[-1] > 20:
             ax.set_xscale("symlog", linthresh=1)
     for label, value in (lines or {}).items():
@@ -47,7 +50,9 @@ def plot_curve(
     ax.set_xlabel(xlabel)
     ax.set_ylabel(f"{measure} of the query data")
     ax.set_title(title)
-    if len(curves) > 1:
+    if many:
+        ax.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.01, 0.5))
+    elif len(curves) > 1:
         ax.legend(fontsize=7)
     figure.savefig(path, dpi=110)
     _close(figure)
