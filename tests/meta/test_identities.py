@@ -635,3 +635,16 @@ def test_gradient_algorithm_learns_and_clamps():
     low, high = algorithm.bounds(state)["log_sigma2"]
     assert torch.allclose(state["log_sigma2"] - low, torch.full((3,), 2 * math.log(5)), atol=1e-5)
     assert torch.allclose(high - state["log_sigma2"], torch.full((3,), 2 * math.log(4)), atol=1e-5)
+
+
+def test_large_batches_go_a_task_at_a_time_with_the_same_gradient(tasks, monkeypatch):
+    """From `LARGE` numbers a task on, first-order gradients are taken one task after the other: nothing else changes."""
+    from tts_meta.meta import loss as module
+
+    problem = inner(tasks, ProximalGD(0.5 / top(tasks)), 3)
+    ways = (Unroll(), Sweep(), FirstOrder(), Implicit(6), Displacement())
+    together = [h(problem, episodes(tasks)).grads for h in ways]
+    monkeypatch.setattr(module, "LARGE", 10)
+    alone = [h(problem, episodes(tasks)).grads for h in ways]
+    for a, b in zip(together, alone, strict=True):
+        assert all((a[k] - b[k]).abs().max() <= 1e-11 * (1 + b[k].abs().max()) for k in a)

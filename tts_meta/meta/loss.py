@@ -71,6 +71,11 @@ class ModuleLoss:
         return vmap(self.criterion)(outputs, batch)
 
 
+LARGE = 20_000
+"""Numbers in one task's inputs from which a CPU takes first-order gradients a task at a time: together their activations
+leave the caches, and each task alone needs no grouped convolution (75 Omniglot images: half the time)."""
+
+
 def gradient(
     loss: TaskLoss, params: Tree, batch: Batch, fixed: Tree | None = None, graph: bool = False
 ) -> tuple[Tensor, Tree]:
@@ -79,6 +84,13 @@ def gradient(
     `fixed` `{name: [T, ...]}` are parameters that do not move. With `graph` both stay differentiable in everything;
     without, they are detached.
     """
+    first = next(iter(batch.values()))
+    if not graph and first.shape[0] > 1 and first.device.type == "cpu" and first[0].numel() > LARGE:
+        each = []
+        for t in range(first.shape[0]):
+            one, part, still = ({k: v[t : t + 1] for k, v in x.items()} for x in (params, batch, fixed or {}))
+            each.append(gradient(loss, one, part, still))
+        return torch.cat([e[0] for e in each]), {k: torch.cat([e[1][k] for e in each]) for k in params}
     leaves = params if graph else {k: v.detach().requires_grad_() for k, v in params.items()}
     losses = loss({**(fixed or {}), **leaves}, batch)
     # allow_unused: a head whose support batch has no use for a parameter has a zero gradient there.

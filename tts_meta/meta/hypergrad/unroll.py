@@ -43,7 +43,7 @@ def named(inner: Inner, grads: list[Tensor]) -> Tree:
     return dict(zip(keys, grads, strict=True))
 
 
-def grad_or_zero(total: Tensor, leaves: list[Tensor], **more) -> list[Tensor]:
+def grad_or_zero(total: Tensor | list[Tensor], leaves: list[Tensor], **more) -> list[Tensor]:
     """autograd.grad whose missing derivatives are zeros (a leaf that the output does not depend on)."""
     found = torch.autograd.grad(total, leaves, allow_unused=True, **more)
     return [torch.zeros_like(v) if g is None else g for g, v in zip(found, leaves, strict=True)]
@@ -56,9 +56,13 @@ class Unroll:
     def __call__(self, inner: Inner, episodes: Episodes) -> MetaGrads:
         at, leaves = live(inner)
         path = at.solve(episodes, graph=True)
-        losses = at.query_loss(path.theta, episodes)
-        grads = grad_or_zero(losses.sum(), leaves)
-        metrics = {"query_loss": float(losses.detach().sum()), **support_metrics(path)}
+        # The query gradient by itself, then pulled back through the inner loop: large query sets go a task at a time.
+        ends = {**inner.fixed(episodes.tasks), **detach(path.theta)}
+        losses, g = gradient(inner.loss, ends, episodes.query())
+        grads = grad_or_zero([*path.theta.values()], leaves, grad_outputs=[g[k] for k in path.theta])
+        names = [*inner.phi, *inner.frozen]
+        grads = [a + g[n].sum(0) if n in inner.frozen else a for n, a in zip(names, grads, strict=False)] + grads[len(names) :]
+        metrics = {"query_loss": float(losses.sum()), **support_metrics(path)}
         return MetaGrads(named(at, grads), episodes.tasks, metrics)
 
 
