@@ -37,7 +37,7 @@ def overrides(domain: str, data: dict) -> list[str]:
         "mini_imagenet": [f"domain.root={data['mini_imagenet']}", "domain.ways=3", "domain.queries=2"],
     }[domain]
     if domain not in ("sinusoid", "hierarchical_gaussian"):
-        small += [f"+domain.cache={data['cache']}", "sizes.cpu.filters=4", "sizes.cpu.tasks_per_chunk=2", "posterior_samples=2"]
+        small += [f"domain.cache={data['cache']}", "sizes.cpu.filters=4", "sizes.cpu.tasks_per_chunk=2", "posterior_samples=2"]
         if "train_queries" in (ROOT / "configs" / "domain" / f"{domain}.yaml").read_text():
             small.append("sizes.cpu.train_queries=2")
     return [*small, "tasks=2", "test.tasks=2"]
@@ -59,7 +59,7 @@ def test_every_algorithm_runs_on_every_domain_it_fits(algorithm, domain, image_d
     if algorithm == "maml_hb_exact" and domain != "hierarchical_gaussian":
         if domain != "sinusoid":
             return  # thousands of parameters: see the test of its limit
-        run = make(algorithm, domain, image_data, tmp_path, "+domain.width=8")
+        run = make(algorithm, domain, image_data, tmp_path, "domain.width=8")
     else:
         run = make(algorithm, domain, image_data, tmp_path)
     before = {k: v.clone() for k, v in run.trainer.state.items()}
@@ -152,7 +152,7 @@ def test_tasks_are_new_at_every_step_and_tests_are_not(tmp_path, image_data):
     a, b = run.domain.test("test", 3, 1), run.domain.test("test", 2, 2)
     assert torch.equal(a.query()["y"][0], b.query()["y"][1])
     assert not torch.equal(a.query()["y"], run.domain.test("val", 3, 1).query()["y"])
-    pool = make("maml", "sinusoid", image_data, tmp_path, "+domain.pool=5")
+    pool = make("maml", "sinusoid", image_data, tmp_path, "domain.pool=5")
     amplitudes = {round(float(pool.domain.draw(s, [0]).query()["y"].abs().max()), 1) for s in range(60)}
     assert len(amplitudes) < 40, "a pool of 5 functions repeats itself"
 
@@ -188,7 +188,7 @@ def test_support_and_query_are_different_images(tmp_path, image_data):
 
 
 def test_any_shot_masks_repeated_images(tmp_path, image_data):
-    run = make("bayesian_taml", "omniglot", image_data, tmp_path, "domain.shots=5", "+domain.any_shot=true")
+    run = make("bayesian_taml", "omniglot", image_data, tmp_path, "domain.shots=5", "domain.any_shot=true")
     batch = run.domain.draw(0, [0, 1]).whole_support()
     for t in range(2):
         for c in range(3):
