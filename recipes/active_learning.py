@@ -14,17 +14,16 @@ import sys
 from pathlib import Path
 
 import torch
-from hydra.utils import instantiate
-from omegaconf import OmegaConf
 from tqdm import tqdm
 
-from tts_meta.data.sinusoid import draw_wave, points
-from tts_meta.meta.task import Fixed
+from tts_meta.data.episodes import FewShot
+from tts_meta.data.sinusoid import points
+from tts_meta.errors import InputError
 from tts_meta.training.fewshot.base import TEST_SEED, rngs_of
 from tts_meta.training.fewshot.evaluate import interval
+from tts_meta.training.fewshot.load import load_run
 from tts_meta.training.fewshot.plots import plot_curve
 from tts_meta.training.fewshot.regression import SinusoidDomain
-from tts_meta.training.fewshot.run import FewShotRun
 
 
 def main() -> None:
@@ -33,11 +32,10 @@ def main() -> None:
     parser.add_argument("--tasks", type=int, default=100)
     parser.add_argument("--questions", type=int, default=10)
     args = parser.parse_args()
-    if not (args.run / "last.safetensors").is_file():
-        sys.exit(f"{args.run} is not a run: last.safetensors and config.yaml are expected. Run recipes/train.py first.")
-    cfg = OmegaConf.load(args.run / "config.yaml")
-    cfg.fewshot.cfg.run = str(args.run)
-    run: FewShotRun = instantiate(cfg.fewshot, _convert_="all")
+    try:
+        run = load_run(args.run)
+    except InputError as error:
+        sys.exit(str(error))
     domain = run.domain
     if not isinstance(domain, SinusoidDomain):
         sys.exit(f"{args.run} is a run on {run.cfg.domain_name}; one on sinusoids is expected.")
@@ -46,12 +44,12 @@ def main() -> None:
     for t in tqdm(range(args.tasks), desc="tasks"):
         for way, rows in errors.items():
             rng = rngs_of(TEST_SEED, 5, [t], 3)[0]
-            wave = draw_wave(domain.family, rng)
+            wave = domain.truth(rng)
             x, y = points(wave, domain.shots, rng)
             row = []
             for _ in range(args.questions + 1):
-                episodes = Fixed({"x": x[None], "y": y[None]}, {"x": grid, "y": wave(grid)})
-                posterior = run.algorithm.adapt(run.trainer.state, episodes, [rng], [run.cfg.report])[run.cfg.report]
+                episodes = FewShot({"x": x[None], "y": y[None]}, {"x": grid, "y": wave(grid)})
+                posterior = run.adapt(episodes, [rng], [run.cfg.report])[run.cfg.report]
                 mean, variance = domain.predict(posterior, episodes.query())
                 row.append(float(((mean - wave(grid)[..., 0]) ** 2).mean()))
                 place = variance[0].argmax() if way == "active" else torch.randint(101, (), generator=rng)

@@ -16,14 +16,12 @@ import sys
 from pathlib import Path
 
 import torch
-from hydra.utils import instantiate
-from omegaconf import OmegaConf
 from tqdm import tqdm
 
-from tts_meta.meta.algorithms.gradient import Gradient
+from tts_meta.errors import InputError
 from tts_meta.training.fewshot.evaluate import evaluate
+from tts_meta.training.fewshot.load import load_run
 from tts_meta.training.fewshot.plots import plot_curve
-from tts_meta.training.fewshot.run import FewShotRun
 
 
 def main() -> None:
@@ -33,15 +31,13 @@ def main() -> None:
     parser.add_argument("--tasks", type=int, default=300, help="test tasks")
     parser.add_argument("--step", type=int, default=None, help="inner steps (default: the reported ones)")
     args = parser.parse_args()
-    if not (args.run / "results.json").is_file() or not (args.run / "config.yaml").is_file():
-        sys.exit(f"{args.run} is not a finished run: results.json and config.yaml are expected. Run recipes/train.py first.")
+    try:
+        run = load_run(args.run)
+    except InputError as error:
+        sys.exit(str(error))
     results = json.loads((args.run / "results.json").read_text())
     if not results["modules"]:
         sys.exit(f"{args.run} ({results['algorithm']}) has no learned sigma; give a run of a sigma algorithm.")
-    cfg = OmegaConf.load(args.run / "config.yaml")
-    cfg.fewshot.cfg.run = str(args.run)
-    run: FewShotRun = instantiate(cfg.fewshot, _convert_="all")
-    assert isinstance(run.algorithm, Gradient)
     state, step = run.trainer.state, args.step or run.cfg.report
     rows = results["modules"]
     order = sorted(range(len(rows)), key=lambda i: -rows[i]["sigma_relative"])

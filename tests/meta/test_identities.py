@@ -474,15 +474,20 @@ def test_oracle_10_laplace_is_the_evidence(tasks):
             assert abs(float(laplace.detach()) - float(evidence)) < 1e-10
 
 
-@pytest.mark.parametrize("curvature", ["exact", "gauss_newton", "diagonal"])
-def test_laplace_gradient_by_central_differences(curvature):
+def small_regression():
+    """A small network's loss, parameters and one task. At a generic point the ReLU network is smooth."""
     torch.manual_seed(1)
     net = MLP(width=5, depth=1).double()
-    # tanh-like smoothness is not needed: at a generic point the ReLU network is smooth.
     loss = ModuleLoss(net, lambda out, b: 0.5 * ((out - b["y"]) ** 2).sum())
     phi = {k: v.detach().clone() for k, v in net.named_parameters()}
     x = torch.linspace(-2, 2, 6).double()[None, :, None]
     e = FewShot({"x": x, "y": x.sin()}, {"x": x + 0.1, "y": x.cos()})
+    return loss, phi, e
+
+
+@pytest.mark.parametrize("curvature", ["exact", "gauss_newton", "diagonal"])
+def test_laplace_gradient_by_central_differences(curvature):
+    loss, phi, e = small_regression()
 
     def problem(phi):
         return Inner(loss, Shrinkage(Partition.single(phi), torch.zeros(1).double()), phi, {}, ProximalGD(0.02), 2)
@@ -501,12 +506,7 @@ def test_laplace_gradient_by_central_differences(curvature):
 
 
 def test_zero_eta_is_maml(tasks):
-    torch.manual_seed(1)
-    net = MLP(width=5, depth=1).double()
-    loss = ModuleLoss(net, lambda out, b: 0.5 * ((out - b["y"]) ** 2).sum())
-    phi = {k: v.detach().clone() for k, v in net.named_parameters()}
-    x = torch.linspace(-2, 2, 6).double()[None, :, None]
-    e = FewShot({"x": x, "y": x.sin()}, {"x": x + 0.1, "y": x.cos()})
+    loss, phi, e = small_regression()
     p = Inner(loss, Shrinkage(Partition.single(phi), torch.zeros(1).double()), phi, {}, ProximalGD(0.02), 2)
     a, b = UnrollLaplace("gauss_newton", 0.0)(p, e).phi, Unroll()(p, e).phi
     assert all((a[k] - b[k]).abs().max() < 1e-14 for k in a)

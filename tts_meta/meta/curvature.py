@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from tts_meta.meta.loss import NetLoss
+from tts_meta.meta.loss import NetLoss, grad_or_zero
 from tts_meta.meta.prior import Shrinkage
 from tts_meta.meta.task import Batch
 from tts_meta.meta.tree import Tree, flatten
@@ -29,9 +29,8 @@ def _rows(values: Tensor, theta: Tree) -> Tensor:
     leaves = list(theta.values())
     rows = []
     for i in range(values.shape[1]):
-        found = torch.autograd.grad(values[:, i].sum(), leaves, create_graph=True, allow_unused=True)
-        filled = [torch.zeros_like(v) if g is None else g for g, v in zip(found, leaves, strict=True)]
-        rows.append(flatten(dict(zip(theta, filled, strict=True))))
+        found = grad_or_zero(values[:, i].sum(), leaves, create_graph=True)
+        rows.append(flatten(dict(zip(theta, found, strict=True))))
     return torch.stack(rows, 1)
 
 

@@ -71,6 +71,14 @@ class ModuleLoss:
         return vmap(self.criterion)(outputs, batch)
 
 
+def grad_or_zero(
+    outputs: Tensor | list[Tensor], inputs: list[Tensor], seeds: list[Tensor] | None = None, **how
+) -> list[Tensor]:
+    """autograd.grad whose missing derivatives are zeros (a parameter that the batch has no use for)."""
+    found = torch.autograd.grad(outputs, inputs, seeds, allow_unused=True, **how)
+    return [torch.zeros_like(v) if g is None else g for g, v in zip(found, inputs, strict=True)]
+
+
 LARGE = 20_000
 """Numbers in one task's inputs from which a CPU takes first-order gradients a task at a time: together their activations
 leave the caches, and each task alone needs no grouped convolution (75 Omniglot images: half the time)."""
@@ -93,10 +101,8 @@ def gradient(
         return torch.cat([e[0] for e in each]), {k: torch.cat([e[1][k] for e in each]) for k in params}
     leaves = params if graph else {k: v.detach().requires_grad_() for k, v in params.items()}
     losses = loss({**(fixed or {}), **leaves}, batch)
-    # allow_unused: a head whose support batch has no use for a parameter has a zero gradient there.
-    grads = torch.autograd.grad(losses.sum(), list(leaves.values()), create_graph=graph, allow_unused=True)
-    filled = [torch.zeros_like(v) if g is None else g for g, v in zip(grads, leaves.values(), strict=True)]
-    return losses if graph else losses.detach(), dict(zip(leaves, filled, strict=True))
+    grads = grad_or_zero(losses.sum(), list(leaves.values()), create_graph=graph)
+    return losses if graph else losses.detach(), dict(zip(leaves, grads, strict=True))
 
 
 def hvp_operator(loss: TaskLoss, params: Tree, batch: Batch, fixed: Tree | None = None) -> Callable[[Tree], Tree]:
@@ -113,8 +119,7 @@ def hvp_operator(loss: TaskLoss, params: Tree, batch: Batch, fixed: Tree | None 
         if not alive:
             return {k: torch.zeros_like(v) for k, v in leaves.items()}
         outputs, seeds = [g for _, g in alive], [vector[k] for k, _ in alive]
-        found = torch.autograd.grad(outputs, list(leaves.values()), seeds, retain_graph=True, allow_unused=True)
-        return {k: torch.zeros_like(v) if h is None else h for (k, v), h in zip(leaves.items(), found, strict=True)}
+        return dict(zip(leaves, grad_or_zero(outputs, list(leaves.values()), seeds, retain_graph=True), strict=True))
 
     return product
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 import torch
@@ -78,24 +77,3 @@ class Stacked:
 
     def whole_support(self) -> Batch:
         return stack([t.whole_support() for t in self.each])
-
-
-@dataclass
-class Fixed:
-    """Episodes whose support set is one batch used whole at every step."""
-
-    support_batch: Batch
-    query_batch: Batch
-
-    @property
-    def tasks(self) -> int:
-        return next(iter(self.support_batch.values())).shape[0]
-
-    def support(self, step: int) -> Batch:
-        return self.support_batch
-
-    def query(self) -> Batch:
-        return self.query_batch
-
-    def whole_support(self) -> Batch:
-        return self.support_batch

@@ -168,12 +168,13 @@ class SigmaReptileTrainer:
         # The aligner stays where the audio features are; the loss gets a copy on the device.
         network = self.model if cfg.device == "cpu" else copy.deepcopy(self.model).to(cfg.device)
         outer = OuterConfig(**cfg.outer) if isinstance(cfg.outer, dict) else cfg.outer
+        # The partition of the whole network: the state has only what may move.
         algorithm = Gradient(
-            ModuleLoss(network, utterance_loss(Scales(**self.base["scales"])), cfg.bf16), speech_partition,
+            ModuleLoss(network, utterance_loss(Scales(**self.base["scales"])), cfg.bf16), lambda names: partition,
             ProximalAdam(**cfg.solver), Displacement(**cfg.hypergrad), outer.inner_steps,
         )
         state = {f"phi/{k}": phi[k].to(cfg.device) for k in partition.free()} | {"log_sigma2": prior.log_sigma2}
-        algorithm.parts = self.partition = partition
+        self.partition = partition
         return MetaTrainer(
             algorithm, state, self.draw, outer.groups(), outer.tasks, outer.tasks_per_chunk, cfg.meta_steps, self.rank,
             self.world, {"log_sigma2": ((2 * (cfg.floor_relative * rms).log()).to(cfg.device), ceiling.to(cfg.device))},

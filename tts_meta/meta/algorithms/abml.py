@@ -19,7 +19,7 @@ from torch import Tensor
 
 from tts_meta.meta.algorithms.base import Differentiable, Fresh
 from tts_meta.meta.gaussian import gamma_log_density, kl_diagonal
-from tts_meta.meta.loss import NetLoss
+from tts_meta.meta.loss import NetLoss, grad_or_zero
 from tts_meta.meta.posterior import Posterior, Samples
 from tts_meta.meta.task import Batch, Episodes
 from tts_meta.meta.tree import Tree, expand, pick, prefixed, randn_like
@@ -74,8 +74,7 @@ class ABML(Differentiable):
             if self.kl_weight:
                 total = total + self.kl_weight * kl_diagonal(mean, spread, mu, log_sd)
             leaves = [*mean.values(), *spread.values()]
-            found = torch.autograd.grad(total.sum(), leaves, create_graph=graph, allow_unused=True)
-            g = [torch.zeros_like(v) if x is None else x for x, v in zip(found, leaves, strict=True)]
+            g = grad_or_zero(total.sum(), leaves, create_graph=graph)
             mean = {n: mean[n] - self.rate * x for n, x in zip(names, g[: len(names)], strict=True)}
             spread = {n: spread[n] - rate_sd * x for n, x in zip(names, g[len(names) :], strict=True)}
         return mean, spread

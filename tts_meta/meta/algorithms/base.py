@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from tts_meta.meta.hypergrad.base import MetaGrads
+from tts_meta.meta.loss import grad_or_zero
 from tts_meta.meta.posterior import Posterior
 from tts_meta.meta.task import Episodes
 from tts_meta.meta.tree import Tree
@@ -18,6 +19,10 @@ Fresh = Callable[[int], Tree]
 
 
 class Algorithm(Protocol):
+    def bounds(self, state: Tree) -> dict[str, tuple[Tensor, Tensor]]:
+        """Clamps of the state: {key: (lowest, highest)}."""
+        ...
+
     def init(self, fresh: Fresh) -> Tree:
         """The meta-parameters at the start, a flat dict of named tensors."""
         ...
@@ -36,6 +41,9 @@ class Algorithm(Protocol):
 class Differentiable:
     """An algorithm that is one differentiable objective of its state."""
 
+    def bounds(self, state: Tree) -> dict[str, tuple[Tensor, Tensor]]:
+        return {}
+
     def objective(
         self, state: Tree, episodes: Episodes, rngs: Sequence[torch.Generator]
     ) -> tuple[Tensor, dict[str, Tensor]]:
@@ -46,7 +54,6 @@ class Differentiable:
         leaves = {k: v.detach().requires_grad_() for k, v in state.items()}
         with torch.enable_grad():
             losses, log = self.objective(leaves, episodes, rngs)
-        found = torch.autograd.grad(losses.sum(), list(leaves.values()), allow_unused=True)
-        grads = {k: torch.zeros_like(v) if g is None else g for (k, v), g in zip(leaves.items(), found, strict=True)}
+        grads = dict(zip(leaves, grad_or_zero(losses.sum(), list(leaves.values())), strict=True))
         metrics = {k: float(v.detach().sum()) for k, v in log.items()}
         return MetaGrads(grads, episodes.tasks, metrics)

@@ -45,7 +45,7 @@ class Gradient:
 
     def init(self, fresh: Fresh) -> Tree:
         phi = {k: v.detach().clone() for k, v in fresh(0).items()}
-        parts = self.parts = self.partition(list(phi))
+        parts = self.partition(list(phi))
         like = next(iter(phi.values()))
         rms = module_rms(parts, phi).to(like)
         log_sigma2 = torch.full_like(rms, 2 * math.log(self.sigma) if self.relative is None else 0.0)

@@ -17,7 +17,10 @@ from torch import Tensor
 from tts_meta.meta.algorithms.base import Differentiable, Fresh
 from tts_meta.meta.gaussian import kl_diagonal
 from tts_meta.meta.loss import NetLoss, gradient
+from tts_meta.meta.partition import Partition
 from tts_meta.meta.posterior import Posterior, Samples
+from tts_meta.meta.prior import Shrinkage
+from tts_meta.meta.solvers.gd import ProximalGD
 from tts_meta.meta.task import Batch, Episodes
 from tts_meta.meta.tree import Tree, axpy, expand, pick, prefixed, randn_like
 
@@ -51,13 +54,10 @@ class Platipus(Differentiable):
         return axpy(-gamma, g, mu)
 
     def _descend(self, theta: Tree, episodes: Episodes, steps: int, graph: bool, watch=None) -> Tree:
-        for k in range(steps + 1):
-            if watch:
-                watch(k, theta)
-            if k < steps:
-                _, g = gradient(self.loss, theta, episodes.support(k), graph=graph)
-                theta = axpy(-self.rate, g, theta)
-        return theta
+        flat = Shrinkage(Partition.single(theta), torch.full((1,), math.inf))
+        return ProximalGD(self.rate).solve(
+            self.loss, flat, {}, theta, episodes.support, steps, graph=graph, watch=watch
+        ).theta
 
     def objective(
         self, state: Tree, episodes: Episodes, rngs: Sequence[torch.Generator]

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from tts_meta.meta.conjugate import whitened_solve
 from tts_meta.meta.hypergrad.base import Inner, MetaGrads, sum_by_module, support_metrics
-from tts_meta.meta.loss import gradient
+from tts_meta.meta.loss import grad_or_zero, gradient
 from tts_meta.meta.prior import Shrinkage
 from tts_meta.meta.solvers.base import Path
 from tts_meta.meta.task import Batch, Episodes
@@ -42,8 +42,7 @@ def mixed(inner: Inner, theta: Tree, support: Batch, v: Tree) -> Tree:
     still = {k: t.detach().clone().requires_grad_() for k, t in inner.fixed(tasks).items()}
     _, grad = gradient(inner.loss, moving, support, still, graph=True)
     along = torch.stack([(grad[k] * v[k]).sum() for k in theta]).sum()
-    found = torch.autograd.grad(along, list(still.values()), allow_unused=True)
-    return {k: torch.zeros_like(t) if g is None else g for (k, t), g in zip(still.items(), found, strict=True)}
+    return dict(zip(still, grad_or_zero(along, list(still.values())), strict=True))
 
 
 @dataclass(frozen=True)

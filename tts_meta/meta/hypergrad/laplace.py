@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 from tts_meta.meta.curvature import CURVATURES
 from tts_meta.meta.hypergrad.base import Inner, MetaGrads, support_metrics
-from tts_meta.meta.hypergrad.unroll import grad_or_zero, live, named
+from tts_meta.meta.hypergrad.unroll import live, named
+from tts_meta.meta.loss import grad_or_zero
 from tts_meta.meta.task import Episodes
 
 

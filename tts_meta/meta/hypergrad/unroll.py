@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from tts_meta.meta.hypergrad.base import Inner, MetaGrads, support_metrics
-from tts_meta.meta.loss import gradient
+from tts_meta.meta.loss import grad_or_zero, gradient
 from tts_meta.meta.prior import Shrinkage
 from tts_meta.meta.solvers.base import Stepping, copy_state
 from tts_meta.meta.task import Episodes
@@ -43,12 +43,6 @@ def named(inner: Inner, grads: list[Tensor]) -> Tree:
     return dict(zip(keys, grads, strict=True))
 
 
-def grad_or_zero(total: Tensor | list[Tensor], leaves: list[Tensor], **more) -> list[Tensor]:
-    """autograd.grad whose missing derivatives are zeros (a leaf that the output does not depend on)."""
-    found = torch.autograd.grad(total, leaves, allow_unused=True, **more)
-    return [torch.zeros_like(v) if g is None else g for g, v in zip(found, leaves, strict=True)]
-
-
 @dataclass(frozen=True)
 class Unroll:
     """One autograd graph of everything."""
@@ -59,11 +53,12 @@ class Unroll:
         # The query gradient by itself, then pulled back through the inner loop: large query sets go a task at a time.
         ends = {**inner.fixed(episodes.tasks), **detach(path.theta)}
         losses, g = gradient(inner.loss, ends, episodes.query())
-        grads = grad_or_zero([*path.theta.values()], leaves, grad_outputs=[g[k] for k in path.theta])
-        names = [*inner.phi, *inner.frozen]
-        grads = [a + g[n].sum(0) if n in inner.frozen else a for n, a in zip(names, grads, strict=False)] + grads[len(names) :]
+        grads = grad_or_zero([*path.theta.values()], leaves, [g[k] for k in path.theta])
+        found = named(at, grads)
+        for n in inner.frozen:  # what the shared parameters do to the query loss directly
+            found[f"phi/{n}"] = found[f"phi/{n}"] + g[n].sum(0)
         metrics = {"query_loss": float(losses.sum()), **support_metrics(path)}
-        return MetaGrads(named(at, grads), episodes.tasks, metrics)
+        return MetaGrads(found, episodes.tasks, metrics)
 
 
 @dataclass(frozen=True)
@@ -116,8 +111,7 @@ class Sweep:
                 state_adjoint.get(slot, z) for slot, z in zip(slots, zero, strict=True)
             ]
             inputs = [*here.values(), *before, *leaves]
-            found = list(torch.autograd.grad(outputs, inputs, seeds, allow_unused=True))
-            pulled = [torch.zeros_like(v) if g is None else g for g, v in zip(found, inputs, strict=True)]
+            pulled = grad_or_zero(outputs, inputs, seeds)
             adjoint = dict(zip(names, pulled[: len(names)], strict=True))
             middle = pulled[len(names) : len(names) + len(before)]
             state_adjoint = dict(zip(slots, middle, strict=True))

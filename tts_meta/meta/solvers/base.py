@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -38,7 +38,22 @@ class Path:
     states: list[dict[str, Any]] = field(default_factory=list)
 
 
-class Solver(Protocol):
+class Solver:
+    """The loop of inner steps; a solver gives `move`. `differentiable` says whether the loop may keep its graph."""
+
+    differentiable = True
+
+    def init(self, theta: Tree) -> dict[str, Any]:
+        """Optimiser state at theta: a dict of trees and numbers."""
+        return {}
+
+    def move(
+        self, loss: TaskLoss, prior: Shrinkage, phi: Tree, theta: Tree, batch: Batch, losses: Tensor, grad: Tree,
+        state: dict[str, Any], fixed: Tree,
+    ) -> Tree:
+        """theta after one step on `batch`, whose data losses `[T]` and gradient at theta are given."""
+        raise NotImplementedError
+
     def solve(
         self,
         loss: TaskLoss,
@@ -56,34 +71,12 @@ class Solver(Protocol):
 
         `phi` `{name: [...]}` is the prior's centre, `fixed` `{name: [T, ...]}` the parameters that do not move. `keep`
         fills the path's lists; with `graph` everything stays differentiable; `watch(k, theta)` sees theta_0 ... theta_K.
+        Raises ValueError for `graph` with a solver that has no derivative.
         """
-        ...
-
-
-class Stepping:
-    """A solver made of single steps (`init`, `step`)."""
-
-    def init(self, theta: Tree) -> dict[str, Any]:
-        """Optimiser state at theta: a dict of trees and numbers."""
-        raise NotImplementedError
-
-    def step(self, theta: Tree, grad: Tree, phi: Tree, prior: Shrinkage, state: dict[str, Any]) -> Tree:
-        """One proximal step, differentiable; `grad` is that of the data term alone; `state` gets new entries."""
-        raise NotImplementedError
-
-    def solve(
-        self,
-        loss: TaskLoss,
-        prior: Shrinkage,
-        phi: Tree,
-        theta: Tree,
-        batches: Callable[[int], Batch],
-        steps: int,
-        fixed: Tree | None = None,
-        keep: bool = False,
-        graph: bool = False,
-        watch: Callable[[int, Tree], None] | None = None,
-    ) -> Path:
+        if graph and not self.differentiable:
+            raise ValueError(
+                f"{type(self).__name__} cannot be differentiated through; use the implicit hypergradient with it."
+            )
         path, state = Path(theta), self.init(theta)
         for k in range(steps + 1):
             if watch:
@@ -92,14 +85,29 @@ class Stepping:
                 path.visited.append(path.theta)
             if k == steps:
                 break
-            losses, grad = gradient(loss, path.theta, batches(k), fixed, graph)
+            batch = batches(k)
+            losses, grad = gradient(loss, path.theta, batch, fixed, graph)
             if keep:
                 path.grads.append(grad)
                 path.states.append(copy_state(state))
             with nullcontext() if graph else torch.no_grad():
-                path.theta = self.step(path.theta, grad, phi, prior, state)
+                path.theta = self.move(loss, prior, phi, path.theta, batch, losses, grad, state, fixed or {})
             path.losses.append(losses)
         return path
+
+
+class Stepping(Solver):
+    """A solver whose step is a function of the gradient and its own state alone."""
+
+    def step(self, theta: Tree, grad: Tree, phi: Tree, prior: Shrinkage, state: dict[str, Any]) -> Tree:
+        """One proximal step, differentiable; `grad` is that of the data term alone; `state` gets new entries."""
+        raise NotImplementedError
+
+    def move(
+        self, loss: TaskLoss, prior: Shrinkage, phi: Tree, theta: Tree, batch: Batch, losses: Tensor, grad: Tree,
+        state: dict[str, Any], fixed: Tree,
+    ) -> Tree:
+        return self.step(theta, grad, phi, prior, state)
 
 
 def copy_state(state: dict[str, Any]) -> dict[str, Any]:

@@ -19,9 +19,6 @@ class ProximalGD(Stepping):
     rate: float
     whiten: bool = False
 
-    def init(self, theta: Tree) -> dict[str, Any]:
-        return {}
-
     def step(self, theta: Tree, grad: Tree, phi: Tree, prior: Shrinkage, state: dict[str, Any]) -> Tree:
         # Fused calls for all parameters: with dozens of small tensors the calls cost more than the arithmetic.
         names, at = list(theta), list(theta.values())
@@ -48,9 +45,6 @@ class ExplicitGD(Stepping):
     """
 
     rate: float
-
-    def init(self, theta: Tree) -> dict[str, Any]:
-        return {}
 
     def step(self, theta: Tree, grad: Tree, phi: Tree, prior: Shrinkage, state: dict[str, Any]) -> Tree:
         return {

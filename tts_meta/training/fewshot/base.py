@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,20 +21,37 @@ TEST_SEED = 7_777
 """Seed of validation and test tasks: the same ones for every algorithm."""
 
 
-class Domain(Protocol):
+Adapt = Callable[[Episodes, Sequence[torch.Generator], Sequence[int]], dict[int, Posterior]]
+"""A trained algorithm: episodes, a generator a task, numbers of inner steps -> the posterior after each."""
+
+
+class Domain:
+    """`fresh(i)` is the network's i-th random initialisation."""
+
     loss: ModuleLoss
+    fresh: Callable[[int], Tree]
     measures: tuple[str, ...]
     """Names of what `measure` gives; the first is the one to report."""
     better: str
     """lower or higher: which way the first measure is good."""
 
-    def fresh(self, i: int) -> Tree: ...
+    def draw(self, step: int, positions: Sequence[int]) -> Episodes:
+        """Training tasks at `positions` of meta-step `step`: the same ones however they are shared out."""
+        raise NotImplementedError
 
-    def draw(self, step: int, positions: Sequence[int]) -> Episodes: ...
+    def test(self, split: str, first: int, count: int) -> Episodes:
+        """The tasks number first ... first + count - 1 of `split` (val, test): the same ones for every algorithm."""
+        raise NotImplementedError
 
-    def test(self, split: str, first: int, count: int) -> Episodes: ...
+    def measure(self, posterior: Posterior, episodes: Episodes) -> dict[str, Tensor]:
+        """Each of `measures` on the query data, `[T]`."""
+        raise NotImplementedError
 
-    def measure(self, posterior: Posterior, episodes: Episodes) -> dict[str, Tensor]: ...
+    def calibrate(self, adapt: Adapt, report: int, seed: int) -> None:
+        """Fit what the measures need (a predictive noise) after `report` inner steps on validation tasks; nothing here."""
+
+    def draw_pictures(self, adapt: Adapt, report: int, folder: Path) -> None:
+        """Pictures of the domain's own into a run's folder; none here."""
 
 
 class Network:

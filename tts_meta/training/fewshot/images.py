@@ -20,7 +20,7 @@ from tts_meta.meta.posterior import Posterior
 from tts_meta.meta.task import Batch, Episodes
 from tts_meta.nets.amortised import AmortisedClassifier, SetEncoder
 from tts_meta.nets.conv4 import Conv4
-from tts_meta.training.fewshot.base import TEST_SEED, Network, choose, rngs_of
+from tts_meta.training.fewshot.base import TEST_SEED, Domain, Network, choose, rngs_of
 
 
 def classification_criterion(likelihood: str) -> Callable[[Tensor, Batch], Tensor]:
@@ -49,7 +49,7 @@ def classification_criterion(likelihood: str) -> Callable[[Tensor, Batch], Tenso
     return criterion
 
 
-class ImageDomain:
+class ImageDomain(Domain):
     """Networks, measures and episode drawing common to the image domains. A subclass gives `pick(split, rng)`.
 
     Measures: accuracy with the query set's own batch statistics (transductive) or the support set's (inductive), the

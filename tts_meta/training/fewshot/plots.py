@@ -6,13 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
+from torch import Tensor
 
-from tts_meta.meta.algorithms.base import Algorithm
-from tts_meta.meta.task import Fixed
-from tts_meta.meta.tree import Tree
-from tts_meta.training.fewshot.base import TEST_SEED, rngs_of
-from tts_meta.training.fewshot.regression import SinusoidDomain
+from tts_meta.meta.task import Episodes
 
 
 def _axes(width: float = 6, height: float = 4, columns: int = 1):
@@ -71,14 +67,10 @@ def plot_modules(rows: Sequence[dict[str, Any]], path: str | Path, title: str = 
     _close(figure)
 
 
-def plot_waves(
-    algorithm: Algorithm, state: Tree, domain: SinusoidDomain, at: Sequence[int], path: str | Path, tasks: int = 3
-) -> None:
-    """Regression of some test tasks after the inner steps `at`: truth, support points, predictions with 95 % bands."""
-    episodes = domain.test("test", 0, tasks)
-    x = torch.linspace(-5, 5, 200)[None, :, None].expand(tasks, -1, -1)
-    posteriors = algorithm.adapt(state, episodes, rngs_of(TEST_SEED, 1, range(tasks), 4), at)
-    dense = Fixed(episodes.whole_support(), {"x": x, "y": torch.zeros_like(x)})
+def plot_waves(episodes: Episodes, x: Tensor, found: dict[int, tuple[Tensor, Tensor]], path: str | Path) -> None:
+    """Regression of tasks: truth, support points, and `found` {inner steps: (mean, variance `[T, B]`)} at `x` `[T, B, 1]`
+    with the last one's 95 % band."""
+    tasks = episodes.tasks
     figure, axes = _axes(4 * tasks, 3.2, tasks)
     for i in range(tasks):
         ax = axes[0, i]
@@ -86,10 +78,9 @@ def plot_waves(
         order = truth["x"][i, :, 0].argsort()
         ax.plot(truth["x"][i, order, 0], truth["y"][i, order, 0], "k-", linewidth=1, label="truth")
         ax.plot(episodes.whole_support()["x"][i, :, 0], episodes.whole_support()["y"][i, :, 0], "k^", label="support")
-        for k in at:
-            mean, variance = domain.predict(posteriors[k], dense.query())
+        for k, (mean, variance) in found.items():
             (line,) = ax.plot(x[i, :, 0], mean[i], linewidth=1, label=f"step {k}")
-            if k == max(at):
+            if k == max(found):
                 half = 1.96 * variance[i].sqrt()
                 ax.fill_between(x[i, :, 0], mean[i] - half, mean[i] + half, alpha=0.15, color=line.get_color())
     axes[0, 0].legend(fontsize=7)

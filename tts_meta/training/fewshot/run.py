@@ -17,15 +17,16 @@ from tts_meta.errors import InputError
 from tts_meta.meta.algorithms.base import Algorithm
 from tts_meta.meta.algorithms.gradient import Gradient
 from tts_meta.meta.outer import Group
+from tts_meta.meta.posterior import Posterior
 from tts_meta.meta.prior import Shrinkage, relative_sigma
 from tts_meta.meta.ranks import start_ranks
+from tts_meta.meta.task import Episodes
 from tts_meta.meta.trainer import MetaTrainer
 from tts_meta.meta.tree import Tree, pick
 from tts_meta.training.checkpoint import load_checkpoint, save_checkpoint
-from tts_meta.training.fewshot.base import Domain, rngs_of
+from tts_meta.training.fewshot.base import Domain
 from tts_meta.training.fewshot.evaluate import Curve, evaluate
-from tts_meta.training.fewshot.plots import plot_curve, plot_modules, plot_waves
-from tts_meta.training.fewshot.regression import SinusoidDomain
+from tts_meta.training.fewshot.plots import plot_curve, plot_modules
 
 
 @dataclass
@@ -71,10 +72,9 @@ class FewShotRun:
             raise InputError(f"{cfg.name} needs {missing}, which {cfg.domain_name} does not give: it does not fit this domain.")
         self.algorithm = cfg.algorithm(**extras)
         state = self.algorithm.init(self.domain.fresh)
-        bounds = self.algorithm.bounds(state) if isinstance(self.algorithm, Gradient) else None
         self.trainer = MetaTrainer(
             self.algorithm, state, self.domain.draw, cfg.outer, cfg.tasks, cfg.tasks_per_chunk, cfg.meta_steps,
-            self.rank, self.world, bounds, cfg.seed,
+            self.rank, self.world, self.algorithm.bounds(state), cfg.seed,
         )
         self.seconds = 0.0
         if (self.folder / "last.safetensors").exists():
@@ -132,20 +132,18 @@ class FewShotRun:
         from tqdm import tqdm
 
         cfg = self.cfg
-        if isinstance(self.domain, SinusoidDomain):
-            self._fit_noise(self.domain)
+        self.domain.calibrate(self.adapt, cfg.report, cfg.seed)
         with tqdm(total=cfg.test_tasks, desc=f"test {cfg.domain_name} {cfg.name}", mininterval=1) as bar:
             return evaluate(
                 self.algorithm, self.trainer.state if state is None else state, self.domain, cfg.split, cfg.test_tasks,
                 list(cfg.at), cfg.test_chunk, bar.update,
             )
 
-    def _fit_noise(self, domain: SinusoidDomain) -> None:
-        """The predictive noise of the reported step, by validation tasks."""
-        episodes = domain.test("val", 0, 100)
-        rngs = rngs_of(self.cfg.seed, 2, range(100), 4)
-        posterior = self.algorithm.adapt(self.trainer.state, episodes, rngs, [self.cfg.report])[self.cfg.report]
-        domain.fit_noise([(posterior, episodes)])
+    def adapt(
+        self, episodes: Episodes, rngs: Sequence[torch.Generator], at: Sequence[int]
+    ) -> dict[int, Posterior]:
+        """The posteriors of the trained state after the inner steps `at`."""
+        return self.algorithm.adapt(self.trainer.state, episodes, rngs, at)
 
     def run(self) -> dict[str, Any] | None:
         results = self.folder / "results.json"
@@ -173,8 +171,7 @@ class FewShotRun:
         plot_curve({cfg.name: curve}, domain.measures[0], self.folder / "curve.png")
         if found["modules"]:
             plot_modules(self.modules(), self.folder / "modules.png", f"{cfg.domain_name}: {cfg.name}")
-        if isinstance(domain, SinusoidDomain):
-            plot_waves(self.algorithm, self.trainer.state, domain, sorted({0, 1, cfg.report}), self.folder / "waves.png")
+        domain.draw_pictures(self.adapt, cfg.report, self.folder)
         temporary = results.with_suffix(".tmp")
         temporary.write_text(json.dumps(found, indent=1))
         os.replace(temporary, results)
