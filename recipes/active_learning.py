@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 import torch
+from load_run import load_run
 from tqdm import tqdm
 
 from tts_meta.data.episodes import FewShot
@@ -21,7 +22,6 @@ from tts_meta.data.sinusoid import points
 from tts_meta.errors import InputError
 from tts_meta.training.fewshot.base import TEST_SEED, rngs_of
 from tts_meta.training.fewshot.evaluate import interval
-from tts_meta.training.fewshot.load import load_run
 from tts_meta.training.fewshot.plots import plot_curve
 from tts_meta.training.fewshot.regression import SinusoidDomain
 

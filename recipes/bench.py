@@ -22,6 +22,7 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
+from bench_acoustic import acoustic
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
@@ -308,7 +309,7 @@ def scaling(ranks: Ranks, rounds: int) -> dict:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7, help="A B pairs of every case")
-    parser.add_argument("--quick", action="store_true", help="3 rounds, no scaling")
+    parser.add_argument("--quick", action="store_true", help="3 rounds, no scaling, no acoustic network")
     parser.add_argument("--only", default="", help="run the cases whose name contains this")
     parser.add_argument("--out", default="docs/bench.json")
     args = parser.parse_args()
@@ -327,6 +328,9 @@ def main() -> None:
     if not args.quick:
         found["scaling"] = scaling(ranks, 3)
         print(json.dumps({k: v for k, v in found["scaling"].items() if "exponent" in k}))
+        found["acoustic"] = row = acoustic(rounds)
+        speed = f"together {row['ratio']['median']:.2f} times as fast as alone, {row['tasks_per_second']:.2f} tasks/s"
+        print(f"{row['case']}: {speed}")
     ranks.close()
     out = Path(args.out)
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -16,11 +16,11 @@ import sys
 from pathlib import Path
 
 import torch
+from load_run import load_run
 from tqdm import tqdm
 
 from tts_meta.errors import InputError
 from tts_meta.training.fewshot.evaluate import evaluate
-from tts_meta.training.fewshot.load import load_run
 from tts_meta.training.fewshot.plots import plot_curve
 
 

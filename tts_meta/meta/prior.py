@@ -31,6 +31,7 @@ class Shrinkage:
         self.partition = partition
         self.log_sigma2 = log_sigma2
         self.log_rate = log_rate
+        self._along: dict[tuple, Tensor] = {}
 
     @property
     def flat(self) -> bool:
@@ -73,16 +74,31 @@ class Shrinkage:
         constants = sum(phi[n].numel() * (math.log(2 * math.pi) + self._of(n)) for n in theta)
         return -self.penalty(theta, phi) - 0.5 * constants
 
-    def proximal(self, name: str, theta: Tensor, phi: Tensor, rate: float | Tensor) -> Tensor:
-        """The exact proximal step of the penalty: argmin_x |x - theta|^2 / (2 rate) + |x - phi|^2 / (2 sigma^2).
+    def along(self, theta: Tree, what: str) -> Tensor:
+        """`sigma`, `precision` or `rate` of every coordinate of flatten(theta), `[D]`. Without a graph it is kept."""
+        sizes = tuple((self.partition.index[self.partition.module_of[n]], t[0].numel()) for n, t in theta.items())
+        keep = not torch.is_grad_enabled()
+        if keep and (what, sizes) in self._along:
+            return self._along[what, sizes]
+        if what == "rate":
+            assert self.log_rate is not None
+            values = self.log_rate.exp()
+        else:
+            values = {"sigma": 0.5 * self.log_sigma2, "precision": -self.log_sigma2}[what].exp()
+        found = torch.cat([values[m].expand(size) for m, size in sizes])
+        if keep:
+            self._along[what, sizes] = found
+        return found
 
-        = phi + (theta - phi) / (1 + rate / sigma^2); stable for every sigma^2 (algorithms.md 1.6).
-        `rate` is a number or a tensor like theta (Adam's effective step).
+    def proximal(self, theta: Tree, at: Tensor, phi: Tensor, rate: Tensor) -> Tensor:
+        """The exact proximal step of the penalty: argmin_x |x - at|^2 / (2 rate) + |x - phi|^2 / (2 sigma^2).
+
+        = phi + (at - phi) / (1 + rate / sigma^2); stable for every sigma^2 (algorithms.md 1.6). `theta` names the
+        coordinates of the vectors `at` `[T, D]`, `phi` `[D]` and `rate` `[T, D]` (Adam's effective step).
         """
-        log_sigma2 = self._of(name)
-        if log_sigma2 == -math.inf:
-            return phi.expand_as(theta).clone()
-        return phi + (theta - phi) / (1 + rate * self.precision(name))
+        precision = self.along(theta, "precision")
+        stuck = torch.isinf(precision)  # sigma = 0: exactly phi, and no derivative that is inf / inf
+        return phi + torch.where(stuck, 0.0, (at - phi) / (1 + rate * torch.where(stuck, 1.0, precision)))
 
     def with_log_sigma2(self, log_sigma2: Tensor) -> Shrinkage:
         return Shrinkage(self.partition, log_sigma2, self.log_rate)

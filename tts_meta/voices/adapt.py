@@ -21,7 +21,7 @@ from tts_meta.data.batch import Item, collate
 from tts_meta.meta.loss import ModuleLoss, gradient
 from tts_meta.meta.prior import Shrinkage
 from tts_meta.meta.solvers.adam import ProximalAdam
-from tts_meta.meta.tree import Tree
+from tts_meta.meta.tree import Tree, flatten, unflatten
 from tts_meta.nets.likelihood import utterance_loss
 from tts_meta.training.checkpoint import load_checkpoint, nest, save_checkpoint
 from tts_meta.voices.starter import Starter
@@ -189,7 +189,11 @@ class AdaptationRun:
         tensors, meta = load_checkpoint(path)
         if meta["starter"] != self.starter.digest or meta["modules"] != list(self.method.modules):
             raise ValueError(f"{path} was saved with another starter or other modules; start the run again.")
-        self.theta, self.best = nest(tensors, "theta"), nest(tensors, "best")
+        theta, best = nest(tensors, "theta"), nest(tensors, "best")
+        # In the order of the moments' coordinates, and as pieces of one vector as the solver leaves them: kernels round
+        # by a tensor's alignment.
+        self.theta = unflatten(flatten({n: theta[n] for n in self.phi}), self.phi)
+        self.best = {n: best[n] for n in self.phi}
         self.state = {"count": meta["count"], "m": nest(tensors, "m"), "v": nest(tensors, "v")}
         self.step, self.best_step, self.seconds, self.seed = (
             meta["step"], meta["best_step"], meta["seconds"], meta["seed"],

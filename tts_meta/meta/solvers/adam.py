@@ -7,6 +7,7 @@ when c g + w d = 0.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,7 @@ import torch
 
 from tts_meta.meta.prior import Shrinkage
 from tts_meta.meta.solvers.base import Stepping
-from tts_meta.meta.tree import Tree
+from tts_meta.meta.tree import Tree, flatten, unflatten
 
 TINY = 1e-30
 
@@ -31,43 +32,32 @@ class ProximalAdam(Stepping):
     decay: float = 0.0
 
     def init(self, theta: Tree) -> dict[str, Any]:
-        return {
-            "count": 0,
-            "m": {k: torch.zeros_like(v) for k, v in theta.items()},
-            "v": {k: torch.zeros_like(v) for k, v in theta.items()},
-        }
+        zero = torch.zeros_like(flatten(theta))
+        return {"count": 0, "m": {"flat": zero}, "v": {"flat": zero}}
 
     def step(self, theta: Tree, grad: Tree, phi: Tree, prior: Shrinkage, state: dict[str, Any]) -> Tree:
         k = state["count"] + 1
         rate = self.rate / (1 + self.decay * (k - 1))
-        names = list(theta)
-        # One fused call for all parameters: with dozens of small tensors the calls cost more than the arithmetic.
-        g: Any = [grad[n] for n in names]
-        sigma = [prior.sigma(n) for n in names] if self.whiten else []
-        if self.whiten:
-            g = torch._foreach_mul(g, sigma)
-        m = torch._foreach_add(
-            torch._foreach_mul([state["m"][n] for n in names], self.beta1), g, alpha=1 - self.beta1
-        )
-        v = torch._foreach_addcmul(
-            torch._foreach_mul([state["v"][n] for n in names], self.beta2), g, g, value=1 - self.beta2
-        )
-        scale = torch._foreach_div(v, 1 - self.beta2**k)
-        if torch.is_grad_enabled():  # the square root has no derivative at 0, where a gradient vanishes
-            scale = torch._foreach_clamp_min(scale, TINY)
-        scale = torch._foreach_add(torch._foreach_sqrt(scale), self.eps)
-        effective = torch._foreach_mul(torch._foreach_reciprocal(scale), rate)
+        # All parameters as one vector `[T, D]`: with dozens of small tensors the calls cost more than the arithmetic.
+        g, at, centre = flatten({n: grad[n] for n in theta}), flatten(theta), flatten({n: phi[n] for n in theta}, 0)
+        sigma = prior.along(theta, "sigma") if self.whiten else None
+        g = g if sigma is None else g * sigma
+        m = torch.lerp(state["m"]["flat"], g, 1 - self.beta1)
+        v = torch.addcmul(self.beta2 * state["v"]["flat"], g, g, value=1 - self.beta2)
+        state.update(count=k, m={"flat": m}, v={"flat": v})
+        # The bias corrections are in the two constants, not in passes over the vectors.
+        correction = math.sqrt(1 - self.beta2**k)
+        # The square root has no derivative at 0, where a gradient vanishes.
+        root = (v.clamp(min=TINY) if torch.is_grad_enabled() else v).sqrt() + self.eps * correction
+        rate, momentum = rate * correction, 1 / (1 - self.beta1**k)
+        if prior.flat and not self.whiten:
+            return unflatten(torch.addcdiv(at, m, root, value=-rate * momentum), {n: phi[n] for n in theta})
+        effective = rate / root
         if prior.log_rate is not None:
-            effective = torch._foreach_mul(effective, [torch.as_tensor(prior.rate(n)) for n in names])
-        moved = torch._foreach_div(torch._foreach_mul(m, effective), 1 - self.beta1**k)
-        state.update(count=k, m=dict(zip(names, m, strict=True)), v=dict(zip(names, v, strict=True)))
-        at, centre = [theta[n] for n in names], [phi[n].expand_as(theta[n]) for n in names]
-        if self.whiten:
-            moved = torch._foreach_mul(moved, sigma)
-            away = torch._foreach_sub(torch._foreach_sub(at, centre), moved)
-            out: Any = torch._foreach_add(torch._foreach_div(away, torch._foreach_add(effective, 1.0)), centre)
+            effective = effective * prior.along(theta, "rate")
+        moved = m * effective * momentum
+        if sigma is None:
+            out = prior.proximal(theta, at - moved, centre, effective)
         else:
-            out = torch._foreach_sub(at, moved)
-            if not prior.flat:
-                out = [prior.proximal(n, x, phi[n], e) for n, x, e in zip(names, out, effective, strict=True)]
-        return dict(zip(names, out, strict=True))
+            out = centre + (at - centre - sigma * moved) / (1 + effective)
+        return unflatten(out, {n: phi[n] for n in theta})

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+
 from tts_meta.errors import InputError
 from tts_meta.training.fewshot.run import FewShotRun
 
 
 def load_run(folder: str | Path) -> FewShotRun:
     """The run whose folder this is, with its trained state; InputError when it is not finished."""
-    from hydra.utils import instantiate
-    from omegaconf import OmegaConf
-
     folder = Path(folder)
     missing = [f for f in ("results.json", "config.yaml", "last.safetensors") if not (folder / f).is_file()]
     if missing:
