@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from tts_meta.data.hierarchical_gaussian import EXPERIMENTS, linear_table, noise_floor
-from tts_meta.training.fewshot.plots import plot_curve, plot_modules
+from tts_meta.training.fewshot.plots import plot_curve, plot_modules, plot_recovery
 
 
 def cell(value: dict[str, float], measure: str) -> str:
@@ -49,12 +50,12 @@ def gaussian_lines(block: str) -> dict[str, float]:
     return {"converged MLE": exact["mle"], "best single sigma": exact["single"], "true sigmas": exact["modular"]}
 
 
-def sigma_table(row: dict[str, Any], kind: str) -> str:
-    """Learned against true sigma of the hierarchical Gaussian."""
-    true = EXPERIMENTS[kind].sigma
-    lines = ["| module | true sigma | learned sigma |", "|---|---|---|"]
-    for m, t in zip(row["modules"], true, strict=True):
-        lines.append(f"| {m['name']} | {t:g} | {m['sigma']:.2f} |")
+def sigma_table(rows: list[dict[str, Any]], true: Sequence[float]) -> str:
+    """Learned against true sigma of the hierarchical Gaussian, a column an algorithm."""
+    lines = ["| module | true sigma | " + " | ".join(r["algorithm"] for r in rows) + " |", "|---" * (len(rows) + 2) + "|"]
+    for i, t in enumerate(true):
+        learned = " | ".join(f"{r['modules'][i]['sigma']:.2f}" for r in rows)
+        lines.append(f"| {rows[0]['modules'][i]['name']} | {t:g} | {learned} |")
     return "\n".join(lines)
 
 
@@ -90,12 +91,16 @@ def write_tables(found: dict[str, list[dict[str, Any]]], cfg: dict[str, Any], do
         plot_curve(curves, measure, pictures / f"{block}.png", title, lines)
         tasks = rows[0]["test_tasks"]
         parts += [f"## {title}", f"{tasks} test tasks.", block_table(rows), f"![{title}](validation/{block}.png)"]
-        for r in rows:
-            if not r["modules"] or r["algorithm"] not in ("sigma_reptile", "sigma_imaml", "sigma_maml", "joint_map"):
-                continue
-            if block.startswith("gaussian"):
-                parts += [f"{r['algorithm']}, sigma:", sigma_table(r, block.split("_")[1])]
-            else:
+        learned = [r for r in rows if r["modules"]]
+        if block.startswith("gaussian") and learned:
+            true = EXPERIMENTS[block.split("_")[1]].sigma
+            learned = [r for r in learned if len(r["modules"]) == len(true)]  # one sigma for all is no recovery
+            picture = f"validation/{block}-sigma.png"
+            plot_recovery({r["algorithm"]: [m["sigma"] for m in r["modules"]] for r in learned}, true, docs / picture)
+            parts += ["Learned sigma:", sigma_table(learned, true), f"![learned against true sigma]({picture})"]
+            continue
+        for r in learned:
+            if r["algorithm"] in ("sigma_reptile", "sigma_imaml", "sigma_maml", "joint_map"):
                 name = f"{block}-{r['algorithm']}-modules.png"
                 plot_modules(r["modules"], pictures / name, f"{title}: {r['algorithm']}")
                 parts += [f"![learned sigma](validation/{name})"]

@@ -67,6 +67,22 @@ def plot_modules(rows: Sequence[dict[str, Any]], path: str | Path, title: str = 
     _close(figure)
 
 
+def plot_recovery(learned: dict[str, Sequence[float]], true: Sequence[float], path: str | Path) -> None:
+    """`learned` {algorithm: sigma of every module} beside the true ones."""
+    figure, axes = _axes(7, 4)
+    ax = axes[0, 0]
+    ax.plot(range(len(true)), true, "k_", markersize=22, label="true")
+    for i, (name, values) in enumerate(learned.items()):
+        places = [m + 0.1 * (i - (len(learned) - 1) / 2) for m in range(len(values))]
+        ax.plot(places, values, marker="os^vDP*X"[i % 8], linestyle="", markersize=5, label=name)
+    ax.set_yscale("log")
+    ax.set_xlabel("module")
+    ax.set_ylabel("sigma")
+    ax.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.01, 0.5))
+    figure.savefig(path, dpi=110)
+    _close(figure)
+
+
 def plot_waves(episodes: Episodes, x: Tensor, found: dict[int, tuple[Tensor, Tensor]], path: str | Path) -> None:
     """Regression of tasks: truth, support points, and `found` {inner steps: (mean, variance `[T, B]`)} at `x` `[T, B, 1]`
     with the last one's 95 % band."""
