@@ -24,17 +24,16 @@ class ProximalGD(Stepping):
         names, at = list(theta), list(theta.values())
         g = [grad[n] for n in names]
         if prior.flat and not self.whiten:
-            moved = torch._foreach_add(at, g, alpha=-self.rate)
-            return dict(zip(names, moved, strict=True))
+            return dict(zip(names, torch._foreach_add(at, g, alpha=-self.rate), strict=True))
         rates = [self.rate * prior.rate(n) for n in names]
         c = [prior.variance(n) if self.whiten else 1.0 for n in names]
         w = [1.0 if self.whiten else prior.precision(n) for n in names]
-        centre = [phi[n] for n in names]
         step = [torch.as_tensor(-r * x, device=t.device, dtype=t.dtype) for r, x, t in zip(rates, c, at, strict=True)]
         shrink = [torch.as_tensor(1 / (1 + r * x), device=t.device, dtype=t.dtype) for r, x, t in zip(rates, w, at, strict=True)]
-        away = torch._foreach_add(torch._foreach_sub(at, centre), torch._foreach_mul(g, step))
-        moved = torch._foreach_add(torch._foreach_mul(away, shrink), centre)
-        return dict(zip(names, moved, strict=True))
+        # phi + shrink (theta + step g - phi), in two passes
+        moved = [torch.addcmul(t, x, s) for t, x, s in zip(at, g, step, strict=True)]
+        out = [torch.lerp(phi[n], t, s) for n, t, s in zip(names, moved, shrink, strict=True)]
+        return dict(zip(names, out, strict=True))
 
 
 @dataclass(frozen=True)
