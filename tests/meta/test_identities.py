@@ -624,6 +624,32 @@ def test_vector_lambda_is_not_ignored(tasks):
     assert relative(a, b) > 0.05
 
 
+def test_adam_without_a_prior_is_torchs_adam(tasks):
+    """Infinite sigma, 6 steps: the moments, their bias corrections and epsilon are those of torch.optim.Adam."""
+    p = inner(tasks, ProximalAdam(0.05, 0.8, 0.95, whiten=False), 6, torch.full_like(LOG_SIGMA2, math.inf))
+    found = flatten(p.solve(episodes(tasks)).theta)
+    theirs = torch.nn.Parameter(PHI.expand(3, -1).clone())
+    optimiser = torch.optim.Adam([theirs], 0.05, (0.8, 0.95), 1e-8)
+    for _ in range(6):
+        loss = p.loss(unflatten(theirs, linear.split(PHI)), tasks.batch()).sum()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    assert (found - theirs.detach()).abs().max() < 1e-12
+
+
+def test_whitened_adams_first_step_is_the_rate_in_units_of_sigma(tasks):
+    """From phi the moments give rate * sign in eps = (theta - phi) / sigma, which the proximal operator then shrinks by
+    1 + the effective step rate / |sigma g|."""
+    p = inner(tasks, ProximalAdam(0.05), 1)
+    found = flatten(p.solve(episodes(tasks)).theta)
+    start = expand(linear.split(PHI), 3)
+    g = flatten(gradient(p.loss, start, tasks.batch())[1])
+    sigma = p.prior.along(start, "sigma")
+    eps = -0.05 * g.sign() / (1 + 0.05 / (sigma * g).abs())
+    assert (found - (PHI + sigma * eps)).abs().max() < 1e-8
+
+
 def test_gradient_algorithm_learns_and_clamps():
     """`relative` starts sigma at a share of each module's RMS, `bounds` clamp it there."""
     net = MLP()
