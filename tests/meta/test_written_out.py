@@ -120,7 +120,8 @@ def test_abml(regression):
         return {k: v.exp() for k, v in log.items()}
 
     hyper = -sum(Normal(0.0, 1.0).log_prob(v).sum() for v in mu.values())
-    hyper = hyper - sum(Gamma(*torch.tensor([1.0, 0.01], dtype=torch.float64)).log_prob((-2 * v).exp()).sum() for v in log_sd.values())
+    gamma = Gamma(*torch.tensor([1.0, 0.01], dtype=torch.float64))
+    hyper = hyper - sum(gamma.log_prob((-2 * v).exp()).sum() for v in log_sd.values())
     total = 0.0
     for t, rng in enumerate(generators()):
         mean, spread = mu, log_sd

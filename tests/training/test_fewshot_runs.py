@@ -187,8 +187,9 @@ def test_support_and_query_are_different_images(tmp_path, image_data):
             assert not seen & set(queries)
 
 
-def test_any_shot_masks_repeated_images(tmp_path, image_data):
-    run = make("bayesian_taml", "omniglot", image_data, tmp_path, "domain.shots=5", "domain.any_shot=true")
+@pytest.mark.parametrize("algorithm", ["bayesian_taml", "bmaml", "abml"])
+def test_any_shot_masks_repeated_images(tmp_path, image_data, algorithm):
+    run = make(algorithm, "omniglot", image_data, tmp_path, "domain.shots=5", "domain.any_shot=true")
     batch = run.domain.draw(0, [0, 1]).whole_support()
     for t in range(2):
         for c in range(3):

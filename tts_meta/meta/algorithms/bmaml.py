@@ -87,7 +87,8 @@ class BMAML(Differentiable):
         start = flatten(particles).expand(episodes.tasks, -1, -1)
         chaser = self._svgd(start, like, shared, episodes.support, self.steps, graph=True)
         support, query = episodes.whole_support(), episodes.query()
-        both = {k: torch.cat([support[k], query[k]], 1) for k in support}
+        whole = {"mask": torch.ones(query["x"].shape[:2]).to(query["x"])}  # a query set has no repeated images
+        both = {k: torch.cat([v, {**whole, **query}[k]], 1) for k, v in support.items()}
         frozen = {k: v.detach() for k, v in shared.items()}
         leader = self._svgd(chaser.detach(), like, frozen, lambda k: both, self.leader_steps, graph=False).detach()
         counts = self._counts(like)
