@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import time
 
 import torch
 import torch.distributed as dist
@@ -17,7 +19,17 @@ def start_ranks(threads: int = 1) -> tuple[int, int]:
     torch.set_num_threads(threads)
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not dist.is_initialized():
         dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+        atexit.register(_leave)
     return (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+
+
+def _leave() -> None:
+    """Close the process group while the interpreter is whole. A gloo thread that still holds the last message when the
+    interpreter goes aborts the finished process (one run of four on a busy machine; pytorch/pytorch#179291): give it
+    the moment it needs to let go."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
+        time.sleep(0.3)
 
 
 def sum_over_ranks(tensors: list[Tensor]) -> None:
