@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import csv
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -39,6 +40,7 @@ def main() -> None:
     domain = run.domain
     if not isinstance(domain, SinusoidDomain):
         sys.exit(f"{args.run} is a run on {run.cfg.domain_name}; one on sinusoids is expected.")
+    has_rate = hasattr(run.algorithm, "rate")
     grid = torch.linspace(-5, 5, 101)[None, :, None]
     errors: dict[str, list[list[float]]] = {"active": [], "random": []}
     for t in tqdm(range(args.tasks), desc="tasks"):
@@ -49,7 +51,11 @@ def main() -> None:
             row = []
             for _ in range(args.questions + 1):
                 episodes = FewShot({"x": x[None], "y": y[None]}, {"x": grid, "y": wave(grid)})
-                posterior = run.adapt(episodes, [rng], [run.cfg.report])[run.cfg.report]
+                # The loss is a sum: with more points the same path takes shorter steps, and as many more of them.
+                more = len(x) / domain.shots
+                algorithm = replace(run.algorithm, rate=run.algorithm.rate / more) if has_rate else run.algorithm
+                steps = round(run.cfg.report * more)
+                posterior = algorithm.adapt(run.trainer.state, episodes, [rng], [steps])[steps]
                 mean, variance = domain.predict(posterior, episodes.query())
                 row.append(float(((mean - wave(grid)[..., 0]) ** 2).mean()))
                 place = variance[0].argmax() if way == "active" else torch.randint(101, (), generator=rng)
