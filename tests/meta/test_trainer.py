@@ -14,7 +14,7 @@ from tests.conftest import ROOT
 from tests.meta import linear
 from tts_meta.meta.algorithms.gradient import Gradient
 from tts_meta.meta.hypergrad.displacement import Displacement
-from tts_meta.meta.outer import Group
+from tts_meta.meta.outer import Group, Outer
 from tts_meta.meta.partition import Partition
 from tts_meta.meta.ranks import start_ranks
 from tts_meta.meta.solvers.adam import ProximalAdam
@@ -116,3 +116,13 @@ def test_partition_errors():
     assert p.modules == ["x.film.weight", "x.film.bias", "x.conv"] and p.free() == [
         "x.film.weight", "x.film.bias", "x.conv.weight", "x.conv.bias",
     ]
+
+
+@pytest.mark.parametrize(("decay", "after"), [("none", (1, 2, 3, 4)), ("linear", (1, 1.75, 2.25, 2.5)),
+                                              ("cosine", (1, 1.8535533906, 2.3535533906, 2.5))])
+def test_the_outer_rate_falls_to_zero_at_the_last_step(decay, after):
+    state = {"x": torch.zeros(1, dtype=torch.float64)}
+    outer = Outer({"x": Group("x", lambda p: torch.optim.SGD(p, lr=1.0), decay)}, state, total_steps=4)
+    for value in after:
+        outer.step({"x": torch.ones(1, dtype=torch.float64)}, {})
+        assert abs(float(state["x"]) + value) < 1e-9
