@@ -111,6 +111,7 @@ def _serve(rank: int, world: int, port: int, pipe) -> None:
     while True:
         verb, spec = pipe.recv()
         if verb == "stop":
+            dist.destroy_process_group()  # a process of multiprocessing ends without atexit
             return
         if verb == "set":
             work = trainer(**spec, rank=rank, world=world)
