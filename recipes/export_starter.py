@@ -1,6 +1,6 @@
-"""Turn phase 2's checkpoint into the starter of the package (tts_meta/assets): half precision + JSON.
+"""Turn a run into the starter of the package (tts_meta/assets): half precision + JSON.
 
-    python recipes/export_starter.py runs/starter/phase2/last.safetensors --data cache/train [--threshold T]
+    python recipes/export_starter.py runs/starter --worth runs/starter/worth.json --refiner runs/starter/refiner/last.safetensors
 
 Also writes other_speakers.safetensors: Resemblyzer embeddings of one clip of each of 80 training speakers, the floor
 of every evaluation.
@@ -10,18 +10,17 @@ from __future__ import annotations
 
 import argparse
 import csv
-import subprocess
+import json
 from pathlib import Path
 
 import numpy as np
 import torch
 from safetensors.numpy import save
+from speech_run import make_starter, phase2_parts
 
 from tts_meta.audio.files import read_audio, replace_file
 from tts_meta.evaluation.similarity import embed
-from tts_meta.training.checkpoint import load_checkpoint, nest
 from tts_meta.training.modules import print_module_table
-from tts_meta.voices.starter import load_starter, save_starter
 
 
 def other_speakers(root: Path, count: int) -> np.ndarray:
@@ -42,45 +41,26 @@ def other_speakers(root: Path, count: int) -> np.ndarray:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("run", type=Path, help="folder of the run, with phase2 in it")
+    parser.add_argument("--worth", type=Path, required=True, help="file of recipes/choose_modules.py")
+    parser.add_argument("--refiner", type=Path, help="checkpoint of phase 3")
     parser.add_argument("--out", type=Path, default=Path("tts_meta/assets"))
     parser.add_argument("--corpus", type=Path, default=Path("../shared/data/speech/train"))
-    parser.add_argument("--threshold", type=float, required=True)
     parser.add_argument("--steps", type=int, default=400)
-    parser.add_argument("--frozen", nargs="*", default=["encoder.*"], help="modules a clone never moves, by pattern")
     parser.add_argument("--embedding-rate", type=float, default=0.02)
     parser.add_argument("--all-rate", type=float, default=3e-4)
     args = parser.parse_args()
-    tensors, meta = load_checkpoint(args.checkpoint)
-    base = meta["base"]
-    phi = nest(tensors, "phi")
-    frozen, _ = load_checkpoint(meta["config"]["start"])
-    for name, value in nest(frozen, "ema").items():
-        if name not in phi and name != "table":
-            phi[name] = value
-    config = meta["config"]
-    info = {
-        "net": base["net"], "symbols": base["symbols"], "normaliser": base["normaliser"], "scales": base["scales"],
-        "modules": [{k: r[k] for k in ("name", "parameters", "sigma_relative")} for r in meta["modules"]],
-        "threshold": args.threshold, "espeak_voice": base.get("espeak_voice", "en-us"),
-        "adaptation": {
-            "solver": config["solver"], "clips": config["clips"], "steps": args.steps, "frozen": args.frozen,
-            "embedding_rate": args.embedding_rate, "all_rate": args.all_rate,
-        },
-        "training": {
-            "data": "CMU ARCTIC (bdl, slt), kathleen (CC0), LibriSpeech train-clean-100 (CC BY 4.0), speechocean762",
-            "phase1": {k: base["config"][k] for k in ("steps", "batch", "lr", "fold", "corpus_weights", "seed")}
-            | {"hours": round(base["seconds"] / 3600, 2)},
-            "phase2": {k: config[k] for k in ("meta_steps", "outer", "hypergrad", "solver", "support", "query", "seed")}
-            | {"hours": round(meta["seconds"] / 3600, 2), "dev_speakers": meta["dev"]},
-            "commit": subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip(),
-        },
-    }
-    save_starter(args.out, phi, tensors["log_sigma2"], info)
+    worth = json.loads(args.worth.read_text())
+    parts = phase2_parts(args.run)
+    for row in parts[2]["modules"]:
+        row["worth"] = worth["worth"].get(row["name"])
+    starter = make_starter(
+        parts, args.out, args.refiner, moved=worth["moved"], steps=args.steps, embedding_rate=args.embedding_rate,
+        all_rate=args.all_rate,
+    )
     if args.corpus.exists():
         others = other_speakers(args.corpus, 80).astype(np.float32)
         replace_file(args.out / "other_speakers.safetensors", save({"embeddings": others}))
-    starter = load_starter(args.out)
     print_module_table(starter.module_table())
     moved = sum(r["parameters"] for r in starter.module_table() if r["moved"])
     print(f"{moved:,} parameters move; {sum(p.numel() for p in starter.phi.values()):,} in all; digest {starter.digest}")

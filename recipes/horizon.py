@@ -19,9 +19,10 @@ import torch
 from tts_meta.audio.files import replace_file
 from tts_meta.errors import InputError
 from tts_meta.evaluation.protocol import HeldOutSpeaker, heldout_speakers
-from tts_meta.voices.adapt import AdaptationRun, choose_method
+from tts_meta.voices.adapt import AdaptationRun
 from tts_meta.voices.clips import load_clips
 from tts_meta.voices.clone import METHODS
+from tts_meta.voices.methods import choose_method
 from tts_meta.voices.starter import Starter, load_starter
 
 CHUNK = 10

@@ -28,13 +28,16 @@ def _wrong(given: str, options: list[str], what: str) -> None:
     sys.exit(2)
 
 
-def check_overrides(config: str, words: list[str], choices: dict[str, list[str]] | None = None) -> None:
+def check_overrides(
+    config: str, words: list[str], choices: dict[str, list[str]] | None = None, folder: str = ""
+) -> None:
     """Exit with one sentence when a word of the command line names no group option and no key of the composed config.
 
-    `choices` are the allowed values of plain keys.
+    `choices` are the allowed values of plain keys, `folder` is the config's own under configs/.
     """
+    configs = CONFIGS / folder
     pairs = [w.split("=", 1) for w in words if "=" in w and not w.startswith("-")]
-    groups = {p.name: sorted(f.stem for f in p.glob("*.yaml")) for p in CONFIGS.iterdir() if p.is_dir()}
+    groups = {p.name: sorted(f.stem for f in p.glob("*.yaml")) for p in configs.iterdir() if p.is_dir()}
     chosen = []
     for key, value in pairs:
         if key in groups:
@@ -43,7 +46,7 @@ def check_overrides(config: str, words: list[str], choices: dict[str, list[str]]
             chosen.append(f"{key}={value}")
         elif key in (choices or {}) and value not in choices[key]:  # type: ignore[index]
             _wrong(value, choices[key], key)  # type: ignore[index]
-    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+    with initialize_config_dir(str(configs), version_base="1.3"):
         cfg = compose(config, chosen)
     known = list(_keys(cfg))
     for key, _ in pairs:

@@ -14,10 +14,10 @@ MAY = {
     "meta": {"meta"},
     "nets": {"nets"},
     "text": {"text", "errors"},
-    "audio": {"audio", "errors"},
+    "audio": {"audio", "errors", "processor"},
     "data": {"data", "text", "audio", "nets", "errors"},
     "training": {"training", "data", "nets", "meta", "text", "audio", "errors"},
-    "voices": {"voices", "training", "data", "nets", "meta", "text", "audio", "evaluation", "errors"},
+    "voices": {"voices", "training", "data", "nets", "meta", "text", "audio", "evaluation", "errors", "processor"},
     "evaluation": {"evaluation", "voices", "data", "nets", "meta", "text", "audio", "errors"},
 }
 

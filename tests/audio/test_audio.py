@@ -99,3 +99,11 @@ def test_copy_synthesis_keeps_the_sound():
     again = log_mel(default_vocoder()(mel))
     assert again.shape == mel.shape
     assert np.abs(again - mel).mean() < 0.35
+
+
+def test_bfloat16_changes_the_sound_less_than_the_vocoder_does():
+    from tts_meta.audio.vocoder import HiFiGan
+
+    mel = log_mel(speech())
+    exact, fast = (log_mel(HiFiGan(bf16)(mel)) for bf16 in (False, True))
+    assert 0 < np.abs(fast - exact).mean() < 0.5 * np.abs(exact - mel).mean()

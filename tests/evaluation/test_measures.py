@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 
 from tts_meta.errors import InputError
-from tts_meta.evaluation.distortion import f0_rmse_cents, mel_cepstral_distortion
+from tts_meta.evaluation.distortion import f0_rmse_cents, mel_cepstral_distortion, voicing_error
+from tts_meta.evaluation.grid import Interval, bootstrap
 from tts_meta.evaluation.intelligibility import word_error_rate
+from tts_meta.evaluation.judge import spoken_frames
 from tts_meta.evaluation.protocol import heldout_speakers
 from tts_meta.evaluation.similarity import other_speakers, similarity
+from tts_meta.evaluation.verification import equal_error_rate, pair_accuracy, trials
 
 
 def mel(seed: int = 0, frames: int = 50) -> np.ndarray:
@@ -58,3 +61,39 @@ def test_held_out_speakers_keep_support_and_reference_apart(tmp_path):
     assert [s.name for s in heldout_speakers(tmp_path, ["many"])] == ["many"]
     with pytest.raises(InputError, match="nobody"):
         heldout_speakers(tmp_path, ["nobody"])
+
+
+def test_voicing_error_counts_frames_voiced_on_one_side():
+    path = np.stack([np.arange(10), np.arange(10)], 1)
+    voiced, half = np.full(10, 200.0), np.r_[np.full(5, 200.0), np.zeros(5)]
+    assert voicing_error(voiced, voiced, path) == 0 and voicing_error(voiced, half, path) == 0.5
+
+
+def test_equal_error_rate_and_pairs_of_known_scores():
+    apart = np.array([[0.9, 0.8]]), np.array([[0.1, 0.2]])
+    assert equal_error_rate(*apart) == 0 and pair_accuracy(*apart) == 1
+    # One of four true trials scores under one of four false ones, at any threshold between them.
+    mixed = np.array([[0.9, 0.8, 0.7, 0.3]]), np.array([[0.1, 0.2, 0.25, 0.5]])
+    assert equal_error_rate(*mixed) == pytest.approx(0.25) and pair_accuracy(*mixed) == pytest.approx(15 / 16)
+
+
+def test_trials_are_against_the_own_speaker_and_others():
+    real = {f"s{i}": np.eye(6)[[i, i, i]] for i in range(6)}
+    same, different = trials(np.eye(6)[[2, 4]], ["s2", "s4"], real)
+    assert same.shape == different.shape == (2, 4) and (same == 1).all() and (different == 0).all()
+    with pytest.raises(ValueError, match="5 speakers"):
+        trials(np.eye(6)[:1], ["s0"], {k: real[k] for k in ("s0", "s1")})
+
+
+def test_the_bootstrap_holds_the_mean_and_knows_a_constant():
+    found = bootstrap([1.0, 2.0, 3.0, 4.0])
+    assert found.low < found.mean == 2.5 < found.high
+    assert bootstrap([2.0, 2.0, 2.0]) == Interval(2.0, 2.0, 2.0)
+    with pytest.raises(ValueError, match="no speaker"):
+        bootstrap([None])  # type: ignore[list-item]
+
+
+def test_spoken_frames_leave_out_the_silence_at_the_ends():
+    sound = np.full((50, 80), -11.0)
+    sound[10:40] = -4.0
+    assert spoken_frames(sound) == 30

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from tts_meta.data.batch import frame_features, frame_index, line_through, with_durations
@@ -88,3 +89,17 @@ def test_every_phone_has_its_frames():
     f0 = line_through(torch.tensor([[100.0, 200.0, 200.0, 100.0]]), durations, 10)
     assert f0[0, 0] == 100 and f0.max() <= 200 and f0[0, -1] == 100
     assert torch.isfinite(frame_features(f0, durations)).all()
+
+
+def test_the_smooth_likelihood_is_a_density_and_has_the_curvature_laplace_lacks():
+    from tts_meta.nets.likelihood import _energy
+
+    at = torch.linspace(-40, 40, 400_001, dtype=torch.float64)
+    for smooth in (0.0, 0.3, 1.0):
+        each = torch.stack([_energy(x, 0.35, torch.ones(()), smooth) for x in at[::400]])
+        assert torch.trapezoid((-each).exp(), at[::400]) == pytest.approx(1, abs=2e-2)
+    error = torch.tensor([0.2, -0.5], requires_grad=True)
+    for smooth, sign in ((0.0, 0), (1.0, 1)):
+        (g,) = torch.autograd.grad(_energy(error, 0.35, torch.ones(2), smooth), error, create_graph=True)
+        h = torch.autograd.grad(g.sum(), error)[0] if g.requires_grad else torch.zeros(2)
+        assert (h.sign() == sign).all()

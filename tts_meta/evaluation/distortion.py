@@ -1,4 +1,4 @@
-"""Distances between a clone and the real recording of the same sentence: MCD after time warping, F0 error.
+"""Distances between a clone and the real recording of the same sentence: MCD after time warping, F0 and voicing error.
 
 MCD (Kubichek 1993): 10 / ln 10 * sqrt(2 sum_d (c_d - c'_d)^2), averaged over the warping path; the cepstra 1..24 are
 DCT-II coefficients of the log-mel, so values compare only with values made here.
@@ -38,3 +38,8 @@ def f0_rmse_cents(a: np.ndarray, b: np.ndarray, path: np.ndarray) -> float | Non
     if both.sum() < 5:
         return None
     return float(np.sqrt(((1200 * np.log2(fa[both] / fb[both])) ** 2).mean()))
+
+
+def voicing_error(a: np.ndarray, b: np.ndarray, path: np.ndarray) -> float:
+    """Share of the path's frames that are voiced on one side only; F0 `[L]`, `[M]` (Hz, 0 = unvoiced)."""
+    return float(((a[path[:, 0]] > 0) != (b[path[:, 1]] > 0)).mean())

@@ -45,9 +45,9 @@ vocoder {{ f2(s.ceiling_vocoded) }}; the clone is {{ (100 * s.position) | round 
 <h2>Mel spectrograms</h2><img alt="Log-mel spectrograms of the clone and of the real speaker" src="{{ mels }}">
 <h2>Held-out loss while cloning</h2>{% if curve %}<img alt="Held-out loss against steps" src="{{ curve }}">
 {% else %}<p>Not measured: no clip could be held out.</p>{% endif %}
-<h2>Modules</h2><p>What shrinkage found: a module moves when its sigma (relative to the size of its weights) is at least
-{{ threshold }}; the text encoder never moves, so that its output is computed once. {{ moved }} of {{ total }} parameters
-moved.</p>
+<h2>Modules</h2><p>How far a module may go from phi is its sigma (relative to the size of its weights), learned over many
+speakers. Those move whose way under their sigma was worth something to new speakers; the others stay at phi, the text
+encoder always, so that its output is computed once. {{ moved }} of {{ total }} parameters moved.</p>
 <div class="wrap"><table><tr><th>module</th><th class="n">parameters</th><th class="n">sigma / RMS</th><th></th>
 <th class="n">distance from phi</th></tr>
 {% for r in modules %}<tr><td>{{ r.name }}</td><td class="n">{{ "{:,}".format(r.parameters) }}</td>
@@ -121,7 +121,7 @@ def write_report(
     curve = header.get("heldout_loss") or []
     page = template.render(
         m=metrics, s=metrics["similarity"], rows=[{**r, "number": i} for i, r in enumerate(rows)], header=header,
-        sounds=sounds, modules=modules, threshold=starter.threshold, mels=_png(plot_mels(mels)),
+        sounds=sounds, modules=modules, mels=_png(plot_mels(mels)),
         curve=_png(plot_curve(curve)) if curve else "",
         moved=f"{sum(r['parameters'] for r in modules if r['moved']):,}",
         total=f"{sum(r['parameters'] for r in modules):,}",

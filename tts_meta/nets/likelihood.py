@@ -1,4 +1,8 @@
-"""The likelihood of an utterance under the acoustic model: Laplace with stated scales, summed.
+"""The likelihood of an utterance under the acoustic model: Laplace with stated scales, summed; or a smooth one.
+
+The Laplace density has no curvature (its second derivative is 0 but at the kink), so a Hessian of it holds only the
+network's own curvature, which has no sign: implicit gradients need the smooth one, the hyperbolic density
+exp(-sqrt(d^2 + e^2) / b) (Barndorff-Nielsen 1977), which is quadratic within d of 0 and Laplace beyond.
 
 sigma_m is identified only relative to the likelihood's scale (algorithms.md 4, oracle 13), so the scales below are part
 of the model: they are constants of the starter, not weights of a loss. They are close to the mean absolute errors of
@@ -23,10 +27,15 @@ class Scales:
     duration: float = 0.25
     pitch: float = 0.35
     energy: float = 0.30
+    smooth: float = 0.0  # d / b of the hyperbolic density; 0: Laplace
 
 
-def _laplace(error: Tensor, scale: float, mask: Tensor) -> Tensor:
-    return ((error.abs() / scale + math.log(2 * scale)) * mask).sum()
+def _energy(error: Tensor, scale: float, mask: Tensor, smooth: float) -> Tensor:
+    if smooth == 0:
+        return ((error.abs() / scale + math.log(2 * scale)) * mask).sum()
+    # K_1 is the modified Bessel function that makes it integrate to one; x K_1(x) -> 1, Laplace's constant, as x -> 0.
+    constant = math.log(2 * scale * smooth * float(torch.special.modified_bessel_k1(torch.tensor(smooth).double())))
+    return (((error / scale).square() + smooth**2).sqrt() * mask + constant * mask).sum()
 
 
 def negative_log_likelihood(
@@ -36,13 +45,13 @@ def negative_log_likelihood(
 
     `batch`: mel `[B, L, 80]`, frame_mask `[B, L]`, durations `[B, P]` (frames), pitch, energy `[B, P]`, phone_mask `[B, P]`.
     """
-    mask = batch["phone_mask"]
+    mask, d = batch["phone_mask"], scales.smooth
     log_duration = torch.log(batch["durations"].clamp(min=1.0))
     return {
-        "mel": _laplace(out["mel"] - batch["mel"], scales.mel, batch["frame_mask"].unsqueeze(-1)),
-        "duration": _laplace(out["log_duration"] - log_duration, scales.duration, mask),
-        "pitch": _laplace(out["pitch"] - batch["pitch"], scales.pitch, mask),
-        "energy": _laplace(out["energy"] - batch["energy"], scales.energy, mask),
+        "mel": _energy(out["mel"] - batch["mel"], scales.mel, batch["frame_mask"].unsqueeze(-1), d),
+        "duration": _energy(out["log_duration"] - log_duration, scales.duration, mask, d),
+        "pitch": _energy(out["pitch"] - batch["pitch"], scales.pitch, mask, d),
+        "energy": _energy(out["energy"] - batch["energy"], scales.energy, mask, d),
     }
 
 

@@ -36,6 +36,6 @@ def print_module_table(rows: list[dict], file=None) -> None:
     out = file or sys.stderr
     print(f"\n{'module':40s} {'parameters':>10s} {'sigma/RMS':>10s}", file=out)
     for r in rows:
-        bar = "#" * min(30, round(r["sigma_relative"] * 100))
+        bar = "#" * round(100 * min(0.3, r["sigma_relative"]))
         state = "moved" if r["moved"] else "frozen"
         print(f"{r['name']:40s} {r['parameters']:10,d} {r['sigma_relative']:10.4f} {state:6s} {bar}", file=out)

@@ -1,4 +1,5 @@
-"""Phase 2: learn sigma of every module (and move phi) by sigma-Reptile over speakers that phase 1 never saw.
+"""Phase 2: learn sigma of every module (and move phi) by sigma-Reptile over speakers that phase 1 never saw; or, with
+other parts, the meta-trained methods it is compared with (configs/experiment/baseline_*.yaml).
 
 phi starts at phase 1's moving average (the speaker embedding at the mean of its table), every sigma_m at a few percent
 of its module's RMS; a task is one speaker of the fold with disjoint support and query utterances; the inner loop is
@@ -21,12 +22,10 @@ from tts_meta.data.batch import Item, Normaliser, make_item
 from tts_meta.data.speech import SpeechCorpus
 from tts_meta.data.tasks import SpeakerTask, align_items, split_utterances
 from tts_meta.meta.algorithms.gradient import Gradient
-from tts_meta.meta.hypergrad.displacement import Displacement
 from tts_meta.meta.loss import ModuleLoss
 from tts_meta.meta.outer import Group
 from tts_meta.meta.prior import Shrinkage, module_rms, relative_sigma
 from tts_meta.meta.ranks import start_ranks
-from tts_meta.meta.solvers.adam import ProximalAdam
 from tts_meta.meta.task import Stacked
 from tts_meta.meta.trainer import MetaTrainer, task_rng
 from tts_meta.nets.acoustic import AcousticConfig, AcousticModel
@@ -34,14 +33,16 @@ from tts_meta.nets.likelihood import Scales, utterance_loss
 from tts_meta.text.phonemes import SymbolTable
 from tts_meta.training.checkpoint import load_checkpoint, nest, save_checkpoint
 from tts_meta.training.modules import module_table, print_module_table, speech_partition
+from tts_meta.training.parts import build
 from tts_meta.training.split import in_fold
 
 
 @dataclass
 class OuterConfig:
-    """phi by plain descent (Reptile's epsilon), log sigma^2 by Adam (scale-free, algorithms.md 1.7)."""
+    """phi by `phi_optimizer` (SGD's rate is Reptile's epsilon), log sigma^2 by Adam (scale-free, algorithms.md 1.7)."""
 
     phi_rate: float = 0.1
+    phi_optimizer: str = "SGD"  # of torch.optim
     log_sigma2_rate: float = 0.1
     beta1: float = 0.8
     beta2: float = 0.95
@@ -49,12 +50,18 @@ class OuterConfig:
     tasks_per_chunk: int = 1
     inner_steps: int = 100
 
-    def groups(self) -> dict[str, Group]:
-        betas = (self.beta1, self.beta2)
-        return {
-            "phi": Group("phi/*", lambda p: torch.optim.SGD(p, lr=self.phi_rate)),
-            "sigma": Group("log_sigma2", lambda p: torch.optim.Adam(p, lr=self.log_sigma2_rate, betas=betas, eps=1e-12)),
-        }
+    def groups(self, prior: bool) -> dict[str, Group]:
+        betas, optimizer = (self.beta1, self.beta2), getattr(torch.optim, self.phi_optimizer)
+        found = {"phi": Group("phi/*", lambda p: optimizer(p, lr=self.phi_rate))}
+        if prior:
+            found["sigma"] = Group(
+                "log_sigma2", lambda p: torch.optim.Adam(p, lr=self.log_sigma2_rate, betas=betas, eps=1e-12)
+            )
+        return found
+
+
+DISPLACEMENT = "tts_meta.meta.hypergrad.displacement.Displacement"
+ADAM = "tts_meta.meta.solvers.adam.ProximalAdam"
 
 
 @dataclass
@@ -64,8 +71,10 @@ class SigmaReptileConfig:
     data: str = "cache/train"
     meta_steps: int = 60
     outer: OuterConfig | dict = field(default_factory=OuterConfig)
-    hypergrad: dict = field(default_factory=dict)  # Displacement
-    solver: dict = field(default_factory=lambda: {"rate": 0.1, "decay": 0.02})  # ProximalAdam
+    hypergrad: dict = field(default_factory=lambda: {"kind": DISPLACEMENT})
+    solver: dict = field(default_factory=lambda: {"kind": ADAM, "rate": 0.1, "decay": 0.02})
+    prior: bool = True  # False: sigma is infinite and stays so
+    smooth: float = 0.0  # of the likelihood (Scales); implicit gradients need its curvature
     start_relative: float = 0.03  # sigma_m / RMS(phi_m) at the start
     floor_relative: float = 5e-4
     ceiling_relative: float = 1.0
@@ -161,7 +170,8 @@ class SigmaReptileTrainer:
         rms = module_rms(partition, phi, self.unit).float()
         relative = torch.full_like(rms, cfg.start_relative)
         relative[partition.index["speaker"]] = 0.5
-        prior = Shrinkage(partition, 2 * (relative * rms).log())
+        start = 2 * (relative * rms).log() if cfg.prior else torch.full_like(rms, np.inf)
+        prior = Shrinkage(partition, start)
         ceiling = 2 * (cfg.ceiling_relative * rms).log()
         ceiling[partition.index["speaker"]] = 2 * np.log(5 * self.spread)
         prior = prior.with_log_sigma2(prior.log_sigma2.to(cfg.device))
@@ -169,15 +179,17 @@ class SigmaReptileTrainer:
         network = self.model if cfg.device == "cpu" else copy.deepcopy(self.model).to(cfg.device)
         outer = OuterConfig(**cfg.outer) if isinstance(cfg.outer, dict) else cfg.outer
         # The partition of the whole network: the state has only what may move.
+        loss = utterance_loss(Scales(**{**self.base["scales"], "smooth": cfg.smooth}))
         algorithm = Gradient(
-            ModuleLoss(network, utterance_loss(Scales(**self.base["scales"])), cfg.bf16), lambda names: partition,
-            ProximalAdam(**cfg.solver), Displacement(**cfg.hypergrad), outer.inner_steps,
+            ModuleLoss(network, loss, cfg.bf16), lambda names: partition, build({"kind": ADAM, **cfg.solver}),
+            build({"kind": DISPLACEMENT, **cfg.hypergrad}), outer.inner_steps,
         )
         state = {f"phi/{k}": phi[k].to(cfg.device) for k in partition.free()} | {"log_sigma2": prior.log_sigma2}
         self.partition = partition
+        floor = 2 * (cfg.floor_relative * rms).log()
         return MetaTrainer(
-            algorithm, state, self.draw, outer.groups(), outer.tasks, outer.tasks_per_chunk, cfg.meta_steps, self.rank,
-            self.world, {"log_sigma2": ((2 * (cfg.floor_relative * rms).log()).to(cfg.device), ceiling.to(cfg.device))},
+            algorithm, state, self.draw, outer.groups(cfg.prior), outer.tasks, outer.tasks_per_chunk, cfg.meta_steps,
+            self.rank, self.world, {"log_sigma2": (floor.to(cfg.device), ceiling.to(cfg.device))} if cfg.prior else {},
             cfg.seed,
         )
 

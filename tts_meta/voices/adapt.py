@@ -19,18 +19,13 @@ from torch import Tensor
 
 from tts_meta.data.batch import Item, collate
 from tts_meta.meta.loss import ModuleLoss, gradient
-from tts_meta.meta.prior import Shrinkage
-from tts_meta.meta.solvers.adam import ProximalAdam
 from tts_meta.meta.tree import Tree, flatten, unflatten
 from tts_meta.nets.likelihood import utterance_loss
+from tts_meta.processor import bf16_is_fast
 from tts_meta.training.checkpoint import load_checkpoint, nest, save_checkpoint
+from tts_meta.voices.low_rank import LowRank
+from tts_meta.voices.methods import Method
 from tts_meta.voices.starter import Starter
-
-
-def bf16_is_fast() -> bool:
-    """Whether this processor multiplies bfloat16 itself; elsewhere it is emulated and slower than float32."""
-    found = torch.cpu.get_capabilities()
-    return bool(found.get("avx512_bf16") or found.get("amx_bf16"))
 
 
 @dataclass(frozen=True)
@@ -46,63 +41,49 @@ class Progress:
     steps: int
 
 
-@dataclass(frozen=True)
-class Method:
-    """What moves and under which prior."""
-
-    modules: tuple[str, ...]
-    prior: Shrinkage
-    solver: ProximalAdam
-
-
-def choose_method(
-    starter: Starter, name: str, threshold: float | None = None, rate: float | None = None
-) -> Method:
-    """`sigma`: modules over the threshold under the learned prior. `embedding`: the speaker embedding alone (SEA-Emb).
-    `all`: every weight, no prior. The rates of the last two were chosen on training speakers. `threshold` (of sigma)
-    and `rate` (of the other two) replace the starter's.
-    """
-    partition, none = starter.partition, torch.full_like(starter.prior.log_sigma2, math.inf)
-    if name == "sigma":
-        solver = ProximalAdam(**starter.info["adaptation"]["solver"])
-        return Method(tuple(starter.moved(threshold)), starter.prior, solver)
-    free = {"embedding": ("speaker",), "all": tuple(partition.modules)}
-    if name in free:
-        rate = starter.info["adaptation"][f"{name}_rate"] if rate is None else rate
-        return Method(free[name], Shrinkage(partition, none), ProximalAdam(rate, whiten=False))
-    raise ValueError(f"method is {name!r}; sigma, embedding or all is expected")
-
-
 class AdaptationRun:
     """Iterator over Progress; `theta` is the current point, `best` the one of the lowest held-out loss.
 
     `support` and `heldout` are aligned items; without held-out items the last step is the best. `clips` utterances
     enter a step; `bf16` None means where it is fast, as in meta-training. Everything random comes from `seed` and the
-    step, so a restored run equals the uninterrupted one.
+    step, so a restored run equals the uninterrupted one. `start` are deltas `{name: [...]}` to begin from.
     """
 
     def __init__(
         self, starter: Starter, method: Method, support: Sequence[Item], heldout: Sequence[Item] = (),
         steps: int = 400, chunk: int = 20, clips: int = 4, seed: int = 0, bf16: bool | None = None,
+        start: Tree | None = None,
     ) -> None:
         if not support:
             raise ValueError("AdaptationRun needs at least one support clip")
         self.starter, self.method, self.steps, self.chunk, self.clips, self.seed = (
             starter, method, steps, chunk, clips, seed,
         )
-        free = [n for m in method.modules for n in starter.partition.members(m)]
-        self.phi: Tree = {n: starter.phi[n] for n in free}
-        self.theta: Tree = {n: v.unsqueeze(0).clone() for n, v in self.phi.items()}
+        moved = [n for m in method.modules for n in starter.partition.members(m)]
+        self.origin: Tree = {n: starter.phi[n] for n in moved}
+        begin = {n: v + (start or {}).get(n, 0.0) for n, v in self.origin.items()}
+        self.low_rank = LowRank(begin, method.rank, seed) if method.rank else None
+        # What the solver moves: the parameters themselves, or the factors of their updates.
+        self.phi: Tree = self.low_rank.start if self.low_rank else self.origin
+        self.theta: Tree = {n: v.unsqueeze(0).clone() for n, v in (self.phi if self.low_rank else begin).items()}
         self.best: Tree = dict(self.theta)
         self.best_loss, self.best_step, self.step, self.seconds = math.inf, 0, 0, 0.0
         self.state: dict[str, Any] = method.solver.init(self.theta)
-        self.loss = ModuleLoss(starter.model, utterance_loss(starter.scales), bf16_is_fast() if bf16 is None else bf16)
+        self.network = ModuleLoss(starter.model, utterance_loss(starter.scales), bf16_is_fast() if bf16 is None else bf16)
         self.cached = not any(m.startswith("encoder") for m in method.modules)
         self.support, self.heldout = list(support), list(heldout)
         self.encoded = {id(i): self._encode(i) for i in [*self.support, *self.heldout]} if self.cached else {}
         self.frames = sum(len(i.mel) for i in self.support)
         self.heldout_batch = self._batch(self.heldout, 1.0) if self.heldout else None
         self.history: list[tuple[int, float]] = []
+
+    def weights(self, theta: Tree) -> Tree:
+        """Parameters `{name: [1, ...]}` at the solver's point."""
+        return self.low_rank.weights(theta) if self.low_rank else theta
+
+    def loss(self, params: Tree, batch: dict[str, Tensor]) -> Tensor:
+        """Negative log-likelihood `[1]` (nats) of a batch at a point of the solver's."""
+        return self.network(self.weights(params), batch)
 
     @torch.no_grad()
     def _encode(self, item: Item) -> Tensor:
@@ -136,11 +117,11 @@ class AdaptationRun:
 
     def distance(self) -> dict[str, float]:
         """|theta_m - phi_m| / sqrt(D_m) of every moved module."""
-        out = {}
+        out, at = {}, self.weights(self.theta)
         for m in self.method.modules:
             names = self.starter.partition.members(m)
-            square = sum(float((self.theta[n][0] - self.phi[n]).pow(2).sum()) for n in names)
-            out[m] = math.sqrt(square / sum(self.phi[n].numel() for n in names))
+            square = sum(float((at[n][0] - self.origin[n]).pow(2).sum()) for n in names)
+            out[m] = math.sqrt(square / sum(self.origin[n].numel() for n in names))
         return out
 
     def __iter__(self) -> Iterator[Progress]:
@@ -170,7 +151,11 @@ class AdaptationRun:
 
     def deltas(self) -> Tree:
         """theta - phi of the best step, `{name: [...]}`: what a voice file holds."""
-        return {n: (v[0] - self.phi[n]).detach() for n, v in self.best.items()}
+        return {n: (v[0] - self.origin[n]).detach() for n, v in self.weights(self.best).items()}
+
+    def now(self) -> Tree:
+        """theta - phi of the current step, `{name: [...]}`."""
+        return {n: (v[0] - self.origin[n]).detach() for n, v in self.weights(self.theta).items()}
 
     def save(self, path: str | Path) -> None:
         """All state in one safetensors file."""

@@ -12,9 +12,10 @@ import torch
 
 from tts_meta.audio.mel import SAMPLE_RATE
 from tts_meta.errors import InputError
-from tts_meta.voices.adapt import AdaptationRun, Progress, choose_method
+from tts_meta.voices.adapt import AdaptationRun, Progress
 from tts_meta.voices.clips import UsedClip, load_clips
 from tts_meta.voices.library import check_name
+from tts_meta.voices.methods import choose_method
 from tts_meta.voices.starter import Starter
 from tts_meta.voices.synthesize import Synthesizer
 from tts_meta.voices.transcripts import complete_transcripts, find_clips

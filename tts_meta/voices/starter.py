@@ -1,7 +1,7 @@
 """The starter: phi, sigma and everything a clone needs, as `NAME.safetensors` + `NAME.json` and nothing else.
 
-The JSON names the network's sizes, symbols, normaliser, likelihood scales, modules with their sigma, the threshold
-under which a module stays at phi, and how the starter was made. The digest of the safetensors file ties a voice to it.
+The JSON names the network's sizes, symbols, normaliser, likelihood scales, modules with their sigma, the modules that a
+clone moves, and how the starter was made. The digest of the safetensors file ties a voice to it.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from tts_meta.meta.prior import Shrinkage
 from tts_meta.meta.tree import Tree
 from tts_meta.nets.acoustic import AcousticConfig, AcousticModel
 from tts_meta.nets.likelihood import Scales
+from tts_meta.nets.refiner import Refiner
 from tts_meta.text.phonemes import SymbolTable
 from tts_meta.training.modules import speech_partition
 
@@ -45,6 +46,7 @@ class Starter:
     scales: Scales
     digest: str
     info: dict
+    refiner: Refiner | None = None
 
     @property
     def espeak_voice(self) -> str:
@@ -52,12 +54,18 @@ class Starter:
         return self.info.get("espeak_voice", "en-us")
 
     def moved(self, threshold: float | None = None) -> list[str]:
-        """Modules that a clone moves: those whose relative sigma reaches the threshold, but for the text encoder's.
+        """Modules that a clone moves, in network order: the starter's list, or those whose relative sigma reaches
+        `threshold`.
 
-        While no encoder module moves, its output is computed once for each clip (`adaptation.frozen` of the JSON).
+        The list (`adaptation.moved` of the JSON) was made by recipes/choose_modules.py from what each module's
+        movement under its sigma was worth to development speakers. A starter without a list moves every module over its
+        own threshold but those under `adaptation.frozen`.
         """
+        adaptation = self.info["adaptation"]
+        if threshold is None and "moved" in adaptation:
+            return [m for m in self.partition.modules if m in set(adaptation["moved"])]
         limit = self.threshold if threshold is None else threshold
-        frozen = self.info["adaptation"].get("frozen", [])
+        frozen = adaptation.get("frozen", [])
         return [
             m for m in self.partition.modules
             if self.sigma_relative[m] >= limit and not any(fnmatchcase(m, p) for p in frozen)
@@ -75,9 +83,16 @@ class Starter:
         ]
 
 
-def save_starter(folder: Path, phi: Tree, log_sigma2: Tensor, info: dict, name: str = "starter") -> None:
-    """Write phi (half precision) and log sigma^2 with their JSON; `info` needs the keys `load_starter` reads."""
-    tensors = {k: v.detach().to(torch.float16).contiguous() for k, v in phi.items()}
+REFINER = "refiner/"
+
+
+def save_starter(
+    folder: Path, phi: Tree, log_sigma2: Tensor, info: dict, name: str = "starter", refiner: Tree | None = None
+) -> None:
+    """Write phi and the refiner's weights (half precision) and log sigma^2 with their JSON; `info` needs the keys
+    `load_starter` reads, `refiner` (its sizes) among them when there is one."""
+    everything = {**phi, **{REFINER + k: v for k, v in (refiner or {}).items()}}
+    tensors = {k: v.detach().to(torch.float16).contiguous() for k, v in everything.items()}
     tensors["log_sigma2"] = log_sigma2.detach().float().contiguous()
     blob = save(tensors)
     info = {**info, "format": 1, "sha256": hashlib.sha256(blob).hexdigest()}
@@ -97,6 +112,12 @@ def load_starter(folder: str | Path | None = None, name: str = "starter") -> Sta
         raise InputError(f"{weights} is damaged (its SHA-256 is not the one {header.name} names); reinstall tts-meta.")
     tensors = {k: v.float() for k, v in load_file(str(weights)).items()}
     log_sigma2 = tensors.pop("log_sigma2")
+    polish = {k.removeprefix(REFINER): tensors.pop(k) for k in list(tensors) if k.startswith(REFINER)}
+    refiner = None
+    if polish:
+        refiner = Refiner(**info["refiner"])
+        refiner.load_state_dict(polish)
+        refiner.eval().requires_grad_(False)
     model = AcousticModel(AcousticConfig(**info["net"]))
     model.load_state_dict(tensors)
     model.eval().requires_grad_(False)
@@ -107,8 +128,9 @@ def load_starter(folder: str | Path | None = None, name: str = "starter") -> Sta
         raise InputError(f"{header} names other modules than this version has; reinstall tts-meta.")
     return Starter(
         model, phi, Shrinkage(partition, log_sigma2), partition,
-        {m["name"]: m["sigma_relative"] for m in info["modules"]}, info["threshold"],
+        {m["name"]: m["sigma_relative"] for m in info["modules"]}, info.get("threshold", 0.0),
         Normaliser.from_dict(info["normaliser"]), SymbolTable(info["symbols"]), Scales(**info["scales"]), digest, info,
+        refiner,
     )
 
 

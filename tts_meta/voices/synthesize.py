@@ -74,8 +74,13 @@ class Synthesizer:
             "frame_features": frame_features(s.norm.hertz(line_through(log_f0, durations, padded)), durations),
             "frame_mask": torch.ones(1, padded),
         }
-        mel = call("decode", h, batch)[0, :frames].float().numpy()
-        return s.norm.mel_inverse(mel), durations[0].int().numpy()
+        mel = call("decode", h, batch)[:, :frames].float()
+        if s.refiner is not None:
+            harmonics = batch["frame_features"][:, :frames, -mel.shape[-1] :].float()
+            # The same noise every time: the same text is the same sound.
+            noise = torch.randn(mel.shape, generator=torch.Generator().manual_seed(0))
+            mel = s.refiner(mel, harmonics, noise)
+        return s.norm.mel_inverse(mel[0].numpy()), durations[0].int().numpy()
 
     def speak(
         self, text: str, speed: float = 1.0, pitch: float = 0.0, energy: float = 0.0,

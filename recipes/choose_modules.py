@@ -1,0 +1,91 @@
+"""Choose the modules that a clone moves, on development speakers of the fold (never held-out ones).
+
+    python recipes/choose_modules.py runs/starter --data cache/train --share 0.19 --out runs/starter/worth.json
+
+Every development speaker (seen by neither phase) is adapted under the learned prior with all modules but the frozen
+ones free. Then one module after the other is put back to phi: the rise of the query loss (nats per frame) is what its
+movement was worth. Sigma alone does not say that: a module that the few clips hardly constrain, like a predictor of one
+number a phone, may go far and be worth nothing. Modules are taken in the order of worth per parameter, up to `--share`
+of all parameters. Resumable speaker by speaker.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import numpy as np
+import torch
+from speech_run import FROZEN, load_trainer, make_starter, phase2_parts
+
+from tts_meta.audio.files import replace_file
+from tts_meta.training.sigma_reptile import SigmaReptileTrainer
+from tts_meta.voices.adapt import AdaptationRun
+from tts_meta.voices.methods import Method, shrinking
+from tts_meta.voices.starter import Starter
+
+
+def worth_of(trainer: SigmaReptileTrainer, starter: Starter, speaker: str, frozen: list[str], steps: int) -> dict:
+    """{modules: {name: nats per frame}, start, end: query loss at phi and after adaptation}."""
+    task = trainer.task(speaker, torch.Generator().manual_seed(0))
+    free = tuple(m for m in starter.partition.modules if not any(fnmatchcase(m, p) for p in frozen))
+    found = shrinking(starter)
+    run = AdaptationRun(
+        starter, Method(free, found.prior, found.solver), task.support_items, task.query_items, steps, steps,
+        starter.info["adaptation"]["clips"],
+    )
+    for _ in run:
+        pass
+    end, modules = run.heldout_loss(), {}
+    for m in free:
+        back = {n: run.phi[n].unsqueeze(0) for n in starter.partition.members(m)}
+        modules[m] = run.heldout_loss({**run.theta, **back}) - end
+    return {"modules": modules, "start": run.history[0][1], "end": end}
+
+
+def choose(worth: dict[str, float], sizes: dict[str, int], budget: float) -> list[str]:
+    """Modules by worth per parameter while they fit into `budget` parameters; none that is worth nothing."""
+    taken, used = [], 0
+    for m in sorted(worth, key=lambda m: -worth[m] / sizes[m]):
+        if worth[m] > 0 and used + sizes[m] <= budget:
+            taken.append(m)
+            used += sizes[m]
+    return taken
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--data", default="cache/train")
+    parser.add_argument("--steps", type=int, default=150)
+    parser.add_argument("--share", type=float, default=0.19)
+    parser.add_argument("--speakers", type=int, default=20)
+    parser.add_argument("--frozen", nargs="*", default=FROZEN)
+    parser.add_argument("--out", type=Path, default=Path("runs/starter/worth.json"))
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    trainer, starter = load_trainer(args.run, args.data), make_starter(phase2_parts(args.run), args.run / "starter")
+    done = json.loads(args.out.read_text()) if args.out.exists() else {}
+    rows = done.get("speakers", {}) if done.get("starter") == starter.digest else {}
+    for speaker in sorted(trainer.dev, key=lambda s: -len(trainer.groups[s]))[: args.speakers]:
+        if speaker not in rows:
+            rows[speaker] = worth_of(trainer, starter, speaker, args.frozen, args.steps)
+            print(f"{speaker}: {rows[speaker]['start']:.2f} -> {rows[speaker]['end']:.2f}", flush=True)
+            replace_file(args.out, json.dumps({"starter": starter.digest, "speakers": rows}).encode())
+    names = next(iter(rows.values()))["modules"]
+    worth = {m: float(np.mean([r["modules"][m] for r in rows.values()])) for m in names}
+    sizes = {m: sum(starter.phi[n].numel() for n in starter.partition.members(m)) for m in starter.partition.modules}
+    taken = choose(worth, sizes, args.share * sum(sizes.values()))
+    replace_file(args.out, json.dumps(
+        {"starter": starter.digest, "share": args.share, "worth": worth, "moved": taken, "speakers": rows}, indent=1
+    ).encode())
+    print(f"\n| module | parameters | sigma / RMS | worth (nats per frame) | moved |\n{'|---' * 5}|")
+    for m in sorted(worth, key=lambda m: -worth[m]):
+        print(f"| {m} | {sizes[m]:,} | {starter.sigma_relative[m]:.3f} | {worth[m]:.4f} | {'yes' if m in taken else ''} |")
+    print(f"{sum(sizes[m] for m in taken):,} of {sum(sizes.values()):,} parameters move")
+
+
+if __name__ == "__main__":
+    main()

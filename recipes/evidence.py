@@ -1,0 +1,333 @@
+"""Tables, pictures and the page of the comparison (recipes/compare.py): docs/evidence_tables.md, docs/evidence/*.png and
+one self-contained HTML page with the listening pairs and the verdict of docs/evidence.md.
+
+    python recipes/evidence.py [--cells runs/evidence] [--docs docs] [--page out/evidence.html]
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import json
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+from jinja2 import Environment, select_autoescape
+
+from tts_meta.audio.files import replace_file
+from tts_meta.evaluation.grid import (
+    Interval,
+    bootstrap,
+    bootstrap_pooled,
+    mean_of,
+    pooled_eer,
+    pooled_wer,
+    similarity_of,
+    verification,
+    words_of,
+)
+from tts_meta.training.fewshot.plots import plot_curve
+from tts_meta.voices.starter import load_starter
+
+NATIVE = ("vctk", "librispeech-test-other")
+
+
+class Grid:
+    """All finished cells, by (method, shots, seed, speaker)."""
+
+    def __init__(self, root: Path) -> None:
+        self.speakers = {p.stem: json.loads(p.read_text()) for p in sorted((root / "speakers").glob("*.json"))}
+        self.cells: dict[tuple, dict] = {}
+        for p in sorted((root / "cells").glob("*.json")):
+            c = json.loads(p.read_text())
+            self.cells[c["method"], c["shots"], c["seed"], c["speaker"]] = c
+        self.methods = list(dict.fromkeys(k[0] for k in self.cells))
+
+    def main(self, method: str) -> dict[str, dict]:
+        """{speaker: cell} of draw 0 with the most clips a speaker has."""
+        found: dict[str, dict] = {}
+        for (m, shots, seed, speaker), cell in self.cells.items():
+            if m == method and seed == 0 and shots >= found.get(speaker, {"shots": 0})["shots"] and shots >= 5:
+                found[speaker] = cell
+        return found
+
+    def steps(self, method: str, key: str = "judged") -> list[int]:
+        """The steps that every speaker of the method has."""
+        sets = [{int(s) for s in c[key] if s != "best"} for c in self.main(method).values()]
+        return sorted(set.intersection(*sets)) if sets else []
+
+    def similarity(self, cells: dict[str, dict], step: str, key: str = "position", native: bool = False) -> Interval:
+        return bootstrap(
+            similarity_of(c["judged"][step], self.speakers[s])[key]
+            for s, c in cells.items() if not native or self.speakers[s]["corpus"] in NATIVE
+        )
+
+
+def row(values: list) -> str:
+    return "| " + " | ".join(map(str, values)) + " |"
+
+
+def table(head: list[str], rows: list[list]) -> str:
+    return "\n".join([row(head), "|---" * len(head) + "|", *(row(r) for r in rows)])
+
+
+def per_step(grid: Grid, title: str, value) -> str:
+    """A table of methods against steps; `value(method, cells, step)` is the text of a place."""
+    steps = sorted({s for m in grid.methods for s in grid.steps(m)})
+    rows = []
+    for m in grid.methods:
+        cells, have = grid.main(m), grid.steps(m)
+        rows.append([m, len(cells), *(value(m, cells, str(s)) if s in have else "–" for s in steps), value(m, cells, "best")])
+    return f"## {title}\n\n" + table(["method", "speakers", *(f"step {s}" for s in steps), "best step"], rows) + "\n"
+
+
+def eer_text(grid: Grid, cells: dict[str, dict], step: str) -> str:
+    eer, pairs, groups = verification({s: c["judged"][step] for s, c in cells.items()}, grid.speakers)
+    interval = bootstrap_pooled(groups, pooled_eer)
+    return f"{interval.show(1, 100)} %, {100 * pairs:.1f} %"
+
+
+def wer_interval(grid: Grid, cells: dict[str, dict], step: str) -> Interval:
+    return bootstrap_pooled([words_of(c["judged"][step], grid.speakers[s]) for s, c in cells.items()], pooled_wer)
+
+
+def last_against_best(grid: Grid) -> str:
+    """How much of its own best each method loses by going on."""
+    rows = []
+    for m in grid.methods:
+        cells = grid.main(m)
+        out = [m, len(cells)]
+        for horizon in (300, 1000, 3000):
+            have = [c for c in cells.values() if c["steps"] >= horizon]
+            if not have:
+                out.append("–")
+                continue
+            rise = []
+            for c in have:
+                curve = {int(k): v["total"] for k, v in c["curve"].items() if int(k) <= horizon}
+                # Relative to what adaptation gained: a loss in nats of a density has no zero.
+                best = min(curve.values())
+                rise.append(100 * (curve[horizon] - best) / abs(best))
+            out.append(f"{bootstrap(rise).show(2)} % ({len(have)})")
+        rows.append(out)
+    head = ["method", "speakers", "at 300", "at 1,000", "at 3,000 (speakers)"]
+    return "## Loss above the method's own best, by going on\n\n" + table(head, rows) + "\n"
+
+
+def other_measures(grid: Grid, step: str) -> str:
+    rows = []
+    for m in grid.methods:
+        cells = {s: c for s, c in grid.main(m).items() if step in c["judged"]}
+        if not cells:
+            continue
+        mean = {k: bootstrap(mean_of(c["judged"][step], k) for c in cells.values()) for k in
+                ("mcd_db", "f0_cents", "voicing_error", "length_error")}
+        try:
+            mos = bootstrap(mean_of(c["judged"][step], "dnsmos") for c in cells.values()).show(2)
+        except ValueError:
+            mos = "not measured"
+        rows.append([
+            m, wer_interval(grid, cells, step).show(1, 100), mean["mcd_db"].show(2), mean["f0_cents"].show(0),
+            mean["voicing_error"].show(1, 100), mean["length_error"].show(1, 100), mos,
+        ])
+    for kind in ("vocoded", "real"):
+        words = [words_of(s[kind], s) for s in grid.speakers.values()]
+        try:
+            mos = bootstrap(mean_of(s[kind], "dnsmos") for s in grid.speakers.values()).show(2)
+        except ValueError:
+            mos = "not measured"
+        rows.append([f"({kind} recordings)", bootstrap_pooled(words, pooled_wer).show(1, 100), "", "", "", "", mos])
+    head = ["method", "WER %", "MCD dB", "F0 cents", "voicing error %", "length error %", "DNSMOS"]
+    return f"## What the clones say, at step {step}\n\n" + table(head, rows) + "\n"
+
+
+def cost(grid: Grid) -> str:
+    rows = []
+    for m in grid.methods:
+        cells = list(grid.main(m).values())
+        seconds = np.median([c["seconds"] / c["steps"] for c in cells])
+        moved = cells[0]["parameters"]
+        rows.append([m, f"{moved:,}", f"{seconds:.3f}"])
+    return "## Cost\n\n" + table(["method", "parameters moved", "s a step (median, two cells at a time)"], rows) + "\n"
+
+
+def per_speaker(grid: Grid, method: str, step: str) -> str:
+    rows = []
+    for s, c in grid.main(method).items():
+        if step not in c["judged"]:
+            continue
+        found = similarity_of(c["judged"][step], grid.speakers[s])
+        clone, ceiling = (pooled_wer([words_of(x, grid.speakers[s])]) for x in (c["judged"][step], grid.speakers[s]["vocoded"]))
+        rows.append([
+            f"{s} ({grid.speakers[s]['corpus']})", c["shots"], f"{c['seconds_of_speech']:.0f}",
+            *(f"{found[k]:.3f}" for k in ("floor", "clone", "ceiling_vocoded", "ceiling_real")), f"{found['position']:.2f}",
+            f"{100 * clone:.1f} %", f"{100 * ceiling:.1f} %",
+        ])
+    head = ["speaker", "clips", "s", "floor", "clone", "vocoded", "real", "position", "WER", "WER vocoded"]
+    return f"## {method}, speaker by speaker, at step {step}\n\n" + table(head, rows) + "\n"
+
+
+def by_shots(grid: Grid, step: str) -> str:
+    found: dict[tuple, dict[str, list[dict]]] = defaultdict(lambda: defaultdict(list))
+    for (m, shots, _, speaker), cell in grid.cells.items():
+        if step in cell["judged"]:
+            found[m, shots][speaker].append(cell)
+    rows = []
+    for (m, shots), cells in sorted(found.items()):
+        position = bootstrap(
+            np.mean([similarity_of(c["judged"][step], grid.speakers[s])["position"] for c in group])
+            for s, group in cells.items()
+        )
+        seconds = np.mean([c["seconds_of_speech"] for group in cells.values() for c in group])
+        draws = sum(map(len, cells.values()))
+        rows.append([m, shots, f"{seconds:.0f}", len(cells), draws, position.show(2)])
+    head = ["method", "clips", "mean seconds", "speakers", "cells", "position"]
+    return f"## Clips against similarity, at step {step}\n\n" + table(head, rows) + "\n"
+
+
+def pictures(grid: Grid, folder: Path) -> list[str]:
+    """loss.png, position.png, tsne.png and modules.png; returns their names."""
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def as_ci(x: Interval) -> dict:
+        return {"mean": x.mean, "ci95": (x.high - x.low) / 2}
+
+    loss, position = {}, {}
+    for m in grid.methods:
+        cells = grid.main(m)
+        losses = {s: [c["curve"][str(s)]["total"] for c in cells.values()] for s in grid.steps(m, "curve")}
+        loss[m] = {s: {"loss": as_ci(bootstrap(values))} for s, values in losses.items()}
+        position[m] = {s: {"position": as_ci(grid.similarity(cells, str(s)))} for s in grid.steps(m)}
+    plot_curve(loss, "loss", folder / "loss.png", "Loss of clips no method sees, nats per frame")
+    plot_curve(position, "position", folder / "position.png", "Similarity: 0 other speakers, 1 the vocoded speaker")
+    tsne(grid, "sigma_reptile", "best", folder / "tsne.png")
+    depth(folder / "modules.png")
+    return ["loss.png", "position.png", "tsne.png", "modules.png"]
+
+
+def tsne(grid: Grid, method: str, step: str, path: Path) -> None:
+    """Real clips (circles) and clones (crosses) of every speaker, embeddings in two dimensions."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+    from sklearn.manifold import TSNE
+
+    rows, marks = [], []
+    for i, (s, c) in enumerate(grid.main(method).items()):
+        for kind, source in (("real", grid.speakers[s]["real"]["embeddings"]), ("real", grid.speakers[s]["centre"]),
+                             ("clone", c["judged"][step]["embeddings"])):
+            rows += source
+            marks += [(i, s, kind)] * len(source)
+    at = TSNE(perplexity=8, metric="cosine", init="random", random_state=0).fit_transform(np.array(rows))
+    figure, axis = pyplot.subplots(figsize=(7, 6), layout="constrained")
+    for i, s in enumerate(dict.fromkeys(m[1] for m in marks)):
+        for kind, marker in (("real", "o"), ("clone", "x")):
+            chosen = np.array([at[k] for k, m in enumerate(marks) if m[1] == s and m[2] == kind])
+            axis.scatter(*chosen.T, marker=marker, color=pyplot.get_cmap("tab20")(i), label=s if kind == "real" else None)
+    axis.legend(fontsize=7, title="o real  x clone", title_fontsize=7)
+    axis.set_xticks([])
+    axis.set_yticks([])
+    axis.set_title(f"Resemblyzer embeddings, t-SNE ({method}, {step} step)")
+    figure.savefig(path, dpi=110)
+    pyplot.close(figure)
+
+
+def depth(path: Path) -> None:
+    """sigma / RMS and worth of the decoder's modules against depth."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    starter = load_starter()
+    worth = {m["name"]: m.get("worth") for m in starter.info["modules"]}
+    figure, axes = pyplot.subplots(2, 1, figsize=(7, 6), layout="constrained", sharex=True)
+    layers = range(starter.model.config.decoder_layers)
+    for kind in ("film.weight", "film.bias", "conv", "out"):
+        names = [f"decoder.blocks.{i}.{kind}" for i in layers]
+        axes[0].plot(layers, [starter.sigma_relative[n] for n in names], marker="o", label=kind)
+        axes[1].plot(layers, [max(worth.get(n) or 0.0, 1e-4) for n in names], marker="o", label=kind)
+    axes[0].set_ylabel("sigma / RMS")
+    axes[1].set_ylabel("worth (nats per frame)")
+    axes[1].set_xlabel("decoder block")
+    for a in axes:
+        a.set_yscale("log")
+        a.grid(alpha=0.3)
+    axes[0].legend(fontsize=8)
+    figure.savefig(path, dpi=110)
+    pyplot.close(figure)
+
+
+PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>Which way of adapting a voice?</title><style>body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;
+padding:0 1rem}table{border-collapse:collapse;font-size:.85rem;margin:1rem 0}td,th{border-bottom:1px solid #ddd;
+padding:.25rem .5rem;text-align:left}img{max-width:100%}.verdict{border-left:4px solid #2563eb;
+padding-left:1rem}.wrap{overflow-x:auto}audio{width:11rem;height:2rem}</style></head><body><h1>Which way of adapting a voice?</h1>
+<div class="verdict">{% for p in verdict %}<p>{{ p }}</p>{% endfor %}</div>
+{% for p in pictures %}<img alt="{{ p.name }}" src="{{ p.data }}">{% endfor %}
+{% for t in tables %}<h2>{{ t.title }}</h2><div class="wrap"><table>
+<tr>{% for c in t.head %}<th>{{ c }}</th>{% endfor %}</tr>
+{% for r in t.rows %}<tr>{% for c in r %}<td>{{ c }}</td>{% endfor %}</tr>{% endfor %}</table></div>{% endfor %}
+<h2>Listen</h2><div class="wrap"><table><tr><th>speaker</th>{% for m in methods %}<th>{{ m }}</th>{% endfor %}</tr>
+{% for s, sounds in listen %}<tr><td>{{ s }}</td>{% for m in methods %}<td>{% if m in sounds %}
+<audio controls preload="none" src="{{ sounds[m] }}" aria-label="{{ m }} as {{ s }}"></audio>{% endif %}</td>{% endfor %}</tr>
+{% endfor %}</table></div></body></html>"""
+
+
+def encoded(path: Path, kind: str) -> str:
+    return f"data:{kind};base64," + base64.b64encode(path.read_bytes()).decode()
+
+
+def write_page(page: Path, text: str, folder: Path, names: list[str], verdict: list[str], root: Path, grid: Grid) -> None:
+    tables = []
+    for part in text.split("\n## ")[1:]:
+        lines = [x for x in part.splitlines() if x.startswith("|")]
+        split = [[c.strip() for c in x.strip("|").split("|")] for x in lines]
+        tables.append({"title": part.splitlines()[0], "head": split[0], "rows": split[2:]})
+    sounds: dict[str, dict[str, str]] = defaultdict(dict)
+    for file in sorted((root / "sounds").glob("*-best-0.ogg")):
+        method, speaker = file.name.split("-")[:2]
+        sounds[speaker][method] = encoded(file, "audio/ogg")
+    html = Environment(autoescape=select_autoescape(default=True, default_for_string=True)).from_string(PAGE).render(
+        verdict=verdict, pictures=[{"name": n, "data": encoded(folder / n, "image/png")} for n in names], tables=tables,
+        methods=grid.methods, listen=sorted(sounds.items()),
+    )
+    replace_file(page, html.encode())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cells", type=Path, default=Path("runs/evidence"))
+    parser.add_argument("--docs", type=Path, default=Path("docs"))
+    parser.add_argument("--page", type=Path, default=Path("out/evidence.html"))
+    parser.add_argument("--step", default="300", help="step of the tables of one step")
+    args = parser.parse_args()
+    grid = Grid(args.cells)
+    if not grid.cells:
+        raise SystemExit(f"{args.cells} holds no finished cell; run recipes/compare.py first.")
+    text = "\n".join([
+        "<!-- Written by recipes/evidence.py; do not edit. -->\n",
+        "Means over speakers; 95 % intervals by resampling the speakers. 10 clips a speaker (LibriSpeech: 5).\n",
+        per_step(grid, "Position (0 other speakers, 1 the speaker's recordings through the vocoder)",
+                 lambda m, cells, s: grid.similarity(cells, s).show(2)),
+        per_step(grid, "Position, native speakers alone (VCTK, LibriSpeech)",
+                 lambda m, cells, s: grid.similarity(cells, s, native=True).show(2)),
+        per_step(grid, "Verification: equal error rate, pair accuracy", lambda m, cells, s: eer_text(grid, cells, s)),
+        last_against_best(grid), other_measures(grid, args.step), cost(grid), by_shots(grid, args.step),
+        per_speaker(grid, "sigma_reptile", args.step),
+    ])
+    replace_file(args.docs / "evidence_tables.md", text.encode())
+    names = pictures(grid, args.docs / "evidence")
+    story = args.docs / "evidence.md"
+    verdict = []
+    if story.exists():
+        part = story.read_text().split("## Verdict", 1)
+        verdict = [p.replace("\n", " ") for p in part[-1].split("\n## ")[0].strip().split("\n\n")] if len(part) > 1 else []
+    write_page(args.page, text, args.docs / "evidence", names, verdict, args.cells, grid)
+    print(f"{len(grid.cells)} cells: {args.docs / 'evidence_tables.md'}, {args.page}")
+
+
+if __name__ == "__main__":
+    main()

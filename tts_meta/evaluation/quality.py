@@ -1,0 +1,24 @@
+"""Predicted quality: DNSMOS (Reddy et al. 2022) of the package `speechmos`, when the extra `eval` is installed."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tts_meta.audio.files import resample
+
+WHY_MISSING = "the extra 'eval' is not installed (pip install 'tts-meta[eval]')"
+
+
+def dnsmos(samples: np.ndarray, rate: int) -> dict[str, float] | None:
+    """{ovrl, sig, bak, p808}: predicted opinion scores (1-5) of `[N]` samples; None without the extra.
+
+    A predicted score is no acceptance test: such predictors have ranked unadapted speech over adapted, and both over
+    real (../shared/spec/peers.md, 4.1).
+    """
+    try:
+        from speechmos import dnsmos as predictor
+    except ImportError:
+        return None
+    wav = resample(samples, rate, 16000)
+    found = predictor.run((wav / max(1.0, float(np.abs(wav).max()))).astype(np.float32), 16000)
+    return {k.removesuffix("_mos"): float(v) for k, v in found.items()}
