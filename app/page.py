@@ -140,7 +140,7 @@ def speak(text: str, voice: str | None, speed: float, pitch: float) -> str:
         raise gr.Error("There is no voice yet; clone one first.")
     try:
         starter = default_starter()
-        spoken = Synthesizer(starter, load_voice(find_voice(voice), starter).deltas).speak(text, speed, pitch)
+        spoken = Synthesizer.of(starter, load_voice(find_voice(voice), starter)).speak(text, speed, pitch)
     except InputError as e:
         raise gr.Error(str(e)) from e
     path = Path(tempfile.mkdtemp(prefix="tts-meta-")) / "spoken.wav"

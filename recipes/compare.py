@@ -42,6 +42,7 @@ from tts_meta.voices.clips import UsedClip, check_clip, load_clips
 from tts_meta.voices.methods import Method, free, shrinking
 from tts_meta.voices.starter import Starter, load_starter
 from tts_meta.voices.synthesize import Synthesizer
+from tts_meta.voices.variance import measure_gains
 
 CHUNK = 1000  # steps after which the state of a running cell is written
 
@@ -86,7 +87,6 @@ class World:
         self.package = load_starter()
 
     def starter(self, name: str) -> Starter:
-        """All starters speak through the package's refiner: it belongs to no method."""
         if name not in self._starters:
             spec = self.cfg.starters[name]
             if "run" not in spec:
@@ -95,9 +95,7 @@ class World:
             if not (folder / "starter.json").exists():
                 parts = (phase1_parts if spec.phase == 1 else phase2_parts)(Path(spec.run))
                 make_starter(parts, folder)
-            found = load_starter(folder)
-            found.refiner = self.package.refiner
-            self._starters[name] = found
+            self._starters[name] = load_starter(folder)
         return self._starters[name]
 
     def method(self, name: str) -> tuple[Starter, Method]:
@@ -268,7 +266,8 @@ def run_cell(world: World, cell: Cell) -> None:
 
     def speak(deltas: Tree, step: int | str) -> None:
         quality = step in ("best", cell.steps) or step in cfg.quality
-        rows, embeddings, sounds, factor = judge.measure(Synthesizer(walk.starter, deltas), quality)
+        gains = measure_gains(walk.starter, deltas, [*walk.inside, *walk.outside])  # as `clone` does, for every method
+        rows, embeddings, sounds, factor = judge.measure(Synthesizer(walk.starter, deltas, gains=gains), quality)
         result["judged"][str(step)] = measured(rows, embeddings) | {"realtime_factor": factor}
         if cell.speaker in cfg.sounds and cell.seed == 0:
             for i, x in enumerate(sounds[:2]):

@@ -1,6 +1,6 @@
 """Turn a run into the starter of the package (tts_meta/assets): half precision + JSON.
 
-    python recipes/export_starter.py runs/starter --worth runs/starter/worth.json --refiner runs/starter/refiner/last.safetensors
+    python recipes/export_starter.py runs/starter --worth runs/starter/worth.json
 
 Also writes other_speakers.safetensors: Resemblyzer embeddings of one clip of each of 80 training speakers, the floor
 of every evaluation.
@@ -43,7 +43,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path, help="folder of the run, with phase2 in it")
     parser.add_argument("--worth", type=Path, required=True, help="file of recipes/choose_modules.py")
-    parser.add_argument("--refiner", type=Path, help="checkpoint of phase 3")
     parser.add_argument("--out", type=Path, default=Path("tts_meta/assets"))
     parser.add_argument("--corpus", type=Path, default=Path("../shared/data/speech/train"))
     parser.add_argument("--steps", type=int, default=400)
@@ -55,7 +54,7 @@ def main() -> None:
     for row in parts[2]["modules"]:
         row["worth"] = worth["worth"].get(row["name"])
     starter = make_starter(
-        parts, args.out, args.refiner, moved=worth["moved"], steps=args.steps, embedding_rate=args.embedding_rate,
+        parts, args.out, moved=worth["moved"], steps=args.steps, embedding_rate=args.embedding_rate,
         all_rate=args.all_rate,
     )
     if args.corpus.exists():

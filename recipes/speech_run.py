@@ -1,4 +1,4 @@
-"""A speech run's folder (aligner, phase1, phase2, refiner) as a trainer, and as a starter."""
+"""A speech run's folder (aligner, phase1, phase2) as a trainer, and as a starter."""
 
 from __future__ import annotations
 
@@ -74,15 +74,9 @@ def common(base: dict) -> dict:
     }
 
 
-def make_starter(parts: tuple[Tree, torch.Tensor, dict], folder: Path, refiner: Path | None = None, **adaptation) -> Starter:
+def make_starter(parts: tuple[Tree, torch.Tensor, dict], folder: Path, **adaptation) -> Starter:
     """Write the starter of `parts` into `folder` and load it; `adaptation` adds to that key of its JSON."""
     phi, log_sigma2, info = parts
     info = {**info, "adaptation": {**info["adaptation"], **adaptation}}
-    polish = None
-    if refiner is not None:
-        tensors, meta = load_checkpoint(refiner)
-        polish = nest(tensors, "average")
-        info["refiner"] = meta["config"]["net"]
-        info["training"]["refiner"] = {k: meta["config"][k] for k in ("steps", "batch", "frames", "lr", "distance", "features")}
-    save_starter(folder, phi, log_sigma2, info, refiner=polish)
+    save_starter(folder, phi, log_sigma2, info)
     return load_starter(folder)

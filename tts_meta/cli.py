@@ -112,7 +112,7 @@ def say(
     starter = _starter()
     loaded = load_voice(find_voice(voice), starter)
     words = sys.stdin.read() if text == "-" else text
-    spoken = Synthesizer(starter, loaded.deltas).speak(
+    spoken = Synthesizer.of(starter, loaded).speak(
         words, speed, pitch, energy, read_lexicon(lexicon) if lexicon else None
     )
     write_wav(out, spoken.samples, SAMPLE_RATE)

@@ -125,7 +125,8 @@ def _header(path) -> str:
 
 
 @pytest.mark.parametrize(
-    "damage", ["truncated", "huge header", "not a voice", "nan", "nan scale", "no scale", "wrong shape", "unknown module"]
+    "damage", ["truncated", "huge header", "not a voice", "nan", "nan scale", "no scale", "wrong shape", "unknown module",
+               "few gains", "huge gain", "gains of words"]
 )
 def test_damaged_voices(run, cloned, tmp_path, damage):
     import torch
@@ -142,6 +143,10 @@ def test_damaged_voices(run, cloned, tmp_path, damage):
         path.write_bytes(b"\xff" * 8 + blob[8:])
     elif damage == "not a voice":
         path.write_bytes(b"\x80\x04\x95 pickled")
+    elif "gain" in damage:
+        told = json.loads(header["voice"])
+        wrong = {"few gains": [1.0], "huge gain": [1e9] * 40, "gains of words": ["a"] * 40}[damage]
+        save_file(tensors, path, {"voice": json.dumps({**told, "variance_gains": wrong})})
     else:
         scale = tensors[weight + "#scale"]
         save_file({

@@ -14,6 +14,7 @@ from tts_meta.voices.library import delete_voice, export_voice, find_voice, impo
 from tts_meta.voices.methods import choose_method, free
 from tts_meta.voices.synthesize import Synthesizer
 from tts_meta.voices.transcripts import complete_transcripts, find_clips
+from tts_meta.voices.variance import COEFFICIENTS, HIGHEST, LOWEST, measure_gains, restore_variance, spreads
 from tts_meta.voices.voice_file import load_voice, pack, read_header
 
 
@@ -83,21 +84,21 @@ def test_a_run_can_begin_from_another_runs_end(starter, items):
     assert torch.allclose(run.now()["speaker"], start["speaker"]) and float(run.now()["decoder.out.weight"].abs().max()) == 0
 
 
-def test_the_refiner_changes_the_mel_and_nothing_else(starter):
-    from dataclasses import replace
+def test_restored_variance_is_the_speakers_own(starter, items):
+    """Gains measured on clips give the model's prediction of those clips the speaker's spread, and unit gains change nothing."""
+    from tts_meta.data.batch import collate
 
-    from tts_meta.nets.refiner import Refiner
-
-    text = "The train leaves at nine."
-    plain, durations = Synthesizer(replace(starter, refiner=None)).sentence_mel(text)
-    same, _ = Synthesizer(replace(starter, refiner=Refiner())).sentence_mel(text)
-    assert np.allclose(plain, same, atol=1e-6), "an untrained refiner is the identity"
-    torch.manual_seed(0)
-    trained = Refiner(channels=4, blocks=1)
-    torch.nn.init.normal_(trained.out.weight, std=0.1)
-    moved, again = (Synthesizer(replace(starter, refiner=trained)).sentence_mel(text) for _ in range(2))
-    assert not np.allclose(plain, moved[0], atol=1e-2)
-    assert (durations == moved[1]).all() and (moved[0] == again[0]).all(), "the same text is not the same sound"
+    gains = measure_gains(starter, {}, items[0])
+    assert gains.shape == (COEFFICIENTS,) and gains[1:].mean() > 1.2, "predictions are not smoother than speech"
+    real, made = [], []
+    for item in items[0]:
+        mel = starter.model(collate([item]))["mel"][0, : len(item.mel)].numpy()
+        assert np.allclose(restore_variance(mel, np.ones(COEFFICIENTS)), mel, atol=1e-5)
+        assert np.allclose(restore_variance(mel, gains).mean(0), mel.mean(0), atol=1e-4), "the mean spectrum moved"
+        real.append(spreads(item.mel))
+        made.append(spreads(restore_variance(mel, gains)))
+    free_of_bounds = (gains > LOWEST) & (gains < HIGHEST)
+    assert np.allclose(np.mean(made, 0)[free_of_bounds], np.mean(real, 0)[free_of_bounds], rtol=1e-3)
 
 
 def test_voice_file_holds_the_moved_modules_and_its_story(cloned, starter):
@@ -130,7 +131,7 @@ def test_library_round_trip(cloned, starter, library, tmp_path):
 
 
 def test_speed_and_pitch_do_what_they_say(cloned, starter):
-    synth = Synthesizer(starter, load_voice(cloned.path, starter).deltas)
+    synth = Synthesizer.of(starter, load_voice(cloned.path, starter))
     text = "We also need a small plastic snake."
     mel, durations = synth.sentence_mel(text)
     assert (durations >= 1).all() and durations.sum() == len(mel)
@@ -148,5 +149,5 @@ def test_speed_and_pitch_do_what_they_say(cloned, starter):
 
 
 def test_same_input_same_sound(cloned, starter):
-    synth = Synthesizer(starter, load_voice(cloned.path, starter).deltas)
+    synth = Synthesizer.of(starter, load_voice(cloned.path, starter))
     assert np.array_equal(synth.speak("Hello.").samples, synth.speak("Hello.").samples)

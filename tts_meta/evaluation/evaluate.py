@@ -75,7 +75,7 @@ def evaluate_voice(
     half = len(references) // 2
     # Even and odd positions, so that both halves cover the same recording sessions.
     centre, judged = references[1::2][: max(half, 1)], references[0::2][:limit]
-    vocoder, synth = default_vocoder(), Synthesizer(starter, voice.deltas)
+    vocoder, synth = default_vocoder(), Synthesizer.of(starter, voice)
     recogniser = load_recogniser()
     rows: list[dict] = []
     embeddings: dict[str, list[np.ndarray]] = {"clone": [], "vocoded": [], "real": []}

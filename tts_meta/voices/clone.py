@@ -19,6 +19,7 @@ from tts_meta.voices.methods import choose_method
 from tts_meta.voices.starter import Starter
 from tts_meta.voices.synthesize import Synthesizer
 from tts_meta.voices.transcripts import complete_transcripts, find_clips
+from tts_meta.voices.variance import measure_gains
 from tts_meta.voices.voice_file import load_voice, save_voice
 
 METHODS = ("sigma", "embedding", "all")
@@ -89,17 +90,20 @@ def clone_voice(
             curve.append([progress.step, round(progress.heldout_loss, 5)])
         on_progress(progress)
     seconds = sum(c.features.seconds for c in used)
+    deltas = run.deltas()
+    gains = measure_gains(starter, deltas, [c.item for c in used])
     header = {
         "name": name, "starter": starter.digest, "modules": list(chosen.modules), "sample_rate": SAMPLE_RATE,
         "clips": len(used), "seconds": round(seconds, 2), "steps": run.step, "best_step": run.best_step,
         "method": method, "heldout_loss": curve, "consent": consent,
         "created": datetime.now(UTC).isoformat(timespec="seconds"), "clip_digests": [c.digest for c in used],
+        "variance_gains": [round(float(g), 4) for g in gains],
         "distance": {m: round(d, 6) for m, d in run.distance().items()},
     }
-    size = save_voice(path, run.deltas(), header)
+    size = save_voice(path, deltas, header)
     # A clone is done only when its file loads and speaks.
     voice = load_voice(path, starter)
-    Synthesizer(starter, voice.deltas).sentence_mel("Hello.")
+    Synthesizer.of(starter, voice).sentence_mel("Hello.")
     return Cloned(path, {
         "voice": str(path), "modules": starter.module_table(list(chosen.modules)), "steps": run.step,
         "best_step": run.best_step, "heldout_loss": curve, "clips": report,

@@ -26,7 +26,6 @@ from tts_meta.meta.prior import Shrinkage
 from tts_meta.meta.tree import Tree
 from tts_meta.nets.acoustic import AcousticConfig, AcousticModel
 from tts_meta.nets.likelihood import Scales
-from tts_meta.nets.refiner import Refiner
 from tts_meta.text.phonemes import SymbolTable
 from tts_meta.training.modules import speech_partition
 
@@ -46,7 +45,6 @@ class Starter:
     scales: Scales
     digest: str
     info: dict
-    refiner: Refiner | None = None
 
     @property
     def espeak_voice(self) -> str:
@@ -83,16 +81,9 @@ class Starter:
         ]
 
 
-REFINER = "refiner/"
-
-
-def save_starter(
-    folder: Path, phi: Tree, log_sigma2: Tensor, info: dict, name: str = "starter", refiner: Tree | None = None
-) -> None:
-    """Write phi and the refiner's weights (half precision) and log sigma^2 with their JSON; `info` needs the keys
-    `load_starter` reads, `refiner` (its sizes) among them when there is one."""
-    everything = {**phi, **{REFINER + k: v for k, v in (refiner or {}).items()}}
-    tensors = {k: v.detach().to(torch.float16).contiguous() for k, v in everything.items()}
+def save_starter(folder: Path, phi: Tree, log_sigma2: Tensor, info: dict, name: str = "starter") -> None:
+    """Write phi (half precision) and log sigma^2 with their JSON; `info` needs the keys `load_starter` reads."""
+    tensors = {k: v.detach().to(torch.float16).contiguous() for k, v in phi.items()}
     tensors["log_sigma2"] = log_sigma2.detach().float().contiguous()
     blob = save(tensors)
     info = {**info, "format": 1, "sha256": hashlib.sha256(blob).hexdigest()}
@@ -112,12 +103,6 @@ def load_starter(folder: str | Path | None = None, name: str = "starter") -> Sta
         raise InputError(f"{weights} is damaged (its SHA-256 is not the one {header.name} names); reinstall tts-meta.")
     tensors = {k: v.float() for k, v in load_file(str(weights)).items()}
     log_sigma2 = tensors.pop("log_sigma2")
-    polish = {k.removeprefix(REFINER): tensors.pop(k) for k in list(tensors) if k.startswith(REFINER)}
-    refiner = None
-    if polish:
-        refiner = Refiner(**info["refiner"])
-        refiner.load_state_dict(polish)
-        refiner.eval().requires_grad_(False)
     model = AcousticModel(AcousticConfig(**info["net"]))
     model.load_state_dict(tensors)
     model.eval().requires_grad_(False)
@@ -130,7 +115,6 @@ def load_starter(folder: str | Path | None = None, name: str = "starter") -> Sta
         model, phi, Shrinkage(partition, log_sigma2), partition,
         {m["name"]: m["sigma_relative"] for m in info["modules"]}, info.get("threshold", 0.0),
         Normaliser.from_dict(info["normaliser"]), SymbolTable(info["symbols"]), Scales(**info["scales"]), digest, info,
-        refiner,
     )
 
 

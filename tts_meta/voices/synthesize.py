@@ -21,6 +21,8 @@ from tts_meta.meta.tree import Tree
 from tts_meta.text.phonemes import phonemize
 from tts_meta.text.sentences import split_sentences
 from tts_meta.voices.starter import Starter
+from tts_meta.voices.variance import restore_variance
+from tts_meta.voices.voice_file import Voice
 
 PAUSE_SECONDS = 0.12
 """Silence put between sentences, beside the silence each sentence ends and starts with."""
@@ -41,12 +43,19 @@ class Spoken:
 
 
 class Synthesizer:
-    """One voice (deltas to phi; none = phi itself, the average speaker)."""
+    """One voice: deltas to phi (none: phi itself, the average speaker) and the gains of its variance (`[K]`; none: 1)."""
 
-    def __init__(self, starter: Starter, deltas: Tree | None = None, vocoder: Vocoder | None = None) -> None:
-        self.starter = starter
+    def __init__(
+        self, starter: Starter, deltas: Tree | None = None, vocoder: Vocoder | None = None, gains: np.ndarray | None = None
+    ) -> None:
+        self.starter, self.gains = starter, gains
         self.params = {k: starter.phi[k] + d for k, d in (deltas or {}).items()}
         self.vocoder = vocoder
+
+    @classmethod
+    def of(cls, starter: Starter, voice: Voice, vocoder: Vocoder | None = None) -> Synthesizer:
+        """The synthesizer of a loaded voice."""
+        return cls(starter, voice.deltas, vocoder, voice.gains)
 
     @torch.inference_mode()
     def sentence_mel(
@@ -74,13 +83,10 @@ class Synthesizer:
             "frame_features": frame_features(s.norm.hertz(line_through(log_f0, durations, padded)), durations),
             "frame_mask": torch.ones(1, padded),
         }
-        mel = call("decode", h, batch)[:, :frames].float()
-        if s.refiner is not None:
-            harmonics = batch["frame_features"][:, :frames, -mel.shape[-1] :].float()
-            # The same noise every time: the same text is the same sound.
-            noise = torch.randn(mel.shape, generator=torch.Generator().manual_seed(0))
-            mel = s.refiner(mel, harmonics, noise)
-        return s.norm.mel_inverse(mel[0].numpy()), durations[0].int().numpy()
+        mel = call("decode", h, batch)[0, :frames].float().numpy()
+        if self.gains is not None:
+            mel = restore_variance(mel, self.gains)
+        return s.norm.mel_inverse(mel), durations[0].int().numpy()
 
     def speak(
         self, text: str, speed: float = 1.0, pitch: float = 0.0, energy: float = 0.0,

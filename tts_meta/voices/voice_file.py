@@ -4,8 +4,9 @@ A weight `W` `[N, ...]` is two tensors: `W` in int8 and `W#scale` `[N]` in float
 float16. Rounding moves a delta by at most 1/254 of the largest of its row.
 
 Header (string `voice` of the safetensors metadata): format, name, starter (digest), modules, sample_rate, clips
-(number), seconds (of the clips), steps, best_step, method, heldout_loss (list of [step, nats per frame]), consent,
-created (UTC), clip_digests (SHA-256 of the support files, so that an evaluation can leave them out).
+(number), seconds (of the clips), steps, best_step, method, heldout_loss (list of [step, nats per frame]),
+variance_gains (40 numbers, tts_meta/voices/variance.py), consent, created (UTC),
+clip_digests (SHA-256 of the support files, so that an evaluation can leave them out).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
@@ -23,8 +25,9 @@ from tts_meta.audio.files import replace_file
 from tts_meta.errors import InputError
 from tts_meta.meta.tree import Tree
 from tts_meta.voices.starter import Starter
+from tts_meta.voices.variance import COEFFICIENTS, HIGHEST, LOWEST
 
-FORMAT = 2
+FORMAT = 3
 SCALE = "#scale"
 MAX_BYTES = 64 * 2**20
 _MAX_HEADER = 2**20
@@ -32,10 +35,11 @@ _MAX_HEADER = 2**20
 
 @dataclass(frozen=True)
 class Voice:
-    """Deltas `{parameter: [...]}` float32 and the header."""
+    """Deltas `{parameter: [...]}` float32, the header, and the gains of the variance `[K]`."""
 
     deltas: Tree
     header: dict
+    gains: np.ndarray
 
     @property
     def name(self) -> str:
@@ -120,4 +124,17 @@ def load_voice(path: Path, starter: Starter) -> Voice:
         if not torch.isfinite(value).all():
             raise InputError(f"{path} holds numbers in {name} that are not finite; clone the voice again.")
         deltas[name] = value.float()
-    return Voice(deltas, header)
+    return Voice(deltas, header, _gains(path, header))
+
+
+def _gains(path: Path, header: dict) -> np.ndarray:
+    values = header.get("variance_gains")
+    usable = isinstance(values, list) and len(values) == COEFFICIENTS and all(
+        isinstance(v, int | float) and LOWEST <= v <= HIGHEST for v in values  # which refuses NaN too
+    )
+    if not usable:
+        raise InputError(
+            f"{path} holds variance_gains {str(values)[:40]}; {COEFFICIENTS} numbers of {LOWEST} to {HIGHEST} are expected, "
+            "clone the voice again."
+        )
+    return np.array(values, dtype=np.float32)
