@@ -3,7 +3,7 @@
     python recipes/horizon.py ../shared/data/speech/heldout --speakers p225 p226 --steps 1000
 
 The first 10 clips are the support set; the loss (nats per frame) is that of up to 10 of the other clips, which no method
-sees. Rates and thresholds are the starter's, chosen on training speakers (recipes/choose.py).
+sees. Rates and modules are the starter's, chosen on development speakers.
 """
 
 from __future__ import annotations
