@@ -48,7 +48,7 @@ class Grid:
         """{speaker: cell} of draw 0 with the most clips a speaker has."""
         found: dict[str, dict] = {}
         for (m, shots, seed, speaker), cell in self.cells.items():
-            if m == method and seed == 0 and shots >= found.get(speaker, {"shots": 0})["shots"] and shots >= 5:
+            if m == method and seed == 0 and shots >= found.get(speaker, {"shots": 0})["shots"]:
                 found[speaker] = cell
         return found
 

@@ -1,0 +1,97 @@
+"""recipes/compare.py and evidence.py on a few made-up speakers: cells, resume, continuation, tables and page."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import EXAMPLES, ROOT
+from tests.recipes.test_train import environment
+from tts_meta.voices.transcripts import find_transcripts
+
+SPEAKERS = 5
+
+
+@pytest.fixture(scope="module")
+def heldout(tmp_path_factory):
+    """A held-out folder of p225's recordings, said to be of five speakers: three clips each."""
+    root = tmp_path_factory.mktemp("heldout")
+    paths = sorted([*(EXAMPLES / "clips").glob("*.flac"), *(EXAMPLES / "reference").glob("*.flac")])
+    texts = find_transcripts(paths, None)
+    rows = ["corpus\tspeaker\tpath\tseconds\ttext_source\ttext"]
+    for i, p in enumerate(paths[: 3 * SPEAKERS]):
+        shutil.copy(p, root / p.name)
+        rows.append(f"{('vctk', 'speechocean762')[i % 2]}\ts{i % SPEAKERS}\t{p.name}\t0\tgiven\t{texts[p]}")
+    (root / "manifest.tsv").write_text("\n".join(rows) + "\n")
+    return root
+
+
+def compare(heldout, out, steps: int, *more: str) -> subprocess.CompletedProcess:
+    words = [
+        f"heldout={heldout}", f"out={out}", "workers=1", "only=[main]", "blocks.main.methods=[sigma_reptile]",
+        f"blocks.main.steps={steps}", "blocks.main.shots=[5]", "judged=[4]", "quality=[]", "sounds=[s0]", *more,
+    ]
+    return subprocess.run(
+        [sys.executable, "recipes/compare.py", *words], cwd=ROOT, env=environment(), capture_output=True, text=True
+    )
+
+
+@pytest.fixture(scope="module")
+def made(heldout, tmp_path_factory):
+    out = tmp_path_factory.mktemp("evidence")
+    done = compare(heldout, out, 4)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return out
+
+
+def test_a_cell_holds_what_it_measured(made):
+    cells = sorted((made / "cells").glob("*.json"))
+    assert len(cells) == SPEAKERS
+    cell = json.loads(cells[0].read_text())
+    assert cell["steps"] == 4 and set(cell["curve"]) == {"0", "4"} and set(cell["judged"]) == {"4", "best"}
+    row = cell["judged"]["4"]["rows"][0]
+    assert row["heard"] and row["mcd_db"] > 0 and 0 <= row["voicing_error"] <= 1
+    assert list((made / "sounds").glob("*-s0-*.ogg")) and not list((made / "sounds").glob("*-s1-*"))
+
+
+def test_a_finished_cell_is_not_made_again_and_a_longer_one_continues_it(made, heldout, tmp_path):
+    one = ("blocks.main.speakers=[s0]",)
+    name = "sigma_reptile-s0-1-0.json"
+    before = (made / "cells" / name).stat().st_mtime_ns
+    assert compare(heldout, made, 4, *one).returncode == 0
+    assert (made / "cells" / name).stat().st_mtime_ns == before
+    continued = tmp_path / "continued"
+    shutil.copytree(made, continued)
+    assert compare(heldout, continued, 10, *one).returncode == 0
+    assert compare(heldout, tmp_path / "whole", 10, *one).returncode == 0
+    a, b = (json.loads((f / "cells" / name).read_text()) for f in (continued, tmp_path / "whole"))
+    assert a["curve"] == b["curve"] and set(a["curve"]) == {"0", "4", "10"}
+
+
+def test_the_tables_and_the_page(made, tmp_path):
+    (tmp_path / "evidence.md").write_text("# Evidence\n\n## Verdict\n\nIt depends.\n\n## More\n\nNot this.\n")
+    done = subprocess.run(
+        [sys.executable, "recipes/evidence.py", "--cells", str(made), "--docs", str(tmp_path), "--page",
+         str(tmp_path / "page.html"), "--step", "4"], cwd=ROOT, env=environment(), capture_output=True, text=True,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    text, page = (tmp_path / "evidence_tables.md").read_text(), (tmp_path / "page.html").read_text()
+    for part in ("| sigma_reptile | 5 |", "equal error rate", "| (vocoded recordings) |", "DNSMOS", "best step"):
+        assert part in text, part
+    assert "It depends." in page and "Not this." not in page and "data:audio/ogg;base64," in page and "http" not in page
+    for picture in ("loss.png", "position.png", "tsne.png", "modules.png"):
+        assert (tmp_path / "evidence" / picture).stat().st_size > 5000
+
+
+def test_modules_are_taken_by_worth_a_parameter_within_the_budget(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "recipes"))
+    from choose_modules import choose
+
+    worth = {"large": 5.0, "small": 1.0, "useless": -0.1, "tiny": 0.01}
+    sizes = {"large": 100, "small": 10, "useless": 1, "tiny": 1}
+    assert choose(worth, sizes, 200) == ["small", "large", "tiny"]
+    assert choose(worth, sizes, 50) == ["small", "tiny"]
