@@ -1,6 +1,6 @@
 """Choose the modules that a clone moves, on development speakers of the fold (never held-out ones).
 
-    python recipes/choose_modules.py runs/starter --data cache/train --share 0.19 --out runs/starter/worth.json
+    python recipes/choose_modules.py runs/starter --data cache/train --share 0.185 --out runs/starter/worth.json
 
 Every development speaker (seen by neither phase) is adapted under the learned prior with all modules but the frozen
 ones free. Then one module after the other is put back to phi: the rise of the query loss (nats per frame) is what its
@@ -13,33 +13,29 @@ from __future__ import annotations
 
 import argparse
 import json
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 import numpy as np
 import torch
-from speech_run import FROZEN, load_trainer, make_starter, phase2_parts
+from speech_run import load_trainer, make_starter, phase2_parts
 
 from tts_meta.audio.files import replace_file
 from tts_meta.training.sigma_reptile import SigmaReptileTrainer
 from tts_meta.voices.adapt import AdaptationRun
-from tts_meta.voices.methods import Method, shrinking
+from tts_meta.voices.methods import shrinking
 from tts_meta.voices.starter import Starter
 
 
-def worth_of(trainer: SigmaReptileTrainer, starter: Starter, speaker: str, frozen: list[str], steps: int) -> dict:
+def worth_of(trainer: SigmaReptileTrainer, starter: Starter, speaker: str, steps: int) -> dict:
     """{modules: {name: nats per frame}, start, end: query loss at phi and after adaptation}."""
     task = trainer.task(speaker, torch.Generator().manual_seed(0))
-    free = tuple(m for m in starter.partition.modules if not any(fnmatchcase(m, p) for p in frozen))
-    found = shrinking(starter)
-    run = AdaptationRun(
-        starter, Method(free, found.prior, found.solver), task.support_items, task.query_items, steps, steps,
-        starter.info["adaptation"]["clips"],
-    )
+    method = shrinking(starter)  # a starter without a list yet moves all but the frozen ones
+    clips = starter.info["adaptation"]["clips"]
+    run = AdaptationRun(starter, method, task.support_items, task.query_items, steps, steps, clips)
     for _ in run:
         pass
     end, modules = run.heldout_loss(), {}
-    for m in free:
+    for m in method.modules:
         back = {n: run.phi[n].unsqueeze(0) for n in starter.partition.members(m)}
         modules[m] = run.heldout_loss({**run.theta, **back}) - end
     return {"modules": modules, "start": run.history[0][1], "end": end}
@@ -60,9 +56,8 @@ def main() -> None:
     parser.add_argument("run", type=Path)
     parser.add_argument("--data", default="cache/train")
     parser.add_argument("--steps", type=int, default=150)
-    parser.add_argument("--share", type=float, default=0.19)
+    parser.add_argument("--share", type=float, default=0.185)
     parser.add_argument("--speakers", type=int, default=20)
-    parser.add_argument("--frozen", nargs="*", default=FROZEN)
     parser.add_argument("--out", type=Path, default=Path("runs/starter/worth.json"))
     args = parser.parse_args()
     torch.set_num_threads(1)
@@ -71,7 +66,7 @@ def main() -> None:
     rows = done.get("speakers", {}) if done.get("starter") == starter.digest else {}
     for speaker in sorted(trainer.dev, key=lambda s: -len(trainer.groups[s]))[: args.speakers]:
         if speaker not in rows:
-            rows[speaker] = worth_of(trainer, starter, speaker, args.frozen, args.steps)
+            rows[speaker] = worth_of(trainer, starter, speaker, args.steps)
             print(f"{speaker}: {rows[speaker]['start']:.2f} -> {rows[speaker]['end']:.2f}", flush=True)
             replace_file(args.out, json.dumps({"starter": starter.digest, "speakers": rows}).encode())
     names = next(iter(rows.values()))["modules"]

@@ -11,11 +11,11 @@ solver's state stays beside it, so that a longer block continues it. Nothing is 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,8 +43,6 @@ from tts_meta.voices.methods import Method, free, shrinking
 from tts_meta.voices.starter import Starter, load_starter
 from tts_meta.voices.synthesize import Synthesizer
 from tts_meta.voices.variance import measure_gains
-
-CHUNK = 1000  # steps after which the state of a running cell is written
 
 
 @dataclass(frozen=True)
@@ -97,6 +95,13 @@ class World:
                 make_starter(parts, folder)
             self._starters[name] = load_starter(folder)
         return self._starters[name]
+
+    def identity(self, name: str) -> str:
+        """Changes with whatever a cell of this method depends on: a cell of another identity is made again."""
+        spec = OmegaConf.to_container(self.cfg.methods[name], resolve=True)
+        moved = Path(spec["move"]).read_text() if isinstance(spec.get("move"), str) else ""  # type: ignore[call-overload,index,union-attr]
+        known = [self.starter(self.cfg.methods[name].starter).identity, spec, moved]
+        return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
 
     def method(self, name: str) -> tuple[Starter, Method]:
         spec = self.cfg.methods[name]
@@ -181,7 +186,8 @@ class Walk:
     def __init__(self, world: World, cell: Cell, support: list[Item]) -> None:
         spec = world.cfg.methods[cell.method]
         self.starter, method = world.method(cell.method)
-        held = round(spec.get("hold_out", 0.0) * len(support)) or int("hold_out" in spec and len(support) > 1)
+        # At least one clip to stop early on, and at least one to learn from.
+        held = min(max(1, round(spec.hold_out * len(support))), len(support) - 1) if "hold_out" in spec else 0
         self.inside, self.outside = support[: len(support) - held], support[len(support) - held :]
         self.early = bool(held)
         self.clips = self.starter.info["adaptation"]["clips"]
@@ -250,6 +256,9 @@ def run_cell(world: World, cell: Cell) -> None:
     cfg, path = world.cfg, world.out / "cells" / f"{cell.name()}.json"
     state = world.out / "states" / f"{cell.name()}.safetensors"
     done = json.loads(path.read_text()) if path.exists() else None
+    identity = world.identity(cell.method)
+    if done and done["identity"] != identity:
+        done = None
     if done and done["steps"] >= cell.steps:
         return
     judge, clips = world.speaker(cell.speaker)
@@ -291,14 +300,10 @@ def run_cell(world: World, cell: Cell) -> None:
     result |= {
         "steps": cell.steps, "seconds": result["seconds"] + walk.seconds, "parameters": walk.moved,
         "seconds_of_speech": sum(len(i.mel) for i in walk.inside + walk.outside) * HOP / SAMPLE_RATE,
-        "starter": walk.starter.digest, **{k: getattr(cell, k) for k in ("method", "speaker", "shots", "seed")},
+        "identity": identity, **{k: getattr(cell, k) for k in ("method", "speaker", "shots", "seed")},
     }
     walk.save(state)
     replace_file(path, json.dumps(result).encode())
-
-
-def mine(table: list[Cell], share: list[int]) -> Iterator[Cell]:
-    yield from table[share[0] :: share[1]]
 
 
 @hydra.main(version_base="1.3", config_path="../configs/compare", config_name="compare")
@@ -313,7 +318,7 @@ def main(cfg: DictConfig) -> None:
         command = [sys.executable, *sys.argv]
         started = [subprocess.Popen([*command, f"share=[{i},{cfg.workers}]"]) for i in range(cfg.workers)]
         sys.exit(max(p.wait() for p in started))
-    begin, todo = time.monotonic(), list(mine(table, list(cfg.share)))
+    begin, todo = time.monotonic(), table[cfg.share[0] :: cfg.share[1]]
     for number, cell in enumerate(todo):
         bounds(world, cell.speaker)
         run_cell(world, cell)

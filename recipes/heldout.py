@@ -39,7 +39,8 @@ def one_speaker(speaker: HeldOutSpeaker, out: Path, method: str, steps: int | No
             print(f"left out: {e}")
     metrics = evaluate_voice(starter, load_voice(made.path, starter), references, out / speaker.name)
     summary = {k: made.summary[k] for k in ("steps", "best_step", "heldout_loss", "seconds_total", "bytes")}
-    story = {"speaker": speaker.name, "corpus": speaker.corpus, "support": len(speaker.support), "method": method}
+    story = {"speaker": speaker.name, "corpus": speaker.corpus, "support": len(speaker.support), "method": method,
+             "starter_identity": starter.identity}
     return {**story, **metrics, **summary}
 
 
@@ -73,7 +74,7 @@ def main() -> None:
     results = []
     for speaker in heldout_speakers(args.root, args.speakers):
         done = args.out / f"{speaker.name}.{args.method}.json"
-        if done.exists() and json.loads(done.read_text())["starter"] == default_starter().digest:
+        if done.exists() and json.loads(done.read_text()).get("starter_identity") == default_starter().identity:
             results.append(json.loads(done.read_text()))
         else:
             results.append(one_speaker(speaker, args.out, args.method, args.steps))

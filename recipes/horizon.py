@@ -56,7 +56,7 @@ def main() -> None:
     for speaker in heldout_speakers(args.root, args.speakers):
         name = speaker.name
         for method in args.methods:
-            done = args.out / starter.digest[:8] / f"{name}.{method}.{args.steps}.json"
+            done = args.out / starter.identity[:8] / f"{name}.{method}.{args.steps}.json"
             if not done.exists():
                 try:
                     cell = one_cell(starter, speaker, method, args.steps)
@@ -75,7 +75,7 @@ def main() -> None:
             )
     print("\n".join(lines))
     found: dict[str, list[float]] = defaultdict(list)
-    for path in sorted((args.out / starter.digest[:8]).glob(f"*.{args.steps}.json")):
+    for path in sorted((args.out / starter.identity[:8]).glob(f"*.{args.steps}.json")):
         curve = json.loads(path.read_text())["curve"]
         found[path.name.split(".")[-3]].append(curve[str(args.steps)])
     for method, values in found.items():

@@ -21,11 +21,10 @@ from tts_meta.audio.features import ClipFeatures
 from tts_meta.audio.files import replace_file, write_wav
 from tts_meta.audio.loudness import normalise_loudness
 from tts_meta.audio.mel import SAMPLE_RATE, log_mel
-from tts_meta.audio.pitch import f0_at_frames
 from tts_meta.audio.vocoder import default_vocoder
 from tts_meta.errors import InputError
-from tts_meta.evaluation.distortion import f0_rmse_cents, mel_cepstral_distortion
 from tts_meta.evaluation.intelligibility import WHY_MISSING, load_recogniser, word_error_rate
+from tts_meta.evaluation.judge import Sentence, measure_sentence
 from tts_meta.evaluation.report import write_report
 from tts_meta.evaluation.similarity import ENCODER, centroid, embed, other_speakers, similarity
 from tts_meta.voices.clips import check_clip
@@ -96,36 +95,36 @@ def evaluate_voice(
         }
         row: dict = {"file": r.path.name, "text": r.text}
         for kind, samples in sounds.items():
-            e = embed(samples, SAMPLE_RATE)
+            found, e = measure_sentence(samples, Sentence(r.text, r.features), recogniser)
             embeddings[kind].append(e)
             row[f"similarity_{kind}"] = round(float(e @ middle), 4)
             if recogniser:
-                heard[kind].append(recogniser.transcribe(samples, SAMPLE_RATE))
-                row[f"heard_{kind}"] = heard[kind][-1]
-                row[f"wer_{kind}"] = round(word_error_rate([r.text], [heard[kind][-1]]), 4)
+                heard[kind].append(found["heard"])
+                row[f"heard_{kind}"] = found["heard"]
+                row[f"wer_{kind}"] = round(word_error_rate([r.text], [found["heard"]]), 4)
+            if kind == "clone":
+                row["mcd_db"] = round(found["mcd_db"], 3)
+                row["f0_rmse_cents"] = None if found["f0_cents"] is None else round(found["f0_cents"], 1)
+                row["voicing_error"], row["length_error"] = (round(found[k], 4) for k in ("voicing_error", "length_error"))
             if out is not None:
                 write_wav(out / "samples" / f"{number:02d}_{kind}.wav", samples, SAMPLE_RATE)
-        clone_mel = log_mel(spoken.samples)
-        mcd, path = mel_cepstral_distortion(clone_mel, r.features.mel)
-        row["mcd_db"] = round(mcd, 3)
-        cents = f0_rmse_cents(f0_at_frames(spoken.samples, SAMPLE_RATE, len(clone_mel)), r.features.f0, path)
-        row["f0_rmse_cents"] = None if cents is None else round(cents, 1)
         rows.append(row)
-        mels.append((clone_mel, r.features.mel))
+        mels.append((log_mel(spoken.samples), r.features.mel))
         say(f"{number + 1}/{len(judged)} evaluated")
-    found = similarity(centre_embeddings, embeddings["clone"], embeddings["vocoded"], embeddings["real"])
+    bounds = similarity(centre_embeddings, embeddings["clone"], embeddings["vocoded"], embeddings["real"])
     texts = [r.text for r in judged]
     all_cents = [row["f0_rmse_cents"] for row in rows if row["f0_rmse_cents"] is not None]
-    closer = float((other_speakers() @ middle < found.clone).mean())
+    closer = float((other_speakers() @ middle < bounds.clone).mean())
     metrics: dict = {
         "voice": voice.name,
-        "similarity": found.to_dict(),
+        "similarity": bounds.to_dict(),
         "closer_than_other_speakers": round(closer, 4),
         "wer": {
             k: (round(word_error_rate(texts, heard[k]), 4) if recogniser else None) for k in ("clone", "vocoded", "real")
         },
         "mcd_db": round(float(np.mean([row["mcd_db"] for row in rows])), 3),
         "f0_rmse_cents": round(float(np.mean(all_cents)), 1) if all_cents else None,
+        **{k: round(float(np.mean([row[k] for row in rows])), 4) for k in ("voicing_error", "length_error")},
         "realtime_factor": round(wall / spoken_seconds, 4),
         "utterances": len(judged),
         "encoder": ENCODER,

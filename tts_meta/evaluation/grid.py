@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tts_meta.evaluation.intelligibility import word_error_rate
-from tts_meta.evaluation.similarity import centroid, similarity
+from tts_meta.evaluation.similarity import similarity
 from tts_meta.evaluation.verification import equal_error_rate, pair_accuracy, trials
 
 REPEATS = 1000
@@ -44,9 +44,8 @@ def bootstrap_pooled(groups: list, measure: Callable[[list], float], seed: int =
 
 def similarity_of(judged: dict, speaker: dict) -> dict[str, float]:
     """floor, clone, ceilings and position of one measured step beside the speaker's bounds."""
-    rows = [np.array(x, dtype=np.float32) for x in (speaker["centre"], judged["embeddings"], speaker["vocoded"]["embeddings"],
-                                                    speaker["real"]["embeddings"])]
-    return similarity(*(list(r) for r in rows)).to_dict()
+    found = (speaker["centre"], *(x["embeddings"] for x in (judged, speaker["vocoded"], speaker["real"])))
+    return similarity(*(list(np.array(x, dtype=np.float32)) for x in found)).to_dict()
 
 
 def words_of(judged: dict, speaker: dict) -> tuple[list[str], list[str]]:
@@ -82,7 +81,3 @@ def verification(judged: dict[str, dict], speakers: dict[str, dict], seed: int =
 def pooled_eer(groups: list[tuple[np.ndarray, np.ndarray]]) -> float:
     return equal_error_rate(np.concatenate([g[0] for g in groups]), np.concatenate([g[1] for g in groups]))
 
-
-def middle(speaker: dict) -> np.ndarray:
-    """The speaker's centroid `[256]`."""
-    return centroid(list(np.array(speaker["centre"], dtype=np.float32)))

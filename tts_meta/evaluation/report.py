@@ -35,6 +35,8 @@ vocoder {{ f2(s.ceiling_vocoded) }}; the clone is {{ (100 * s.position) | round 
 <td class="n">{{ pc(m.wer.vocoded) }}</td><td class="n">{{ pc(m.wer.real) }}</td></tr>
 <tr><td>mel cepstral distortion (dB)</td><td class="n">{{ m.mcd_db }}</td><td></td><td></td></tr>
 <tr><td>F0 error (cents, root mean square)</td><td class="n">{{ nm(m.f0_rmse_cents) }}</td><td></td><td></td></tr>
+<tr><td>voicing error (frames voiced on one side only)</td><td class="n">{{ pc(m.voicing_error) }}</td><td></td><td></td></tr>
+<tr><td>length error (share of the recording's)</td><td class="n">{{ pc(m.length_error) }}</td><td></td><td></td></tr>
 <tr><td>real-time factor of synthesis</td><td class="n">{{ m.realtime_factor }}</td><td></td><td></td></tr></table>
 <p>Floor: {{ f3(s.floor) }} (the speaker's centroid against fixed clips of other speakers). {{ m.utterances }} sentences.</p>
 <h2>Listen</h2><div class="wrap"><table><tr><th>sentence</th><th>real</th><th>real, vocoded</th><th>clone</th></tr>

@@ -181,8 +181,8 @@ class SigmaReptileTrainer:
         # The partition of the whole network: the state has only what may move.
         loss = utterance_loss(Scales(**{**self.base["scales"], "smooth": cfg.smooth}))
         algorithm = Gradient(
-            ModuleLoss(network, loss, cfg.bf16), lambda names: partition, build({"kind": ADAM, **cfg.solver}),
-            build({"kind": DISPLACEMENT, **cfg.hypergrad}), outer.inner_steps,
+            ModuleLoss(network, loss, cfg.bf16), lambda names: partition, build(cfg.solver, ADAM),
+            build(cfg.hypergrad, DISPLACEMENT), outer.inner_steps,
         )
         state = {f"phi/{k}": phi[k].to(cfg.device) for k in partition.free()} | {"log_sigma2": prior.log_sigma2}
         self.partition = partition

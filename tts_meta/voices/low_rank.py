@@ -35,5 +35,5 @@ class LowRank:
             if name in free:
                 out[name] = free[name]
             else:
-                out[name] = value + (free[name + B] @ free[name + A]).unflatten(-1, value.shape[1:]).reshape(-1, *value.shape)
+                out[name] = value + (free[name + B] @ free[name + A]).reshape(-1, *value.shape)
         return out

@@ -28,7 +28,7 @@ class Method:
 
 def shrinking(starter: Starter, threshold: float | None = None) -> Method:
     """The modules that the starter moves (with `threshold`: those whose relative sigma reaches it), under its sigmas."""
-    solver = build({"kind": ADAM, **starter.info["adaptation"]["solver"]})
+    solver = build(starter.info["adaptation"]["solver"], ADAM)
     return Method(tuple(starter.moved(threshold)), starter.prior, solver)
 
 
@@ -43,14 +43,13 @@ def free(starter: Starter, patterns: Sequence[str], rate: float, decay: float = 
     return Method(chosen, none, ProximalAdam(rate, whiten=False, decay=decay), rank)
 
 
-def choose_method(starter: Starter, name: str, threshold: float | None = None, rate: float | None = None) -> Method:
-    """`sigma`: modules over the threshold under the learned prior. `embedding`: the speaker embedding alone (SEA-Emb).
-    `all`: every weight, no prior. The rates of the last two were chosen on training speakers. `threshold` (of sigma)
-    and `rate` (of the other two) replace the starter's.
+def choose_method(starter: Starter, name: str) -> Method:
+    """`sigma`: the starter's modules under the learned prior. `embedding`: the speaker embedding alone (SEA-Emb).
+    `all`: every weight, no prior. The rates of the last two were chosen on training speakers.
     """
     if name == "sigma":
-        return shrinking(starter, threshold)
+        return shrinking(starter)
     patterns = {"embedding": ["speaker"], "all": ["*"]}
     if name in patterns:
-        return free(starter, patterns[name], starter.info["adaptation"][f"{name}_rate"] if rate is None else rate)
+        return free(starter, patterns[name], starter.info["adaptation"][f"{name}_rate"])
     raise ValueError(f"method is {name!r}; sigma, embedding or all is expected.")

@@ -39,12 +39,16 @@ class Starter:
     prior: Shrinkage
     partition: Partition
     sigma_relative: dict[str, float]
-    threshold: float
     norm: Normaliser
     table: SymbolTable
     scales: Scales
     digest: str
     info: dict
+
+    @property
+    def identity(self) -> str:
+        """Changes with all that a clone depends on: the weights, and how they are adapted. What results are kept under."""
+        return hashlib.sha256(json.dumps([self.digest, self.info["adaptation"]], sort_keys=True).encode()).hexdigest()
 
     @property
     def espeak_voice(self) -> str:
@@ -56,13 +60,13 @@ class Starter:
         `threshold`.
 
         The list (`adaptation.moved` of the JSON) was made by recipes/choose_modules.py from what each module's
-        movement under its sigma was worth to development speakers. A starter without a list moves every module over its
-        own threshold but those under `adaptation.frozen`.
+        movement under its sigma was worth to development speakers. Without a list everything moves; the modules under
+        `adaptation.frozen` are on no list and over no threshold.
         """
         adaptation = self.info["adaptation"]
         if threshold is None and "moved" in adaptation:
             return [m for m in self.partition.modules if m in set(adaptation["moved"])]
-        limit = self.threshold if threshold is None else threshold
+        limit = threshold or 0.0
         frozen = adaptation.get("frozen", [])
         return [
             m for m in self.partition.modules
@@ -113,7 +117,7 @@ def load_starter(folder: str | Path | None = None, name: str = "starter") -> Sta
         raise InputError(f"{header} names other modules than this version has; reinstall tts-meta.")
     return Starter(
         model, phi, Shrinkage(partition, log_sigma2), partition,
-        {m["name"]: m["sigma_relative"] for m in info["modules"]}, info.get("threshold", 0.0),
+        {m["name"]: m["sigma_relative"] for m in info["modules"]},
         Normaliser.from_dict(info["normaliser"]), SymbolTable(info["symbols"]), Scales(**info["scales"]), digest, info,
     )
 
