@@ -101,6 +101,22 @@ def test_restored_variance_is_the_speakers_own(starter, items):
     assert np.allclose(np.mean(made, 0)[free_of_bounds], np.mean(real, 0)[free_of_bounds], rtol=1e-3)
 
 
+def test_a_voice_speaks_with_its_own_gains(cloned, starter, items):
+    voice = load_voice(cloned.path, starter)
+    assert voice.gains.shape == (COEFFICIENTS,) and voice.gains[1:].mean() > 1.2
+    own = Synthesizer.of(starter, voice).sentence_mel("Good morning to you all.")[0]
+    plain = Synthesizer(starter, voice.deltas).sentence_mel("Good morning to you all.")[0]
+    assert (spreads(starter.norm.mel(own))[1:] / spreads(starter.norm.mel(plain))[1:]).mean() > 1.2
+
+
+def test_the_starter_moves_the_modules_on_its_list(starter):
+    listed = starter.info["adaptation"]["moved"]
+    assert set(starter.moved()) == set(listed) and starter.moved() != starter.moved(0.0)
+    sizes = {r["name"]: r["parameters"] for r in starter.module_table()}
+    assert sum(sizes[m] for m in listed) < 0.2 * sum(sizes.values())
+    assert all(starter.sigma_relative[m] >= 0.3 for m in starter.moved(0.3))
+
+
 def test_voice_file_holds_the_moved_modules_and_its_story(cloned, starter):
     voice = load_voice(cloned.path, starter)
     header = read_header(cloned.path)
