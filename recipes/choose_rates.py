@@ -2,9 +2,10 @@
 
     python recipes/choose_rates.py --speakers 3 --steps 200 [--methods finetune_all cln] [--share 0 2]
 
-Development speakers were seen neither by phase 1 nor by a phase 2. Every method of the comparison that has a rate
+Development speakers were seen neither by phase 1 nor by a phase 2. Every method of the comparison that has `rates`
 (configs/compare/experiment/adaptation_grid.yaml) gets the same number of rates, speakers and steps; kept is the rate
-whose mean loss at each speaker's own best step is lowest: the choice that flatters the method most. Resumable.
+whose mean loss at each speaker's own best step is lowest: the choice that flatters the method most. Of rates that are
+within 0.15 nats of it, the one with the lowest last loss is kept, which flatters it at long horizons too. Resumable.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from speech_run import load_trainer
 from tts_meta.audio.files import replace_file
 from tts_meta.voices.adapt import AdaptationRun
 
-FACTORS = (0.3, 1.0, 3.0, 10.0)
+TIE = 0.15  # nats per frame
 
 
 def main() -> None:
@@ -42,8 +43,8 @@ def main() -> None:
         cfg = compose("compare")
     world, trainer = World(cfg), load_trainer(args.run, args.data)
     names = sorted(trainer.dev, key=lambda s: -len(trainer.groups[s]))[: args.speakers]
-    rated = [m for m in args.methods or cfg.methods if "rate" in cfg.methods[m]]
-    candidates = [(m, cfg.methods[m].rate * f) for m in rated for f in FACTORS]
+    rated = [m for m in args.methods or cfg.methods if "rates" in cfg.methods[m]]
+    candidates = [(m, rate) for m in rated for rate in cfg.methods[m].rates]
     for method, rate in candidates[args.share[0] :: args.share[1]]:
         with open_dict(cfg):
             cfg.methods[method].rate = rate
@@ -63,15 +64,16 @@ def main() -> None:
     print("\n| method | rate | best (mean over speakers) | last |\n|---|---|---|---|")
     for method in rated:
         digest, rows = world.starter(cfg.methods[method].starter).digest[:8], []
-        for f in FACTORS:
-            rate = [r for m, r in candidates if m == method][FACTORS.index(f)]
+        for rate in cfg.methods[method].rates:
             found = [json.loads(p.read_text()) for p in sorted((args.out / digest).glob(f"{method} {rate:.3g} *.json"))]
             if len(found) == len(names):
                 rows.append((
                     float(np.mean([min(v for _, v in c) for c in found])), float(np.mean([c[-1][1] for c in found])), rate
                 ))
+        lowest = min((r[0] for r in rows), default=0.0)
+        kept = min((r for r in rows if r[0] <= lowest + TIE), key=lambda r: r[1], default=None)
         for best, last, rate in rows:
-            mark = " **kept**" if rows and best == min(r[0] for r in rows) and len(rows) == len(FACTORS) else ""
+            mark = " **kept**" if (best, last, rate) == kept and len(rows) == len(cfg.methods[method].rates) else ""
             print(f"| {method} | {rate:.3g}{mark} | {best:.2f} | {last:.2f} |")
 
 

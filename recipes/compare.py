@@ -141,7 +141,17 @@ def bounds(world: World, name: str) -> None:
     found = {
         "corpus": s.corpus, "texts": [x.text for x in judge.sentences], "centre": listed(np.stack(centre)), **rows,
     }
+    if name in world.cfg.sounds:
+        keep_sounds(world, f"real-{name}-0-0-best", [x.features.samples for x in judge.sentences])
     replace_file(path, json.dumps(found).encode())
+
+
+def keep_sounds(world: World, name: str, sounds: list[np.ndarray]) -> None:
+    """The first two as files."""
+    for i, x in enumerate(sounds[:2]):
+        file = world.out / "sounds" / f"{name}-{i}.ogg"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(file, x, SAMPLE_RATE, format="OGG", subtype="VORBIS")
 
 
 def listed(embeddings: np.ndarray) -> list[list[float]]:
@@ -271,6 +281,9 @@ def run_cell(world: World, cell: Cell) -> None:
     elif done:
         result = {"curve": {}, "judged": {}, "seconds": 0.0, "best": None}
     last = max(map(int, result["curve"]), default=-1)
+    # phi itself speaks alike for every method that starts from it with the same clips.
+    known = walk.starter.identity[:16] + f"-{cell.speaker}-{cell.shots}-{cell.seed}"
+    start = world.out / "starts" / f"{known}.json"
     best_loss, best = (result["best"] or {}).get("loss", float("inf")), None
 
     def speak(deltas: Tree, step: int | str) -> None:
@@ -278,11 +291,10 @@ def run_cell(world: World, cell: Cell) -> None:
         gains = measure_gains(walk.starter, deltas, [*walk.inside, *walk.outside])  # as `clone` does, for every method
         rows, embeddings, sounds, factor = judge.measure(Synthesizer(walk.starter, deltas, gains=gains), quality)
         result["judged"][str(step)] = measured(rows, embeddings) | {"realtime_factor": factor}
+        if step == 0:
+            replace_file(start, json.dumps(result["judged"]["0"]).encode())
         if cell.speaker in cfg.sounds and cell.seed == 0:
-            for i, x in enumerate(sounds[:2]):
-                file = world.out / "sounds" / f"{cell.name()}-{step}-{i}.ogg"
-                file.parent.mkdir(parents=True, exist_ok=True)
-                soundfile.write(file, x, SAMPLE_RATE, format="OGG", subtype="VORBIS")
+            keep_sounds(world, f"{cell.name()}-{step}", sounds)
 
     for step in sorted({*watched(cell.steps), *(j for j in cfg.judged if j <= cell.steps)}):
         if step <= last:
@@ -293,10 +305,18 @@ def run_cell(world: World, cell: Cell) -> None:
         if loss["total"] < best_loss:
             best_loss, best = loss["total"], {k: v.clone() for k, v in deltas.items()}
             result["best"] = {"step": step, "loss": best_loss}
-        if step in cfg.judged:
+        if step == 0 and start.exists():
+            result["judged"]["0"] = json.loads(start.read_text())
+        elif step in cfg.judged:
             speak(deltas, step)
     if best is not None:
-        speak(best, "best")
+        at = str(result["best"]["step"])
+        if at in result["judged"] and "dnsmos" in result["judged"][at]["rows"][0]:
+            result["judged"]["best"] = result["judged"][at]
+            for file in (world.out / "sounds").glob(f"{cell.name()}-{at}-*.ogg"):
+                replace_file(file.with_name(file.name.replace(f"-{at}-", "-best-")), file.read_bytes())
+        else:
+            speak(best, "best")
     result |= {
         "steps": cell.steps, "seconds": result["seconds"] + walk.seconds, "parameters": walk.moved,
         "seconds_of_speech": sum(len(i.mel) for i in walk.inside + walk.outside) * HOP / SAMPLE_RATE,

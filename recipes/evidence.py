@@ -115,6 +115,42 @@ def last_against_best(grid: Grid) -> str:
     return "## Loss above the method's own best, by going on\n\n" + table(head, rows) + "\n"
 
 
+def loss_at(cell: dict, step: str) -> float:
+    """nats per frame at a step, or at the cell's own best one."""
+    return cell["best"]["loss"] if step == "best" else cell["curve"][step]["total"]
+
+
+def against(grid: Grid, other: str = "sigma_reptile") -> str:
+    """Each method minus `other` on the same speakers: what an interval of each alone cannot tell."""
+    parts = []
+    measures = (
+        ("Loss", "nats per frame; above 0: {} is better", "curve", lambda c, s, step: loss_at(c, step), 1),
+        ("Position", "below 0: {} is better", "judged",
+         lambda c, s, step: similarity_of(c["judged"][step], grid.speakers[s])["position"], -1),
+    )
+    for title, meaning, key, value, sign in measures:
+        steps, rows = ["100", "300", "1000", "3000", "best"], []
+        mine = grid.main(other)
+        for m in grid.methods:
+            if m == other:
+                continue
+            cells, out = grid.main(m), [m]
+            for step in steps:
+                both = [s for s in cells if s in mine and (step == "best" or all(step in c[s][key] for c in (cells, mine)))]
+                if not both:
+                    out.append("–")
+                    continue
+                found = bootstrap(value(cells[s], s, step) - value(mine[s], s, step) for s in both)
+                worse, better = found.low > 0, found.high < 0
+                word = ("worse" if worse == (sign > 0) else "better") if worse or better else "tied"
+                out.append(f"{found.show(2)} {word} ({len(both)})")
+            rows.append(out)
+        head = ["method", *(f"step {s}" if s != "best" else "best step of each" for s in steps)]
+        title += f": each method minus {other}, speaker by speaker ({meaning.format(other)})"
+        parts.append(f"## {title}\n\n" + table(head, rows))
+    return "\n\n".join(parts) + "\n"
+
+
 def other_measures(grid: Grid, step: str) -> str:
     rows = []
     for m in grid.methods:
@@ -148,8 +184,9 @@ def cost(grid: Grid) -> str:
         cells = list(grid.main(m).values())
         seconds = np.median([c["seconds"] / c["steps"] for c in cells])
         moved = cells[0]["parameters"]
-        rows.append([m, f"{moved:,}", f"{seconds:.3f}"])
-    return "## Cost\n\n" + table(["method", "parameters moved", "s a step (median, two cells at a time)"], rows) + "\n"
+        rows.append([m, f"{moved:,}", f"{moved / 1e6:.2f}", f"{seconds:.3f}"])
+    head = ["method", "parameters moved", "MB as a voice file (8 bits each)", "s a step (median, two cells at a time)"]
+    return "## Cost\n\n" + table(head, rows) + "\n"
 
 
 def per_speaker(grid: Grid, method: str, step: str) -> str:
@@ -292,7 +329,7 @@ def write_page(page: Path, text: str, folder: Path, names: list[str], verdict: l
         sounds[speaker][method] = encoded(file, "audio/ogg")
     html = Environment(autoescape=select_autoescape(default=True, default_for_string=True)).from_string(PAGE).render(
         verdict=verdict, pictures=[{"name": n, "data": encoded(folder / n, "image/png")} for n in names], tables=tables,
-        methods=grid.methods, listen=sorted(sounds.items()),
+        methods=["real", *grid.methods], listen=sorted(sounds.items()),
     )
     replace_file(page, html.encode())
 
@@ -310,6 +347,9 @@ def main() -> None:
     text = "\n".join([
         "<!-- Written by recipes/evidence.py; do not edit. -->\n",
         "Means over speakers; 95 % intervals by resampling the speakers. 10 clips a speaker (LibriSpeech: 5).\n",
+        per_step(grid, "Loss of clips no method sees, nats per frame",
+                 lambda m, cells, s: bootstrap(loss_at(c, s) for c in cells.values()).show(2)),
+        against(grid),
         per_step(grid, "Position (0 other speakers, 1 the speaker's recordings through the vocoder)",
                  lambda m, cells, s: grid.similarity(cells, s).show(2)),
         per_step(grid, "Position, native speakers alone (VCTK, LibriSpeech)",

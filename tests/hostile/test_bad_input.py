@@ -126,7 +126,7 @@ def _header(path) -> str:
 
 @pytest.mark.parametrize(
     "damage", ["truncated", "huge header", "not a voice", "nan", "nan scale", "no scale", "wrong shape", "unknown module",
-               "few gains", "huge gain", "gains of words"]
+               "few gains", "huge gain", "gains of words", "no pitch gain", "pitch gain of nan"]
 )
 def test_damaged_voices(run, cloned, tmp_path, damage):
     import torch
@@ -145,8 +145,12 @@ def test_damaged_voices(run, cloned, tmp_path, damage):
         path.write_bytes(b"\x80\x04\x95 pickled")
     elif "gain" in damage:
         told = json.loads(header["voice"])
-        wrong = {"few gains": [1.0], "huge gain": [1e9] * 40, "gains of words": ["a"] * 40}[damage]
-        save_file(tensors, path, {"voice": json.dumps({**told, "variance_gains": wrong})})
+        wrong = {
+            "few gains": {"variance_gains": [1.0]}, "huge gain": {"variance_gains": [1e9] * 40},
+            "gains of words": {"variance_gains": ["a"] * 40}, "no pitch gain": {"pitch_gain": None},
+            "pitch gain of nan": {"pitch_gain": float("nan")},
+        }[damage]
+        save_file(tensors, path, {"voice": json.dumps({**told, **wrong})})
     else:
         scale = tensors[weight + "#scale"]
         save_file({

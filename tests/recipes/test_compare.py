@@ -72,6 +72,16 @@ def test_a_finished_cell_is_not_made_again_and_a_longer_one_continues_it(made, h
     assert a["curve"] == b["curve"] and set(a["curve"]) == {"0", "4", "10"}
 
 
+def test_methods_of_one_starter_share_how_its_phi_speaks(heldout, tmp_path):
+    more = ("judged=[0,1]", "blocks.main.methods=[sigma_reptile,keep_small]", "blocks.main.speakers=[s0]")
+    done = compare(heldout, tmp_path, 1, *more)
+    assert done.returncode == 0, done.stderr[-3000:]
+    a, b = (json.loads(p.read_text())["judged"] for p in sorted((tmp_path / "cells").glob("*.json")))
+    # Spoken and timed once; a second time would take another time.
+    assert len(list((tmp_path / "starts").glob("*.json"))) == 1 and a["0"] == b["0"]
+    assert a["1"]["realtime_factor"] != b["1"]["realtime_factor"]
+
+
 def test_the_tables_and_the_page(made, tmp_path):
     (tmp_path / "evidence.md").write_text("# Evidence\n\n## Verdict\n\nIt depends.\n\n## More\n\nNot this.\n")
     done = subprocess.run(

@@ -14,7 +14,16 @@ from tts_meta.voices.library import delete_voice, export_voice, find_voice, impo
 from tts_meta.voices.methods import choose_method, free
 from tts_meta.voices.synthesize import Synthesizer
 from tts_meta.voices.transcripts import complete_transcripts, find_clips
-from tts_meta.voices.variance import COEFFICIENTS, HIGHEST, LOWEST, measure_gains, restore_variance, spreads
+from tts_meta.voices.variance import (
+    COEFFICIENTS,
+    HIGHEST,
+    LOWEST,
+    Gains,
+    measure_gains,
+    restore_variance,
+    spreads,
+    stretch_melody,
+)
 from tts_meta.voices.voice_file import load_voice, pack, read_header
 
 
@@ -88,7 +97,7 @@ def test_restored_variance_is_the_speakers_own(starter, items):
     """Gains measured on clips give the model's prediction of those clips the speaker's spread, and unit gains change nothing."""
     from tts_meta.data.batch import collate
 
-    gains = measure_gains(starter, {}, items[0])
+    gains = measure_gains(starter, {}, items[0]).cepstra
     assert gains.shape == (COEFFICIENTS,) and gains[1:].mean() > 1.2, "predictions are not smoother than speech"
     real, made = [], []
     for item in items[0]:
@@ -103,10 +112,31 @@ def test_restored_variance_is_the_speakers_own(starter, items):
 
 def test_a_voice_speaks_with_its_own_gains(cloned, starter, items):
     voice = load_voice(cloned.path, starter)
-    assert voice.gains.shape == (COEFFICIENTS,) and voice.gains[1:].mean() > 1.2
+    assert voice.gains.cepstra.shape == (COEFFICIENTS,) and voice.gains.cepstra[1:].mean() > 1.2
     own = Synthesizer.of(starter, voice).sentence_mel("Good morning to you all.")[0]
     plain = Synthesizer(starter, voice.deltas).sentence_mel("Good morning to you all.")[0]
     assert (spreads(starter.norm.mel(own))[1:] / spreads(starter.norm.mel(plain))[1:]).mean() > 1.2
+
+
+def test_the_melody_is_stretched_half_way_to_the_speakers_own(starter, items, monkeypatch):
+    """The gain is the root of the ratio of the spreads, and synthesis uses it."""
+    from tts_meta.data.batch import collate, line_through
+
+    gain = measure_gains(starter, {}, items[0]).pitch
+    heard, predicted = [], []
+    for item in items[0]:
+        batch = collate([item])
+        heard.append(float(batch["pitch"][0, 1:-1].std(correction=0)))
+        predicted.append(float(starter.model(batch)["pitch"][0, 1:-1].std(correction=0)))
+    assert gain == pytest.approx((np.mean(heard) / np.mean(predicted)) ** 0.5, rel=1e-4) and abs(gain - 1) > 0.01
+    pitches = torch.tensor([[9.0, 1.0, 3.0, -9.0]])
+    assert torch.allclose(stretch_melody(pitches, 2.0), torch.tensor([[16.0, 0.0, 4.0, -20.0]]))
+    assert torch.allclose(stretch_melody(pitches[:, :1], 2.0), pitches[:, :1])
+    lines = []
+    monkeypatch.setattr("tts_meta.voices.synthesize.line_through", lambda x, *rest: lines.append(x) or line_through(x, *rest))
+    for g in (1.0, 2.0):
+        Synthesizer(starter, gains=Gains(np.ones(COEFFICIENTS), g)).sentence_mel("Good morning to you all.")
+    assert torch.allclose(stretch_melody(lines[0], 2.0), lines[1], atol=1e-5)
 
 
 def test_the_starter_moves_the_modules_on_its_list(starter):

@@ -13,12 +13,16 @@ def dnsmos(samples: np.ndarray, rate: int) -> dict[str, float] | None:
     """{ovrl, sig, bak, p808}: predicted opinion scores (1-5) of `[N]` samples; None without the extra.
 
     A predicted score is no acceptance test: such predictors have ranked unadapted speech over adapted, and both over
-    real (../shared/spec/peers.md, 4.1).
+    real (../shared/spec/peers.md, 4.1). The predictor hears windows of 9.01 s; a shorter clip is repeated to exactly one
+    window (the package repeats it to up to twice that and scores several windows of the same sound).
     """
     try:
         from speechmos import dnsmos as predictor
     except ImportError:
         return None
     wav = resample(samples, rate, 16000)
+    window = int(predictor.INPUT_LENGTH * 16000)
+    if len(wav) < window:
+        wav = np.resize(wav, window)
     found = predictor.run((wav / max(1.0, float(np.abs(wav).max()))).astype(np.float32), 16000)
     return {k.removesuffix("_mos"): float(v) for k, v in found.items()}

@@ -97,7 +97,7 @@ def clone_voice(
         "clips": len(used), "seconds": round(seconds, 2), "steps": run.step, "best_step": run.best_step,
         "method": method, "heldout_loss": curve, "consent": consent,
         "created": datetime.now(UTC).isoformat(timespec="seconds"), "clip_digests": [c.digest for c in used],
-        "variance_gains": [round(float(g), 4) for g in gains],
+        "variance_gains": [round(float(g), 4) for g in gains.cepstra], "pitch_gain": round(gains.pitch, 4),
         "distance": {m: round(d, 6) for m, d in run.distance().items()},
     }
     size = save_voice(path, deltas, header)

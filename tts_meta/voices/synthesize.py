@@ -21,7 +21,7 @@ from tts_meta.meta.tree import Tree
 from tts_meta.text.phonemes import phonemize
 from tts_meta.text.sentences import split_sentences
 from tts_meta.voices.starter import Starter
-from tts_meta.voices.variance import restore_variance
+from tts_meta.voices.variance import Gains, restore_variance, stretch_melody
 from tts_meta.voices.voice_file import Voice
 
 PAUSE_SECONDS = 0.12
@@ -43,10 +43,10 @@ class Spoken:
 
 
 class Synthesizer:
-    """One voice: deltas to phi (none: phi itself, the average speaker) and the gains of its variance (`[K]`; none: 1)."""
+    """One voice: deltas to phi (none: phi itself, the average speaker) and the gains of its variance (none: 1)."""
 
     def __init__(
-        self, starter: Starter, deltas: Tree | None = None, vocoder: Vocoder | None = None, gains: np.ndarray | None = None
+        self, starter: Starter, deltas: Tree | None = None, vocoder: Vocoder | None = None, gains: Gains | None = None
     ) -> None:
         self.starter, self.gains = starter, gains
         self.params = {k: starter.phi[k] + d for k, d in (deltas or {}).items()}
@@ -74,6 +74,8 @@ class Synthesizer:
         h = call("encode", batch["phones"], batch["stress"], batch["phone_mask"])
         log_duration, log_f0, level = call("predict", h, batch["phone_mask"])
         durations = (log_duration.exp() / speed).round().clamp(1, LONGEST_PHONE)
+        if self.gains is not None:
+            log_f0 = stretch_melody(log_f0, self.gains.pitch)
         log_f0 = log_f0 + pitch * float(np.log(2) / 12) / s.norm.pitch_std
         level = level + energy * float(np.log(10) / 20) / s.norm.energy_std
         frames = int(durations.sum())
@@ -85,7 +87,7 @@ class Synthesizer:
         }
         mel = call("decode", h, batch)[0, :frames].float().numpy()
         if self.gains is not None:
-            mel = restore_variance(mel, self.gains)
+            mel = restore_variance(mel, self.gains.cepstra)
         return s.norm.mel_inverse(mel), durations[0].int().numpy()
 
     def speak(

@@ -3,16 +3,20 @@
 The acoustic model gives the middle of all the mels a sentence may have, so every cepstral coefficient moves less than
 in speech. A voice keeps, for each of the first K coefficients, the ratio of its standard deviation in the speaker's
 support clips to that in the model's own prediction of them; synthesis stretches each coefficient around its mean of the
-sentence by it. Nothing is trained, and the likelihood that sigma is learned with stays what it is.
+sentence by it. The melody is too flat for the same reason (predicted phone pitches spread 1.3 to 2.4 times less than
+real ones) and is stretched too, by the square root of its ratio: not all of the missing movement would be at the right
+places. Nothing is trained, and the likelihood that sigma is learned with stays what it is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from scipy.fft import dct, idct
+from torch import Tensor
 from torch.func import functional_call
 
 from tts_meta.data.batch import Item, collate
@@ -24,21 +28,46 @@ COEFFICIENTS = 40
 LOWEST, HIGHEST = 0.5, 4.0
 
 
+@dataclass(frozen=True)
+class Gains:
+    """Factors of the spread of the cepstral coefficients `[K]` and of a sentence's log F0."""
+
+    cepstra: np.ndarray
+    pitch: float
+
+
 def spreads(mel: np.ndarray) -> np.ndarray:
     """Standard deviation over the frames of each cepstral coefficient `[K]` of a normalised mel `[L, 80]`."""
     return dct(mel, axis=1, norm="ortho")[:, :COEFFICIENTS].std(0)
 
 
 @torch.no_grad()
-def measure_gains(starter: Starter, deltas: Tree, items: Sequence[Item]) -> np.ndarray:
-    """Gains `[K]` of a voice (deltas to phi) from aligned clips of its speaker."""
+def measure_gains(starter: Starter, deltas: Tree, items: Sequence[Item]) -> Gains:
+    """Gains of a voice (deltas to phi) from aligned clips of its speaker."""
     params = {k: starter.phi[k] + d for k, d in deltas.items()}
-    real, made = [], []
+    real, made, melody = [], [], []
     for item in items:
-        out = functional_call(starter.model, params, (collate([item], starter.model.config.reduction),))
+        batch = collate([item], starter.model.config.reduction)
+        out = functional_call(starter.model, params, (batch,))
         made.append(spreads(out["mel"][0, : len(item.mel)].numpy()))
         real.append(spreads(item.mel))
-    return np.clip(np.mean(real, 0) / np.mean(made, 0), LOWEST, HIGHEST).astype(np.float32)
+        melody.append([float(inner(x["pitch"]).std(correction=0)) for x in (batch, out)])
+    ratio = np.clip(np.mean(real, 0) / np.mean(made, 0), LOWEST, HIGHEST).astype(np.float32)
+    heard, predicted = np.mean(melody, 0)
+    # One-phone clips and monotone models have no spread to compare.
+    pitch = float(np.clip(np.sqrt(heard / predicted), LOWEST, HIGHEST)) if min(heard, predicted) > 1e-4 else 1.0
+    return Gains(ratio, pitch)
+
+
+def inner(phones: Tensor) -> Tensor:
+    """The phones `[1, P]` of a sentence without the silences it begins and ends with, where there are others."""
+    return phones[:, 1:-1] if phones.shape[1] > 2 else phones
+
+
+def stretch_melody(log_f0: Tensor, gain: float) -> Tensor:
+    """Predicted phone pitches `[1, P]`, stretched around their mean of the sentence."""
+    mean = inner(log_f0).mean()
+    return mean + (log_f0 - mean) * gain
 
 
 def restore_variance(mel: np.ndarray, gains: np.ndarray) -> np.ndarray:

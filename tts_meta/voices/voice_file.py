@@ -5,7 +5,7 @@ float16. Rounding moves a delta by at most 1/254 of the largest of its row.
 
 Header (string `voice` of the safetensors metadata): format, name, starter (digest), modules, sample_rate, clips
 (number), seconds (of the clips), steps, best_step, method, heldout_loss (list of [step, nats per frame]),
-variance_gains (40 numbers, tts_meta/voices/variance.py), consent, created (UTC),
+variance_gains (40 numbers) and pitch_gain (tts_meta/voices/variance.py), consent, created (UTC),
 clip_digests (SHA-256 of the support files, so that an evaluation can leave them out).
 """
 
@@ -25,9 +25,9 @@ from tts_meta.audio.files import replace_file
 from tts_meta.errors import InputError
 from tts_meta.meta.tree import Tree
 from tts_meta.voices.starter import Starter
-from tts_meta.voices.variance import COEFFICIENTS, HIGHEST, LOWEST
+from tts_meta.voices.variance import COEFFICIENTS, HIGHEST, LOWEST, Gains
 
-FORMAT = 3
+FORMAT = 4
 SCALE = "#scale"
 MAX_BYTES = 64 * 2**20
 _MAX_HEADER = 2**20
@@ -35,11 +35,11 @@ _MAX_HEADER = 2**20
 
 @dataclass(frozen=True)
 class Voice:
-    """Deltas `{parameter: [...]}` float32, the header, and the gains of the variance `[K]`."""
+    """Deltas `{parameter: [...]}` float32, the header, and the gains of the variance."""
 
     deltas: Tree
     header: dict
-    gains: np.ndarray
+    gains: Gains
 
     @property
     def name(self) -> str:
@@ -127,14 +127,18 @@ def load_voice(path: Path, starter: Starter) -> Voice:
     return Voice(deltas, header, _gains(path, header))
 
 
-def _gains(path: Path, header: dict) -> np.ndarray:
-    values = header.get("variance_gains")
-    usable = isinstance(values, list) and len(values) == COEFFICIENTS and all(
-        isinstance(v, int | float) and LOWEST <= v <= HIGHEST for v in values  # which refuses NaN too
-    )
-    if not usable:
-        raise InputError(
-            f"{path} holds variance_gains {str(values)[:40]}; {COEFFICIENTS} numbers of {LOWEST} to {HIGHEST} are expected, "
-            "clone the voice again."
+def _gains(path: Path, header: dict) -> Gains:
+    found = []
+    for key, count in (("variance_gains", COEFFICIENTS), ("pitch_gain", 1)):
+        values = header.get(key)
+        listed = [values] if count == 1 else values
+        usable = isinstance(listed, list) and len(listed) == count and all(
+            isinstance(v, int | float) and LOWEST <= v <= HIGHEST for v in listed  # which refuses NaN too
         )
-    return np.array(values, dtype=np.float32)
+        if not usable:
+            raise InputError(
+                f"{path} holds {key} {str(values)[:40]}; {count} {'number' if count == 1 else 'numbers'} of {LOWEST} to "
+                f"{HIGHEST} {'is' if count == 1 else 'are'} expected, clone the voice again."
+            )
+        found.append(np.array(listed, dtype=np.float32))
+    return Gains(found[0], float(found[1][0]))
