@@ -5,7 +5,7 @@
     python recipes/evidence.py                                        # docs/evidence.md and the HTML page
 
 A cell is one method, speaker, number of clips and draw of them. Its JSON has the curve (loss of clips that no method
-sees, every few steps) and, at the steps `judged` and at the best one, what the clone says and how it measures; the
+sees, every few steps) and, at the steps `judged` (of the block, or of all), what the clone says and how it measures; the
 solver's state stays beside it, so that a longer block continues it. Nothing is chosen by these numbers.
 """
 
@@ -52,6 +52,7 @@ class Cell:
     shots: int
     seed: int
     steps: int
+    judged: tuple[int | str, ...]  # steps at which it speaks, "best" among them
 
     def name(self) -> str:
         return f"{self.method}-{self.speaker}-{self.shots}-{self.seed}"
@@ -69,7 +70,8 @@ def cells(cfg: DictConfig, speakers: list[HeldOutSpeaker]) -> list[Cell]:
                     if spec.speakers != "all" and speaker.name not in spec.speakers:
                         continue
                     for method in cfg.methods if spec.methods == "all" else spec.methods:
-                        cell = Cell(str(method), speaker.name, min(shots, len(speaker.support)), seed, spec.steps)
+                        judged = tuple(spec.get("judged", cfg.judged))
+                        cell = Cell(str(method), speaker.name, min(shots, len(speaker.support)), seed, spec.steps, judged)
                         found.setdefault(f"{cell.name()} {cell.steps}", cell)
     return list(found.values())
 
@@ -296,7 +298,7 @@ def run_cell(world: World, cell: Cell) -> None:
         if cell.speaker in cfg.sounds and cell.seed == 0:
             keep_sounds(world, f"{cell.name()}-{step}", sounds)
 
-    for step in sorted({*watched(cell.steps), *(j for j in cfg.judged if j <= cell.steps)}):
+    for step in sorted({*watched(cell.steps), *(j for j in cell.judged if isinstance(j, int) and j <= cell.steps)}):
         if step <= last:
             continue
         deltas = walk.at(step)
@@ -305,11 +307,11 @@ def run_cell(world: World, cell: Cell) -> None:
         if loss["total"] < best_loss:
             best_loss, best = loss["total"], {k: v.clone() for k, v in deltas.items()}
             result["best"] = {"step": step, "loss": best_loss}
-        if step == 0 and start.exists():
+        if step == 0 and 0 in cell.judged and start.exists():
             result["judged"]["0"] = json.loads(start.read_text())
-        elif step in cfg.judged:
+        elif step in cell.judged:
             speak(deltas, step)
-    if best is not None:
+    if best is not None and "best" in cell.judged:
         at = str(result["best"]["step"])
         if at in result["judged"] and "dnsmos" in result["judged"][at]["rows"][0]:
             result["judged"]["best"] = result["judged"][at]

@@ -33,7 +33,7 @@ def heldout(tmp_path_factory):
 def compare(heldout, out, steps: int, *more: str) -> subprocess.CompletedProcess:
     words = [
         f"heldout={heldout}", f"out={out}", "workers=1", "only=[main]", "blocks.main.methods=[sigma_reptile]",
-        f"blocks.main.steps={steps}", "blocks.main.shots=[5]", "judged=[4]", "quality=[]", "sounds=[s0]", *more,
+        f"blocks.main.steps={steps}", "blocks.main.shots=[5]", "judged=[4,best]", "quality=[]", "sounds=[s0]", *more,
     ]
     return subprocess.run(
         [sys.executable, "recipes/compare.py", *words], cwd=ROOT, env=environment(), capture_output=True, text=True
