@@ -202,6 +202,7 @@ def test_no_network_is_needed(cloned, tmp_path, starter, monkeypatch):
     metrics = offline("evaluate", "--voice", "me", "--reference", EXAMPLES / "reference", "--out", tmp_path / "r", "--json")
     assert set(metrics["similarity"]) == {"floor", "clone", "ceiling_vocoded", "ceiling_real", "position"}
     assert {"wer", "mcd_db", "f0_rmse_cents", "realtime_factor", "utterances", "encoder"} <= set(metrics)
+    assert all(1 < metrics["dnsmos"][k] < 5 for k in ("clone", "vocoded", "real"))
     assert metrics["similarity"]["floor"] < metrics["similarity"]["ceiling_vocoded"] < 1
     assert json.loads((tmp_path / "r" / "metrics.json").read_text()) == metrics
     page = (tmp_path / "r" / "report.html").read_text()

@@ -23,6 +23,7 @@ from tts_meta.audio.loudness import normalise_loudness
 from tts_meta.audio.mel import SAMPLE_RATE, log_mel
 from tts_meta.audio.vocoder import default_vocoder
 from tts_meta.errors import InputError
+from tts_meta.evaluation import quality
 from tts_meta.evaluation.intelligibility import WHY_MISSING, load_recogniser, word_error_rate
 from tts_meta.evaluation.judge import Sentence, measure_sentence
 from tts_meta.evaluation.report import write_report
@@ -95,13 +96,14 @@ def evaluate_voice(
         }
         row: dict = {"file": r.path.name, "text": r.text}
         for kind, samples in sounds.items():
-            found, e = measure_sentence(samples, Sentence(r.text, r.features), recogniser)
+            found, e = measure_sentence(samples, Sentence(r.text, r.features), recogniser, quality=True)
             embeddings[kind].append(e)
             row[f"similarity_{kind}"] = round(float(e @ middle), 4)
             if recogniser:
                 heard[kind].append(found["heard"])
                 row[f"heard_{kind}"] = found["heard"]
                 row[f"wer_{kind}"] = round(word_error_rate([r.text], [found["heard"]]), 4)
+            row[f"dnsmos_{kind}"] = None if found["dnsmos"] is None else round(found["dnsmos"]["ovrl"], 3)
             if kind == "clone":
                 row["mcd_db"] = round(found["mcd_db"], 3)
                 row["f0_rmse_cents"] = None if found["f0_cents"] is None else round(found["f0_cents"], 1)
@@ -113,7 +115,6 @@ def evaluate_voice(
         say(f"{number + 1}/{len(judged)} evaluated")
     bounds = similarity(centre_embeddings, embeddings["clone"], embeddings["vocoded"], embeddings["real"])
     texts = [r.text for r in judged]
-    all_cents = [row["f0_rmse_cents"] for row in rows if row["f0_rmse_cents"] is not None]
     closer = float((other_speakers() @ middle < bounds.clone).mean())
     metrics: dict = {
         "voice": voice.name,
@@ -123,8 +124,9 @@ def evaluate_voice(
             k: (round(word_error_rate(texts, heard[k]), 4) if recogniser else None) for k in ("clone", "vocoded", "real")
         },
         "mcd_db": round(float(np.mean([row["mcd_db"] for row in rows])), 3),
-        "f0_rmse_cents": round(float(np.mean(all_cents)), 1) if all_cents else None,
+        "f0_rmse_cents": mean_or_none([row["f0_rmse_cents"] for row in rows]),
         **{k: round(float(np.mean([row[k] for row in rows])), 4) for k in ("voicing_error", "length_error")},
+        "dnsmos": {k: mean_or_none([row[f"dnsmos_{k}"] for row in rows]) for k in ("clone", "vocoded", "real")},
         "realtime_factor": round(wall / spoken_seconds, 4),
         "utterances": len(judged),
         "encoder": ENCODER,
@@ -133,6 +135,8 @@ def evaluate_voice(
     }
     if recogniser is None:
         metrics["wer"]["reason"] = WHY_MISSING
+    if metrics["dnsmos"]["clone"] is None:
+        metrics["dnsmos"]["reason"] = quality.WHY_MISSING
     if out is not None:
         replace_file(out / "metrics.json", (json.dumps(metrics, indent=1) + "\n").encode())
         table = io.StringIO()
@@ -142,3 +146,9 @@ def evaluate_voice(
         replace_file(out / "utterances.csv", table.getvalue().encode())
         write_report(out / "report.html", metrics, rows, voice.header, starter, mels[:2], out / "samples")
     return metrics
+
+
+def mean_or_none(values: list[float | None]) -> float | None:
+    """Mean of what was measured, to three digits; None when nothing was."""
+    known = [v for v in values if v is not None]
+    return round(float(np.mean(known)), 3) if known else None

@@ -33,6 +33,9 @@ vocoder {{ f2(s.ceiling_vocoded) }}; the clone is {{ (100 * s.position) | round 
 <td class="n">{{ f3(s.clone) }}</td><td class="n">{{ f3(s.ceiling_vocoded) }}</td><td class="n">{{ f3(s.ceiling_real) }}</td></tr>
 <tr><td>word error rate ({{ m.recogniser or m.wer.reason }})</td><td class="n">{{ pc(m.wer.clone) }}</td>
 <td class="n">{{ pc(m.wer.vocoded) }}</td><td class="n">{{ pc(m.wer.real) }}</td></tr>
+<tr><td>predicted quality (DNSMOS overall, 1 to 5{% if m.dnsmos.reason %}; {{ m.dnsmos.reason }}{% endif %})</td>
+<td class="n">{{ nm(m.dnsmos.clone) }}</td><td class="n">{{ nm(m.dnsmos.vocoded) }}</td>
+<td class="n">{{ nm(m.dnsmos.real) }}</td></tr>
 <tr><td>mel cepstral distortion (dB)</td><td class="n">{{ m.mcd_db }}</td><td></td><td></td></tr>
 <tr><td>F0 error (cents, root mean square)</td><td class="n">{{ nm(m.f0_rmse_cents) }}</td><td></td><td></td></tr>
 <tr><td>voicing error (frames voiced on one side only)</td><td class="n">{{ pc(m.voicing_error) }}</td><td></td><td></td></tr>
