@@ -238,9 +238,39 @@ def pictures(grid: Grid, folder: Path) -> list[str]:
         position[m] = {s: {"position": as_ci(grid.similarity(cells, str(s)))} for s in grid.steps(m)}
     plot_curve(loss, "loss", folder / "loss.png", "Loss of clips no method sees, nats per frame")
     plot_curve(position, "position", folder / "position.png", "Similarity: 0 other speakers, 1 the vocoded speaker")
+    trade_error(grid, "best", folder / "det.png")
     tsne(grid, "sigma_reptile", "best", folder / "tsne.png")
     depth(folder / "modules.png")
-    return ["loss.png", "position.png", "tsne.png", "modules.png"]
+    return ["loss.png", "position.png", "det.png", "tsne.png", "modules.png"]
+
+
+def trade_error(grid: Grid, step: str, path: Path) -> None:
+    """Verification of the clones: misses against false alarms of every method, and of the vocoded recordings."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+    from sklearn.metrics import det_curve
+
+    figure, axis = pyplot.subplots(figsize=(6, 6), layout="constrained")
+    judged = {m: {s: c["judged"][step] for s, c in grid.main(m).items() if step in c["judged"]} for m in grid.methods}
+    for m, steps in {**judged, "(vocoded recordings)": {s: v["vocoded"] for s, v in grid.speakers.items()}}.items():
+        if len(steps) < 2:
+            continue
+        _, _, groups = verification(steps, grid.speakers)
+        same, different = (np.concatenate([g[i] for g in groups]).ravel() for i in (0, 1))
+        truth = np.repeat([1, 0], [len(same), len(different)])
+        alarms, misses, _ = det_curve(truth, np.concatenate([same, different]))
+        axis.plot(100 * alarms, 100 * misses, label=m, linewidth=3 if m == "sigma_reptile" else 1)
+    axis.plot([0, 50], [0, 50], color="grey", linestyle=":")
+    axis.set_xlim(0, 50)
+    axis.set_ylim(0, 50)
+    axis.set_xlabel("other speakers taken for the clone's, %")
+    axis.set_ylabel("own speaker not taken for the clone's, %")
+    axis.legend(fontsize=7)
+    axis.grid(alpha=0.3)
+    figure.savefig(path, dpi=110)
+    pyplot.close(figure)
 
 
 def tsne(grid: Grid, method: str, step: str, path: Path) -> None:

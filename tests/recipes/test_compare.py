@@ -93,7 +93,7 @@ def test_the_tables_and_the_page(made, tmp_path):
     for part in ("| sigma_reptile | 5 |", "equal error rate", "| (vocoded recordings) |", "DNSMOS", "best step"):
         assert part in text, part
     assert "It depends." in page and "Not this." not in page and "data:audio/ogg;base64," in page and "http" not in page
-    for picture in ("loss.png", "position.png", "tsne.png", "modules.png"):
+    for picture in ("loss.png", "position.png", "det.png", "tsne.png", "modules.png"):
         assert (tmp_path / "evidence" / picture).stat().st_size > 5000
 
 
