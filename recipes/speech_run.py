@@ -44,23 +44,6 @@ def phase2_parts(run: Path) -> tuple[Tree, torch.Tensor, dict]:
     return phi, tensors["log_sigma2"], info
 
 
-def phase3_parts(run: Path) -> tuple[Tree, torch.Tensor, dict]:
-    """Phase 2's, with what phase 3 made of the modules that move."""
-    phi, log_sigma2, info = phase2_parts(run)
-    tensors, meta = load_checkpoint(run / "phase3" / LAST)
-    phi |= nest(tensors, "phi")
-    rows, modules = {r["name"]: r for r in meta["modules"]}, [r["name"] for r in info["modules"]]
-    log_sigma2 = log_sigma2.clone()
-    for m, value in zip(rows, tensors["log_sigma2"], strict=True):
-        log_sigma2[modules.index(m)] = value
-    info["modules"] = [
-        {k: rows.get(r["name"], r)[k] for k in ("name", "parameters", "sigma_relative")} for r in info["modules"]
-    ]
-    keys = ("meta_steps", "outer", "hypergrad", "seed")
-    info["training"]["phase3"] = {k: meta["config"][k] for k in keys} | {"hours": round(meta["seconds"] / 3600, 2)}
-    return phi, log_sigma2, info
-
-
 def phase1_parts(run: Path) -> tuple[Tree, torch.Tensor, dict]:
     """The same of phase 1 alone: phi is its moving average with the mean speaker, sigma says nothing (infinite)."""
     tensors, base = load_checkpoint(run / "phase1" / LAST)

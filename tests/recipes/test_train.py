@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -13,7 +12,7 @@ import pytest
 import torch
 
 from tests.conftest import ROOT
-from tts_meta.training.checkpoint import load_checkpoint, save_checkpoint
+from tts_meta.training.checkpoint import load_checkpoint
 
 
 def command(run, corpus, steps: int, *more: str) -> list[str]:
@@ -61,37 +60,6 @@ def test_sigma_is_learned_on_speakers_that_phi_never_saw(whole):
     phase1 = load_checkpoint(whole[0] / "phase1" / "last.safetensors")[1]
     assert phase1["fold"] and not set(phase1["fold"]) & set(phase1["speakers"])
     assert all(s.startswith("task/") for s in phase1["fold"])
-
-
-def test_phase_3_learns_the_chosen_modules_from_where_phase_2_ended(whole, tiny_corpus, tmp_path, monkeypatch):
-    """Only the modules of the list are in its state; the starter made of it has them new and all others as phase 2's."""
-    monkeypatch.syspath_prepend(str(ROOT / "recipes"))
-    from speech_run import phase2_parts, phase3_parts
-
-    run = tmp_path / "run"
-    shutil.copytree(whole[0], run)
-    moved = ["speaker", "decoder.out", "decoder.blocks.1.film.weight"]
-    (run / "worth.json").write_text(json.dumps({"moved": moved}))
-    tensors, meta = load_checkpoint(run / "phase2" / "last.safetensors")
-    save_checkpoint(run / "phase2" / "last.safetensors", {**tensors, "log_sigma2": tensors["log_sigma2"] + 3}, meta)
-    words = ["experiment=starter_sigma" if w == "experiment=starter" else w for w in command(run, tiny_corpus, 12)]
-    done = subprocess.run(words, cwd=ROOT, env=environment(), capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-3000:]
-    tensors, meta = load_checkpoint(run / "phase3" / "last.safetensors")
-    assert {r["name"] for r in meta["modules"]} == set(moved) and len(tensors["log_sigma2"]) == len(moved)
-    before, after = phase2_parts(run), phase3_parts(run)
-    assert list(before[0]) == list(after[0])
-    changed = {k for k in before[0] if not torch.equal(before[0][k], after[0][k])}
-    assert changed == {"speaker", "decoder.out.weight", "decoder.out.bias", "decoder.blocks.1.film.weight"}
-    names = [r["name"] for r in before[2]["modules"]]
-    for name, old, new in zip(names, before[1].tolist(), after[1].tolist(), strict=True):
-        assert (old != new) == (name in moved), name
-        assert abs(old - new) < 1.5, f"{name} did not start where phase 2 ended"
-    rows = {r["name"]: r["sigma_relative"] for r in after[2]["modules"]}
-    assert rows["decoder.out"] != {r["name"]: r["sigma_relative"] for r in before[2]["modules"]}["decoder.out"]
-    (run / "worth.json").write_text(json.dumps({"moved": ["decoder.no_such"]}))
-    done = subprocess.run([*words, "sigma_reptile.cfg.meta_steps=3"], cwd=ROOT, env=environment(), capture_output=True, text=True)
-    assert done.returncode != 0 and "decoder.no_such" in done.stderr
 
 
 def test_resume_after_kill_is_bit_equal(whole, tiny_corpus, tmp_path):

@@ -15,19 +15,9 @@ FROZEN = ("aligner.*",)
 """The aligner is outside the likelihood: it decides which frame belongs to which phone before adaptation starts."""
 
 
-def speech_partition(names: Iterable[str], moved: Iterable[str] | None = None) -> Partition:
-    """A module is a layer; the conditioning projections' weights and biases are modules of their own.
-
-    With `moved` (module names) all others are frozen. Raises ValueError for a name that is no module.
-    """
-    names = list(names)
-    whole = Partition.by_layer(names, ALONE, FROZEN)
-    if moved is None:
-        return whole
-    moved = set(moved)
-    if unknown := sorted(moved - set(whole.modules)):
-        raise ValueError(f"The network has no module {unknown[0]!r}; its modules are {', '.join(whole.modules[:6])}, ...")
-    return Partition.by_layer(names, ALONE, [*FROZEN, *(n for n in whole.free() if whole.module_of[n] not in moved)])
+def speech_partition(names: Iterable[str]) -> Partition:
+    """A module is a layer; the conditioning projections' weights and biases are modules of their own."""
+    return Partition.by_layer(names, ALONE, FROZEN)
 
 
 def module_table(partition: Partition, phi: Tree, sigma_relative: Tensor, threshold: float = 0.0) -> list[dict]:

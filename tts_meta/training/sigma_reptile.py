@@ -2,9 +2,8 @@
 other parts, the meta-trained methods it is compared with (configs/experiment/baseline_*.yaml).
 
 phi starts at phase 1's moving average (the speaker embedding at the mean of its table), every sigma_m at a few percent
-of its module's RMS; or both where another such phase ended (`learned`), with only chosen modules free (`moved`): a
-module's sigma depends on which others may move. A task is one speaker of the fold with disjoint support and query
-utterances; the inner loop is the very one a clone runs (`tts_meta.voices.adapt`).
+of its module's RMS; a task is one speaker of the fold with disjoint support and query utterances; the inner loop is
+the very one a clone runs (`tts_meta.voices.adapt`).
 """
 
 from __future__ import annotations
@@ -69,8 +68,6 @@ ADAM = "tts_meta.meta.solvers.adam.ProximalAdam"
 class SigmaReptileConfig:
     run: str = "runs/sigma_reptile"
     start: str = "runs/multispeaker/last.safetensors"  # phase 1's checkpoint
-    learned: str = ""  # checkpoint of a phase 2 to start from; none: phase 1's average and start_relative
-    moved: str = ""  # JSON file whose `moved` lists the modules that are free (recipes/choose_modules.py); none: all
     data: str = "cache/train"
     meta_steps: int = 60
     outer: OuterConfig | dict = field(default_factory=OuterConfig)
@@ -106,10 +103,6 @@ class SigmaReptileTrainer:
         average = nest(tensors, "ema")
         speakers = average.pop("table")
         average["speaker"] = speakers.mean(0)
-        if cfg.learned:
-            learned, _ = load_checkpoint(cfg.learned)
-            average |= nest(learned, "phi")
-            self.learned = learned["log_sigma2"]
         self.model.load_state_dict(average)
         self.model.eval()
         self.spread = float((speakers - speakers.mean(0)).pow(2).mean().sqrt())
@@ -172,16 +165,12 @@ class SigmaReptileTrainer:
     def _trainer(self) -> MetaTrainer:
         cfg = self.cfg
         phi = {k: v.detach().clone() for k, v in self.model.named_parameters()}
-        whole = speech_partition(phi)
-        moved = json.loads(Path(cfg.moved).read_text())["moved"] if cfg.moved else whole.modules
-        partition = speech_partition(phi, moved)
+        partition = speech_partition(phi)
         self.unit = {"speaker": self.spread}
         rms = module_rms(partition, phi, self.unit).float()
         relative = torch.full_like(rms, cfg.start_relative)
         relative[partition.index["speaker"]] = 0.5
         start = 2 * (relative * rms).log() if cfg.prior else torch.full_like(rms, np.inf)
-        if cfg.learned:
-            start = self.learned[[whole.index[m] for m in partition.modules]]
         prior = Shrinkage(partition, start)
         ceiling = 2 * (cfg.ceiling_relative * rms).log()
         ceiling[partition.index["speaker"]] = 2 * np.log(5 * self.spread)
