@@ -16,7 +16,7 @@ import json
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import hydra
@@ -25,7 +25,7 @@ import soundfile
 import torch
 from nearest import check_overrides
 from omegaconf import DictConfig, OmegaConf
-from speech_run import make_starter, phase1_parts, phase2_parts
+from speech_run import LAST, make_starter, phase1_parts, phase2_parts
 
 from tts_meta.audio.files import replace_file
 from tts_meta.audio.mel import HOP, SAMPLE_RATE
@@ -91,8 +91,9 @@ class World:
             spec = self.cfg.starters[name]
             if "run" not in spec:
                 return self.package
-            folder = self.out / "starters" / name
-            if not (folder / "starter.json").exists():
+            folder, made = self.out / "starters" / name, self.out / "starters" / name / "starter.json"
+            trained = Path(spec.run) / f"phase{spec.phase}" / LAST
+            if not made.exists() or made.stat().st_mtime < trained.stat().st_mtime:
                 parts = (phase1_parts if spec.phase == 1 else phase2_parts)(Path(spec.run))
                 make_starter(parts, folder)
             self._starters[name] = load_starter(folder)
@@ -102,14 +103,19 @@ class World:
         """Changes with whatever a cell of this method depends on: a cell of another identity is made again."""
         spec = OmegaConf.to_container(self.cfg.methods[name], resolve=True)
         moved = Path(spec["move"]).read_text() if isinstance(spec.get("move"), str) else ""  # type: ignore[call-overload,index,union-attr]
-        known = [self.starter(self.cfg.methods[name].starter).identity, spec, moved]
+        starter, like = self.starter(self.cfg.methods[name].starter), []
+        if "move" not in spec and "threshold" not in spec:  # type: ignore[operator]
+            like = self.package.moved()
+        known = [starter.identity, {k: v for k, v in spec.items() if k != "rates"}, moved, like]  # type: ignore[union-attr]
         return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
 
     def method(self, name: str) -> tuple[Starter, Method]:
         spec = self.cfg.methods[name]
         starter = self.starter(spec.starter)
         if "move" not in spec:
-            return starter, shrinking(starter, spec.get("threshold"))
+            method = shrinking(starter, spec.get("threshold"), spec.get("widened", True))
+            # A starter of a run has no list of its own: it moves what the package's moves.
+            return starter, method if "threshold" in spec else replace(method, modules=tuple(self.package.moved()))
         move = json.loads(Path(spec.move).read_text())["moved"] if isinstance(spec.move, str) else list(spec.move)
         return starter, free(starter, move, spec.rate, spec.get("decay", 0.0), spec.get("rank", 0))
 
@@ -334,9 +340,8 @@ def main(cfg: DictConfig) -> None:
     world = World(cfg)
     table = cells(cfg, list(world.speakers.values()))
     if cfg.workers > 1 and cfg.share[1] == 1:
-        for name in cfg.starters:  # made once, before the workers want them
-            if Path(cfg.starters[name].get("run", "runs/starter")).exists():
-                world.starter(name)
+        for cell in table:  # made once, before the workers want them
+            world.starter(cfg.methods[cell.method].starter)
         command = [sys.executable, *sys.argv]
         started = [subprocess.Popen([*command, f"share=[{i},{cfg.workers}]"]) for i in range(cfg.workers)]
         sys.exit(max(p.wait() for p in started))

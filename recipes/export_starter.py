@@ -1,6 +1,6 @@
 """Turn a run into the starter of the package (tts_meta/assets): half precision + JSON.
 
-    python recipes/export_starter.py runs/starter --worth runs/starter/worth.json
+    python recipes/export_starter.py runs/starter --worth runs/starter/worth.json --widths runs/starter/widths.json
 
 Also writes other_speakers.safetensors: Resemblyzer embeddings of one clip of each of 80 training speakers, the floor
 of every evaluation.
@@ -43,18 +43,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path, help="folder of the run, with phase2 in it")
     parser.add_argument("--worth", type=Path, required=True, help="file of recipes/choose_modules.py")
+    parser.add_argument("--widths", type=Path, required=True, help="file of recipes/widen_sigma.py")
     parser.add_argument("--out", type=Path, default=Path("tts_meta/assets"))
     parser.add_argument("--corpus", type=Path, default=Path("../shared/data/speech/train"))
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--embedding-rate", type=float, default=0.01)
     parser.add_argument("--all-rate", type=float, default=1e-5)
     args = parser.parse_args()
-    worth = json.loads(args.worth.read_text())
+    worth, widths = json.loads(args.worth.read_text()), json.loads(args.widths.read_text())["widths"]
     parts = phase2_parts(args.run)
     for row in parts[2]["modules"]:
         row["worth"] = worth["worth"].get(row["name"])
     starter = make_starter(
-        parts, args.out, moved=worth["moved"], steps=args.steps, embedding_rate=args.embedding_rate,
+        parts, args.out, moved=worth["moved"], widths=widths, steps=args.steps, embedding_rate=args.embedding_rate,
         all_rate=args.all_rate,
     )
     if args.corpus.exists():

@@ -105,3 +105,13 @@ def test_modules_are_taken_by_worth_a_parameter_within_the_budget(monkeypatch):
     sizes = {"large": 100, "small": 10, "useless": 1, "tiny": 1}
     assert choose(worth, sizes, 200) == ["small", "large", "tiny"]
     assert choose(worth, sizes, 50) == ["small", "tiny"]
+
+
+def test_widths_are_those_of_the_moved_modules_of_a_kind(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "recipes"))
+    from widen_sigma import widths
+
+    moved = ["speaker", "decoder.out", "decoder.blocks.7.conv", "decoder.blocks.7.film.bias"]
+    assert widths(moved, 3.0, 1.0) == {"decoder.out": 3.0}
+    assert widths(moved, 1.0, 2.0) == {"decoder.blocks.7.conv": 2.0}
+    assert widths(moved, 1.0, 1.0) == {}

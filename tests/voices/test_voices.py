@@ -11,7 +11,7 @@ from tts_meta.voices.adapt import AdaptationRun
 from tts_meta.voices.clips import load_clips
 from tts_meta.voices.clone import hold_out
 from tts_meta.voices.library import delete_voice, export_voice, find_voice, import_voice, list_voices
-from tts_meta.voices.methods import choose_method, free
+from tts_meta.voices.methods import choose_method, free, shrinking
 from tts_meta.voices.synthesize import Synthesizer
 from tts_meta.voices.transcripts import complete_transcripts, find_clips
 from tts_meta.voices.variance import (
@@ -145,6 +145,18 @@ def test_the_starter_moves_the_modules_on_its_list(starter):
     sizes = {r["name"]: r["parameters"] for r in starter.module_table()}
     assert sum(sizes[m] for m in listed) < 0.2 * sum(sizes.values())
     assert all(starter.sigma_relative[m] >= 0.3 for m in starter.moved(0.3))
+
+
+def test_a_clone_uses_the_widened_sigmas_and_a_threshold_the_learned_ones(starter):
+    widths = {**dict.fromkeys(starter.partition.modules, 1.0), **starter.widths}
+    assert starter.widths and set(starter.widths) <= set(starter.moved())
+    learned, wide = starter.prior.log_sigma2, shrinking(starter).prior.log_sigma2
+    assert torch.allclose((wide - learned).div(2).exp(), torch.tensor(list(widths.values())), rtol=1e-5)
+    assert torch.equal(shrinking(starter, 0.1).prior.log_sigma2, learned)
+    assert torch.equal(shrinking(starter, widened=False).prior.log_sigma2, learned)
+    assert shrinking(starter, widened=False).modules == shrinking(starter).modules
+    shown = {r["name"]: r["sigma_relative"] / starter.sigma_relative[r["name"]] for r in starter.module_table()}
+    assert shown == pytest.approx(widths)
 
 
 def test_voice_file_holds_the_moved_modules_and_its_story(cloned, starter):

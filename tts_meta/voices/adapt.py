@@ -165,14 +165,14 @@ class AdaptationRun:
         meta = {
             "step": self.step, "count": self.state["count"], "best_step": self.best_step, "seconds": self.seconds,
             "best_loss": None if math.isinf(self.best_loss) else self.best_loss, "history": self.history,
-            "starter": self.starter.digest, "seed": self.seed, "modules": list(self.method.modules),
+            "starter": self.starter.identity, "seed": self.seed, "modules": list(self.method.modules),
         }
         save_checkpoint(path, tensors, meta)
 
     def restore(self, path: str | Path) -> None:
         """Continue from `save`. Raises ValueError when the file belongs to another starter or set of modules."""
         tensors, meta = load_checkpoint(path)
-        if meta["starter"] != self.starter.digest or meta["modules"] != list(self.method.modules):
+        if meta["starter"] != self.starter.identity or meta["modules"] != list(self.method.modules):
             raise ValueError(f"{path} was saved with another starter or other modules; start the run again.")
         theta, best = nest(tensors, "theta"), nest(tensors, "best")
         # In the order of the moments' coordinates, and as pieces of one vector as the solver leaves them: kernels round

@@ -26,10 +26,12 @@ class Method:
     rank: int = 0
 
 
-def shrinking(starter: Starter, threshold: float | None = None) -> Method:
-    """The modules that the starter moves (with `threshold`: those whose relative sigma reaches it), under its sigmas."""
+def shrinking(starter: Starter, threshold: float | None = None, widened: bool = True) -> Method:
+    """The modules that the starter moves, under its sigmas times their widths (as they were learned without `widened`);
+    with `threshold` those whose relative sigma reaches it, under the sigmas as they were learned."""
     solver = build(starter.info["adaptation"]["solver"], ADAM)
-    return Method(tuple(starter.moved(threshold)), starter.prior, solver)
+    prior = starter.clone_prior if threshold is None and widened else starter.prior
+    return Method(tuple(starter.moved(threshold)), prior, solver)
 
 
 def free(starter: Starter, patterns: Sequence[str], rate: float, decay: float = 0.0, rank: int = 0) -> Method:

@@ -32,7 +32,7 @@ from tts_meta.training.modules import speech_partition
 
 @dataclass
 class Starter:
-    """A loaded starter. `phi` holds every parameter; `prior` covers the free ones."""
+    """A loaded starter. `phi` holds every parameter; `prior` covers the free ones, with sigma as it was learned."""
 
     model: AcousticModel
     phi: Tree
@@ -73,13 +73,24 @@ class Starter:
             if self.sigma_relative[m] >= limit and not any(fnmatchcase(m, p) for p in frozen)
         ]
 
+    @property
+    def widths(self) -> dict[str, float]:
+        """{module: factor of its sigma when a clone moves the starter's list} (recipes/widen_sigma.py); others have 1."""
+        return self.info["adaptation"].get("widths", {})
+
+    @property
+    def clone_prior(self) -> Shrinkage:
+        """The prior of a clone that moves the starter's list: sigma times the modules' widths."""
+        factors = torch.tensor([self.widths.get(m, 1.0) for m in self.partition.modules])
+        return Shrinkage(self.partition, self.prior.log_sigma2 + 2 * factors.log())
+
     def module_table(self, moved: list[str] | None = None) -> list[dict]:
-        """Rows of {name, parameters, sigma_relative, moved}."""
+        """Rows of {name, parameters, sigma_relative (as a clone uses it), moved}."""
         chosen = set(self.moved() if moved is None else moved)
         return [
             {
                 "name": m, "parameters": sum(self.phi[n].numel() for n in self.partition.members(m)),
-                "sigma_relative": self.sigma_relative[m], "moved": m in chosen,
+                "sigma_relative": self.sigma_relative[m] * self.widths.get(m, 1.0), "moved": m in chosen,
             }
             for m in self.partition.modules
         ]
