@@ -67,11 +67,11 @@ def main() -> None:
     parser.add_argument("--worth", type=Path, default=Path("runs/starter/worth.json"))
     parser.add_argument("--out", type=Path, default=Path("runs/starter/widths.json"))
     parser.add_argument(
-        "--factors", nargs="+", default=["1,1", "3,1", "3,1.5", "3,2", "4,1.5"], help="OUT,CONV; the first is the base"
+        "--factors", nargs="+", default=["1,1", "2,2", "3,1", "3,2"], help="OUT,CONV; the first is the base"
     )
     parser.add_argument("--speakers", type=int, default=4, help="of each corpus, those with most clips first")
     parser.add_argument("--sentences", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--steps", type=int, default=100, help="the horizon sigma was learned at")
     args = parser.parse_args()
     torch.set_num_threads(1)
     trainer, parts = load_trainer(args.run, args.data), phase2_parts(args.run)
@@ -85,7 +85,7 @@ def main() -> None:
     done = json.loads(args.out.read_text()).get("rows", {}) if args.out.exists() else {}
     for factors in args.factors:
         out, conv = map(float, factors.split(","))
-        starter = make_starter(parts, args.run / "widened", moved=moved, widths=widths(moved, out, conv))
+        starter = make_starter(parts, args.run / "widened" / factors, moved=moved, widths=widths(moved, out, conv))
         for name in names:
             key = f"{starter.identity[:12]} {factors} {args.steps} {name}"
             if key in done:
