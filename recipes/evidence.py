@@ -27,6 +27,7 @@ from tts_meta.evaluation.grid import (
     verification,
     words_of,
 )
+from tts_meta.evaluation.verification import TRIALS
 from tts_meta.training.fewshot.plots import plot_curve
 from tts_meta.voices.starter import load_starter
 
@@ -83,6 +84,8 @@ def per_step(grid: Grid, title: str, value) -> str:
 
 
 def eer_text(grid: Grid, cells: dict[str, dict], step: str) -> str:
+    if len(grid.speakers) <= TRIALS:
+        return "–"  # too few speakers are done to draw impostors from
     eer, pairs, groups = verification({s: c["judged"][step] for s, c in cells.items()}, grid.speakers)
     interval = bootstrap_pooled(groups, pooled_eer)
     return f"{interval.show(1, 100)} %, {100 * pairs:.1f} %"
@@ -143,7 +146,7 @@ def against(grid: Grid, other: str = "sigma_reptile") -> str:
                 found = bootstrap(value(cells[s], s, step) - value(mine[s], s, step) for s in both)
                 worse, better = found.low > 0, found.high < 0
                 word = ("worse" if worse == (sign > 0) else "better") if worse or better else "tied"
-                out.append(f"{found.show(2)} {word} ({len(both)})")
+                out.append(f"{found.show(2)} {word if len(both) > TRIALS else ''} ({len(both)})")  # a few say nothing
             rows.append(out)
         head = ["method", *(f"step {s}" if s != "best" else "best step of each" for s in steps)]
         title += f": each method minus {other}, speaker by speaker ({meaning.format(other)})"
@@ -255,14 +258,14 @@ def trade_error(grid: Grid, step: str, path: Path) -> None:
     figure, axis = pyplot.subplots(figsize=(6, 6), layout="constrained")
     judged = {m: {s: c["judged"][step] for s, c in grid.main(m).items() if step in c["judged"]} for m in grid.methods}
     for m, steps in {**judged, "(vocoded recordings)": {s: v["vocoded"] for s, v in grid.speakers.items()}}.items():
-        if len(steps) < 2:
+        if len(grid.speakers) <= TRIALS or not steps:
             continue
         _, _, groups = verification(steps, grid.speakers)
         same, different = (np.concatenate([g[i] for g in groups]).ravel() for i in (0, 1))
         truth = np.repeat([1, 0], [len(same), len(different)])
         alarms, misses, _ = det_curve(truth, np.concatenate([same, different]))
         axis.plot(100 * alarms, 100 * misses, label=m, linewidth=3 if m == "sigma_reptile" else 1)
-    axis.plot([0, 50], [0, 50], color="grey", linestyle=":")
+    axis.plot([0, 50], [0, 50], color="grey", linestyle=":", label="equal")
     axis.set_xlim(0, 50)
     axis.set_ylim(0, 50)
     axis.set_xlabel("other speakers taken for the clone's, %")
