@@ -117,8 +117,8 @@ def run_clone(name: str, consent: bool, who: str, clips: dict[str, str], rows: p
         elif kind == "progress":
             if value.heldout_loss is not None:
                 curve.append([value.step, value.heldout_loss])
-            left = value.seconds / max(value.step, 1) * (steps - value.step)
-            status = f"Step {value.step} of {int(steps)}, best so far {value.best_step}; about {left:.0f} s left."
+            left = value.seconds / max(value.step, 1) * (value.steps - value.step)
+            status = f"Step {value.step} of {value.steps}, best so far {value.best_step}; about {left:.0f} s left."
             yield status, curve_frame(curve), gr.skip(), gr.skip()
         elif kind == "error":
             yield f"**Error:** {value}", frame, gr.skip(), gr.skip()

@@ -93,6 +93,28 @@ def test_a_run_can_begin_from_another_runs_end(starter, items):
     assert torch.allclose(run.now()["speaker"], start["speaker"]) and float(run.now()["decoder.out.weight"].abs().max()) == 0
 
 
+def test_held_out_clips_join_at_the_end(starter, items, tmp_path):
+    """After joining, steps draw from all clips, nothing is held out, the last step counts; and a restored run goes on alike."""
+    def begin() -> AdaptationRun:
+        return AdaptationRun(starter, choose_method(starter, "sigma"), *items, steps=4, chunk=2, clips=2)
+
+    run = begin()
+    assert list(run)[-1].heldout_loss is not None
+    run.join(3)
+    assert len(run.support) == len(items[0]) + len(items[1]) and run.frames == sum(len(i.mel) for g in items for i in g)
+    middle = next(run)
+    assert middle.step == 6 and middle.heldout_loss is None and middle.steps == 7
+    run.save(tmp_path / "run.safetensors")
+    restored = begin()
+    restored.restore(tmp_path / "run.safetensors")
+    for r in (run, restored):
+        assert [p.step for p in r] == [7] and r.best_step == 7
+    assert all(torch.equal(a, b) for a, b in zip(run.deltas().values(), restored.deltas().values(), strict=True))
+    straight = AdaptationRun(starter, choose_method(starter, "sigma"), *items, steps=7, chunk=7, clips=2)
+    list(straight)
+    assert any(not torch.equal(straight.now()[k], v) for k, v in run.now().items())
+
+
 def test_restored_variance_is_the_speakers_own(starter, items):
     """Gains measured on clips give the model's prediction of those clips the speaker's spread, and unit gains change nothing."""
     from tts_meta.data.batch import collate

@@ -72,6 +72,7 @@ class AdaptationRun:
         self.network = ModuleLoss(starter.model, utterance_loss(starter.scales), bf16_is_fast() if bf16 is None else bf16)
         self.cached = not any(m.startswith("encoder") for m in method.modules)
         self.support, self.heldout = list(support), list(heldout)
+        self.joined = False
         self.encoded = {id(i): self._encode(i) for i in [*self.support, *self.heldout]} if self.cached else {}
         self.frames = sum(len(i.mel) for i in self.support)
         self.heldout_batch = self._batch(self.heldout, 1.0) if self.heldout else None
@@ -149,6 +150,17 @@ class AdaptationRun:
         self.seconds += time.monotonic() - begin
         return Progress(self.step, train, held, self.best_step, self.distance(), self.seconds, self.steps)
 
+    def join(self, steps: int) -> None:
+        """Learn from the held-out clips too, for `steps` more: from here on nothing is measured and the last step is the
+        best. Worth doing where going on is safe, under a prior."""
+        self._join()
+        self.steps = self.step + steps
+
+    def _join(self) -> None:
+        self.joined = True
+        self.support, self.heldout, self.heldout_batch = [*self.support, *self.heldout], [], None
+        self.frames = sum(len(i.mel) for i in self.support)
+
     def deltas(self) -> Tree:
         """theta - phi of the best step, `{name: [...]}`: what a voice file holds."""
         return {n: (v[0] - self.origin[n]).detach() for n, v in self.weights(self.best).items()}
@@ -166,6 +178,7 @@ class AdaptationRun:
             "step": self.step, "count": self.state["count"], "best_step": self.best_step, "seconds": self.seconds,
             "best_loss": None if math.isinf(self.best_loss) else self.best_loss, "history": self.history,
             "starter": self.starter.identity, "seed": self.seed, "modules": list(self.method.modules),
+            "joined": self.joined, "steps": self.steps,
         }
         save_checkpoint(path, tensors, meta)
 
@@ -175,6 +188,9 @@ class AdaptationRun:
         if meta["starter"] != self.starter.identity or meta["modules"] != list(self.method.modules):
             raise ValueError(f"{path} was saved with another starter or other modules; start the run again.")
         theta, best = nest(tensors, "theta"), nest(tensors, "best")
+        if meta["joined"] and not self.joined:
+            self._join()
+            self.steps = meta["steps"]
         # In the order of the moments' coordinates, and as pieces of one vector as the solver leaves them: kernels round
         # by a tensor's alignment.
         self.theta = unflatten(flatten({n: theta[n] for n in self.phi}), self.phi)

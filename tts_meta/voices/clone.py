@@ -24,6 +24,8 @@ from tts_meta.voices.voice_file import load_voice, save_voice
 
 METHODS = ("sigma", "embedding", "all")
 HELDOUT_SHARE = 0.15
+FINISH = 0.2
+"""Share of the steps that are added at the end for the held-out clips to be learned from (docs/starter.md)."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,12 @@ def clone_voice(
         if progress.heldout_loss is not None:
             curve.append([progress.step, round(progress.heldout_loss, 5)])
         on_progress(progress)
+    if heldout and method == "sigma":
+        # Under the prior the last step is safe, so no clip has to be given up for choosing one.
+        on_message(f"{len(heldout)} held-out clip(s) join for the last steps")
+        run.join(max(1, round(FINISH * steps)))
+        for progress in run:
+            on_progress(progress)
     seconds = sum(c.features.seconds for c in used)
     deltas = run.deltas()
     gains = measure_gains(starter, deltas, [c.item for c in used])
