@@ -91,7 +91,8 @@ class World:
             spec = self.cfg.starters[name]
             if "run" not in spec:
                 return self.package
-            folder, made = self.out / "starters" / name, self.out / "starters" / name / "starter.json"
+            folder = self.out / "starters" / name
+            made = folder / "starter.json"
             trained = Path(spec.run) / f"phase{spec.phase}" / LAST
             if not made.exists() or made.stat().st_mtime < trained.stat().st_mtime:
                 parts = (phase1_parts if spec.phase == 1 else phase2_parts)(Path(spec.run))
@@ -101,12 +102,10 @@ class World:
 
     def identity(self, name: str) -> str:
         """Changes with whatever a cell of this method depends on: a cell of another identity is made again."""
-        spec = OmegaConf.to_container(self.cfg.methods[name], resolve=True)
-        moved = Path(spec["move"]).read_text() if isinstance(spec.get("move"), str) else ""  # type: ignore[call-overload,index,union-attr]
-        starter, like = self.starter(self.cfg.methods[name].starter), []
-        if "move" not in spec and "threshold" not in spec:  # type: ignore[operator]
-            like = self.package.moved()
-        known = [starter.identity, {k: v for k, v in spec.items() if k != "rates"}, moved, like]  # type: ignore[union-attr]
+        spec = dict(OmegaConf.to_container(self.cfg.methods[name], resolve=True))  # type: ignore[arg-type]
+        spec.pop("rates", None)
+        starter, method = self.method(name)
+        known = [starter.identity, spec, method.modules]
         return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
 
     def method(self, name: str) -> tuple[Starter, Method]:

@@ -128,17 +128,16 @@ def load_voice(path: Path, starter: Starter) -> Voice:
 
 
 def _gains(path: Path, header: dict) -> Gains:
-    found = []
-    for key, count in (("variance_gains", COEFFICIENTS), ("pitch_gain", 1)):
-        values = header.get(key)
-        listed = [values] if count == 1 else values
-        usable = isinstance(listed, list) and len(listed) == count and all(
-            isinstance(v, int | float) and LOWEST <= v <= HIGHEST for v in listed  # which refuses NaN too
+    cepstra = _numbers(path, "variance_gains", header.get("variance_gains"), COEFFICIENTS)
+    return Gains(cepstra, float(_numbers(path, "pitch_gain", [header.get("pitch_gain")], 1)[0]))
+
+
+def _numbers(path: Path, key: str, values: object, count: int) -> np.ndarray:
+    usable = isinstance(values, list) and len(values) == count and all(
+        isinstance(v, int | float) and LOWEST <= v <= HIGHEST for v in values  # which refuses NaN too
+    )
+    if not usable:
+        raise InputError(
+            f"{path} holds {str(values)[:40]} as {key}; {count} of {LOWEST} to {HIGHEST} expected, clone the voice again."
         )
-        if not usable:
-            raise InputError(
-                f"{path} holds {key} {str(values)[:40]}; {count} {'number' if count == 1 else 'numbers'} of {LOWEST} to "
-                f"{HIGHEST} {'is' if count == 1 else 'are'} expected, clone the voice again."
-            )
-        found.append(np.array(listed, dtype=np.float32))
-    return Gains(found[0], float(found[1][0]))
+    return np.array(values, dtype=np.float32)
