@@ -27,7 +27,7 @@ from tts_meta.meta.loss import ModuleLoss
 from tts_meta.meta.solvers.adam import ProximalAdam
 from tts_meta.meta.task import Stacked
 from tts_meta.nets.likelihood import utterance_loss
-from tts_meta.voices.clips import load_clips
+from tts_meta.voices.clips import whole_clips
 from tts_meta.voices.starter import default_starter
 from tts_meta.voices.transcripts import complete_transcripts, find_clips
 
@@ -38,7 +38,7 @@ def meta_step(tasks: int, together: bool, steps: int, device: str, bf16: bool) -
     """One meta-gradient of `tasks` tasks, all in one batch or one after the other."""
     starter = default_starter()
     clips = find_clips([EXAMPLES])
-    used, _ = load_clips(clips, complete_transcripts(clips, None), starter)
+    used = list(whole_clips(clips, complete_transcripts(clips, None), starter).values())
     items = [c.item for c in used]
     network = copy.deepcopy(starter.model).to(device)
     algorithm = Gradient(

@@ -38,7 +38,7 @@ from tts_meta.evaluation.similarity import embed
 from tts_meta.meta.tree import Tree
 from tts_meta.nets.likelihood import Scales, negative_log_likelihood
 from tts_meta.voices.adapt import AdaptationRun
-from tts_meta.voices.clips import UsedClip, check_clip, load_clips
+from tts_meta.voices.clips import LONGEST, UsedClip, check_clip, whole_clips
 from tts_meta.voices.methods import Method, free, shrinking
 from tts_meta.voices.starter import Starter, load_starter
 from tts_meta.voices.synthesize import Synthesizer
@@ -81,7 +81,7 @@ class World:
 
     def __init__(self, cfg: DictConfig) -> None:
         self.cfg, self.out = cfg, Path(cfg.out)
-        self.speakers = {s.name: s for s in heldout_speakers(Path(cfg.heldout))}
+        self.speakers = {s.name: usable(s) for s in heldout_speakers(Path(cfg.heldout))}
         self._starters: dict[str, Starter] = {}
         self._speaker: dict[str, tuple[Judge, dict[Path, UsedClip]]] = {}
         self.package = load_starter()
@@ -121,7 +121,7 @@ class World:
     def clips(self, name: str) -> dict[Path, UsedClip]:
         """Every usable clip of a speaker, aligned; the aligner is the same in all starters."""
         s = self.speakers[name]
-        return {c.path: c for c in load_clips([*s.support, *s.reference], s.texts, self.package)[0]}
+        return whole_clips([*s.support, *s.reference], s.texts, self.package)
 
     def speaker(self, name: str) -> tuple[Judge, dict[Path, UsedClip]]:
         if name not in self._speaker:
@@ -129,6 +129,14 @@ class World:
             sentences = [Sentence(s.texts[p], check_clip(p)) for p in judged_paths(s) if p in clips]
             self._speaker = {name: (Judge(sentences, load_recogniser(), default_vocoder()), clips)}  # one at a time
         return self._speaker[name]
+
+
+def usable(s: HeldOutSpeaker) -> HeldOutSpeaker:
+    """Without the recordings that an evaluation refuses for their length."""
+    def short(paths: list[Path]) -> list[Path]:
+        return [p for p in paths if soundfile.info(str(p)).duration <= LONGEST]
+
+    return replace(s, support=short(s.support), reference=short(s.reference))
 
 
 def judged_paths(s: HeldOutSpeaker) -> list[Path]:

@@ -16,7 +16,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
 
 from tts_meta.text.phonemes import phonemize  # noqa: E402
-from tts_meta.voices.clips import load_clips  # noqa: E402
+from tts_meta.voices.clips import whole_clips  # noqa: E402
 from tts_meta.voices.starter import default_starter  # noqa: E402
 from tts_meta.voices.transcripts import complete_transcripts, find_clips  # noqa: E402
 
@@ -31,7 +31,7 @@ def main() -> None:
     args = parser.parse_args()
     starter = default_starter()
     paths = find_clips([args.clips])
-    used, _ = load_clips(paths, complete_transcripts(paths, args.transcripts), starter)
+    used = list(whole_clips(paths, complete_transcripts(paths, args.transcripts), starter).values())
     figure, axes = plt.subplots(args.count, 1, figsize=(15, 3.2 * args.count), squeeze=False)
     for axis, clip in zip(axes[:, 0], used, strict=False):
         assert clip.item.durations is not None

@@ -197,7 +197,7 @@ def test_no_network_is_needed(cloned, tmp_path, starter, monkeypatch):
     made = offline("clone", CLIPS, "--name", "me", "--steps", "3", "--json")
     assert {"voice", "modules", "steps", "best_step", "heldout_loss", "clips", "seconds_total", "bytes"} <= set(made)
     assert set(made["modules"][0]) == {"name", "parameters", "sigma_relative", "moved"}
-    assert set(made["clips"][0]) == {"file", "seconds", "used", "reason"}
+    assert {"file", "seconds", "used", "reason", "level", "findings"} <= set(made["clips"][0])
     offline("say", "Good morning.", "--voice", "me", "--out", tmp_path / "o.wav", "--json")
     metrics = offline("evaluate", "--voice", "me", "--reference", EXAMPLES / "reference", "--out", tmp_path / "r", "--json")
     assert set(metrics["similarity"]) == {"floor", "clone", "ceiling_vocoded", "ceiling_real", "position"}

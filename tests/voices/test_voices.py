@@ -8,7 +8,7 @@ import torch
 
 from tests.conftest import EXAMPLES
 from tts_meta.voices.adapt import AdaptationRun
-from tts_meta.voices.clips import load_clips
+from tts_meta.voices.clips import whole_clips
 from tts_meta.voices.clone import hold_out
 from tts_meta.voices.library import delete_voice, export_voice, find_voice, import_voice, list_voices
 from tts_meta.voices.methods import choose_method, free, shrinking
@@ -30,7 +30,7 @@ from tts_meta.voices.voice_file import load_voice, pack, read_header
 @pytest.fixture(scope="module")
 def items(starter):
     clips = find_clips([EXAMPLES / "clips"])[:5]
-    used, _ = load_clips(clips, complete_transcripts(clips, None), starter)
+    used = list(whole_clips(clips, complete_transcripts(clips, None), starter).values())
     support, held = hold_out(used, 0)
     return [c.item for c in support], [c.item for c in held]
 

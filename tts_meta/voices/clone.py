@@ -13,7 +13,8 @@ import torch
 from tts_meta.audio.mel import SAMPLE_RATE
 from tts_meta.errors import InputError
 from tts_meta.voices.adapt import AdaptationRun, Progress
-from tts_meta.voices.clips import UsedClip, load_clips
+from tts_meta.voices.checkup.checkup import check_clips
+from tts_meta.voices.clips import UsedClip
 from tts_meta.voices.library import check_name
 from tts_meta.voices.methods import choose_method
 from tts_meta.voices.starter import Starter
@@ -75,7 +76,11 @@ def clone_voice(
     clips = find_clips([Path(g) for g in given])
     if texts is None:
         texts = complete_transcripts(clips, transcripts, on_message)
-    used, report = load_clips(clips, texts, starter)
+    checkup = check_clips(clips, texts, starter)
+    for c in checkup.clips:
+        if c.used is None:
+            on_message(f"left out: {c.path.name}: {c.to_dict()['reason']}")
+    used, report = checkup.require(), [c.to_dict() for c in checkup.clips]
     support, heldout = hold_out(used, seed)
     on_message(
         f"{len(used)} of {len(clips)} clips, {sum(c.features.speech_seconds for c in used):.0f} s of speech; "

@@ -1,0 +1,76 @@
+"""What a recording is like, whatever is said in it: noise, bandwidth, loudness, clipping, pauses."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyloudnorm
+from scipy.ndimage import uniform_filter1d
+from scipy.signal import welch
+
+FRAME_SECONDS = 0.025
+
+
+def frame_levels(samples: np.ndarray, rate: int) -> np.ndarray:
+    """Mean power of frames of 25 ms of `[N]` samples: `[L]` dB (full scale 0)."""
+    size = max(1, int(rate * FRAME_SECONDS))
+    count = len(samples) // size
+    power = (samples[: count * size].reshape(count, size).astype(np.float64) ** 2).mean(1)
+    return 10 * np.log10(power + 1e-12)
+
+
+def signal_to_noise(samples: np.ndarray, rate: int, spans: list[tuple[float, float]]) -> float | None:
+    """dB between the speech in `spans` (start, end in s) and what is outside them; None when nothing is outside.
+
+    Frames within 0.1 s of a span's edge are left out: breath and reverberation belong to neither side.
+    """
+    levels = frame_levels(samples, rate)
+    at = (np.arange(len(levels)) + 0.5) * FRAME_SECONDS
+    inside = np.zeros(len(levels), bool)
+    near = np.zeros(len(levels), bool)
+    for start, end in spans:
+        inside |= (at >= start) & (at <= end)
+        near |= (at >= start - 0.1) & (at <= end + 0.1)
+    if not inside.any() or (~near).sum() < 4:
+        return None
+    speech = 10 * np.log10(np.mean(10 ** (levels[inside] / 10)))
+    # The median: one click in a pause is not the room.
+    return float(speech - np.median(levels[~near]))
+
+
+def bandwidth(samples: np.ndarray, rate: int) -> float:
+    """Highest frequency (Hz) with more than noise: where the loud frames' spectrum falls 65 dB under its peak for good.
+
+    A telephone line ends at 3.4 kHz, a strong mp3 at 11 to 16 kHz, an upsampled file where its first rate did.
+    """
+    if len(samples) < 512:
+        return rate / 2
+    size = 2048 if len(samples) >= 2048 else 512
+    frequency, power = welch(samples.astype(np.float64), rate, nperseg=size)
+    level = 10 * np.log10(power + 1e-16)
+    smooth = uniform_filter1d(level, 5, mode="nearest")
+    above = np.flatnonzero(smooth > smooth.max() - 65)
+    return float(frequency[above[-1]])
+
+
+def loudness(samples: np.ndarray, rate: int) -> float | None:
+    """Integrated loudness (LUFS, ITU-R BS.1770); None for clips under 0.4 s and silence."""
+    if len(samples) < int(0.4 * rate):
+        return None
+    found = pyloudnorm.Meter(rate).integrated_loudness(samples.astype(np.float64))
+    return float(found) if np.isfinite(found) else None
+
+
+def clipped_share(samples: np.ndarray) -> float:
+    """Share of the samples that sit on the clip's own largest value in runs of three or more; 0 for quiet clips."""
+    peak = float(np.abs(samples).max(initial=0.0))
+    if peak < 0.1:
+        return 0.0
+    top = np.abs(samples) >= 0.999 * peak
+    runs = np.diff(np.concatenate([[0], top.astype(np.int8), [0]]))
+    lengths = np.flatnonzero(runs == -1) - np.flatnonzero(runs == 1)
+    return float(lengths[lengths >= 3].sum()) / max(1, len(samples))
+
+
+def longest_pause(spans: list[tuple[float, float]]) -> float:
+    """Longest silence (s) between two stretches of speech; 0 when there is one stretch."""
+    return max((b[0] - a[1] for a, b in zip(spans, spans[1:], strict=False)), default=0.0)
