@@ -9,7 +9,7 @@ import torch
 from tests.conftest import EXAMPLES
 from tts_meta.voices.adapt import AdaptationRun
 from tts_meta.voices.clips import whole_clips
-from tts_meta.voices.clone import hold_out
+from tts_meta.voices.cloning import hold_out
 from tts_meta.voices.library import delete_voice, export_voice, find_voice, import_voice, list_voices
 from tts_meta.voices.methods import choose_method, free, shrinking
 from tts_meta.voices.synthesize import Synthesizer

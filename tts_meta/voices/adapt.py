@@ -46,19 +46,22 @@ class AdaptationRun:
 
     `support` and `heldout` are aligned items; without held-out items the last step is the best. `clips` utterances
     enter a step; `bf16` None means where it is fast, as in meta-training. Everything random comes from `seed` and the
-    step, so a restored run equals the uninterrupted one. `start` are deltas `{name: [...]}` to begin from.
+    step, so a restored run equals the uninterrupted one. `start` are deltas `{name: [...]}` to begin from. The held-out loss
+    is measured after a chunk whose last step is a multiple of `measure`, and at the end. A step that does not fit into
+    memory is done in twice as many `parts`, whose gradients are summed.
     """
 
     def __init__(
         self, starter: Starter, method: Method, support: Sequence[Item], heldout: Sequence[Item] = (),
         steps: int = 400, chunk: int = 20, clips: int = 4, seed: int = 0, bf16: bool | None = None,
-        start: Tree | None = None,
+        start: Tree | None = None, measure: int = 1,
     ) -> None:
         if not support:
             raise ValueError("AdaptationRun needs at least one support clip")
         self.starter, self.method, self.steps, self.chunk, self.clips, self.seed = (
             starter, method, steps, chunk, clips, seed,
         )
+        self.measure, self.parts = measure, 1
         moved = [n for m in method.modules for n in starter.partition.members(m)]
         self.origin: Tree = {n: starter.phi[n] for n in moved}
         begin = {n: v + (start or {}).get(n, 0.0) for n, v in self.origin.items()}
@@ -100,13 +103,31 @@ class AdaptationRun:
             batch["h"] = h
         return {k: v.unsqueeze(0) for k, v in batch.items()}
 
-    def _draw(self) -> dict[str, Tensor]:
-        n = len(self.support)
-        if n <= self.clips:
-            return self._batch(self.support, 1.0)
-        rng = torch.Generator().manual_seed(self.seed * 1_000_003 + self.step)
-        items = [self.support[i] for i in torch.randperm(n, generator=rng)[: self.clips].tolist()]
-        return self._batch(items, self.frames / sum(len(i.mel) for i in items))
+    def _draw(self) -> list[dict[str, Tensor]]:
+        """The batch of this step, in `parts` (or as many as it has clips)."""
+        n, items = len(self.support), self.support
+        if n > self.clips:
+            rng = torch.Generator().manual_seed(self.seed * 1_000_003 + self.step)
+            items = [self.support[i] for i in torch.randperm(n, generator=rng)[: self.clips].tolist()]
+        weight = self.frames / sum(len(i.mel) for i in items)
+        size = -(-len(items) // self.parts)
+        return [self._batch(items[i : i + size], weight) for i in range(0, len(items), size)]
+
+    def _gradient(self) -> tuple[float, Tree]:
+        """(negative log-likelihood of the whole support as this step's batch estimates it, its gradient)."""
+        while True:
+            try:
+                losses, total = 0.0, None
+                for batch in self._draw():
+                    loss, grad = gradient(self.loss, self.theta, batch)
+                    losses += float(loss)
+                    total = grad if total is None else {k: v + grad[k] for k, v in total.items()}
+                assert total is not None
+                return losses, total
+            except (MemoryError, RuntimeError) as e:
+                if not _is_memory(e) or self.parts >= min(self.clips, len(self.support)):
+                    raise
+                self.parts *= 2
 
     @torch.no_grad()
     def heldout_loss(self, theta: Tree | None = None) -> float | None:
@@ -136,15 +157,16 @@ class AdaptationRun:
             if self.step >= self.steps:
                 raise StopIteration
             for _ in range(min(self.chunk, self.steps - self.step)):
-                losses, grad = gradient(self.loss, self.theta, self._draw())
+                losses, grad = self._gradient()
                 with torch.no_grad():
                     self.theta = self.method.solver.step(self.theta, grad, self.phi, self.method.prior, self.state)
                 self.step += 1
-                train = float(losses) / self.frames
-        held = self.heldout_loss()
-        if held is None:
+                train = losses / self.frames
+        due = self.step % self.measure == 0 or self.step >= self.steps
+        held = self.heldout_loss() if due else None
+        if self.heldout_batch is None:
             self.best, self.best_step = dict(self.theta), self.step
-        elif held < self.best_loss:
+        elif held is not None and held < self.best_loss:
             self.best, self.best_loss, self.best_step = dict(self.theta), held, self.step
         self.history.append((self.step, held if held is not None else train))
         self.seconds += time.monotonic() - begin
@@ -169,8 +191,8 @@ class AdaptationRun:
         """theta - phi of the current step, `{name: [...]}`."""
         return {n: (v[0] - self.origin[n]).detach() for n, v in self.weights(self.theta).items()}
 
-    def save(self, path: str | Path) -> None:
-        """All state in one safetensors file."""
+    def save(self, path: str | Path, extra: dict | None = None) -> None:
+        """All state in one safetensors file, and what the caller wants kept with it."""
         tensors = {f"theta/{k}": v for k, v in self.theta.items()} | {f"best/{k}": v for k, v in self.best.items()}
         tensors |= {f"m/{k}": v for k, v in self.state["m"].items()}
         tensors |= {f"v/{k}": v for k, v in self.state["v"].items()}
@@ -178,12 +200,15 @@ class AdaptationRun:
             "step": self.step, "count": self.state["count"], "best_step": self.best_step, "seconds": self.seconds,
             "best_loss": None if math.isinf(self.best_loss) else self.best_loss, "history": self.history,
             "starter": self.starter.identity, "seed": self.seed, "modules": list(self.method.modules),
-            "joined": self.joined, "steps": self.steps,
+            "joined": self.joined, "steps": self.steps, "parts": self.parts, "extra": extra or {},
         }
         save_checkpoint(path, tensors, meta)
 
-    def restore(self, path: str | Path) -> None:
-        """Continue from `save`. Raises ValueError when the file belongs to another starter or set of modules."""
+    def restore(self, path: str | Path) -> dict:
+        """Continue from `save`; returns what was kept with it.
+
+        Raises ValueError when the file belongs to another starter or set of modules.
+        """
         tensors, meta = load_checkpoint(path)
         if meta["starter"] != self.starter.identity or meta["modules"] != list(self.method.modules):
             raise ValueError(f"{path} was saved with another starter or other modules; start the run again.")
@@ -201,3 +226,11 @@ class AdaptationRun:
         )
         self.best_loss = math.inf if meta["best_loss"] is None else meta["best_loss"]
         self.history = [(int(a), b) for a, b in meta["history"]]
+        self.parts = meta["parts"]
+        return meta["extra"]
+
+
+def _is_memory(error: Exception) -> bool:
+    """Whether there was not enough memory (torch says so with a RuntimeError)."""
+    words = str(error).lower()
+    return isinstance(error, MemoryError) or "out of memory" in words or "alloc" in words

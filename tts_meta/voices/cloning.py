@@ -1,0 +1,177 @@
+"""A clone in progress: adapt, watch two signals, let the held-out clips join at the end, write voice files of any step.
+
+An iterator over Progress that can be saved and restored; a restored one goes on bit for bit. `clone_voice` runs it in
+one go, a job (voices/jobs) runs it in a process of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+from tts_meta.audio.mel import SAMPLE_RATE
+from tts_meta.errors import InputError
+from tts_meta.evaluation.similarity import centroid, embed
+from tts_meta.meta.tree import Tree
+from tts_meta.voices.adapt import AdaptationRun, Progress
+from tts_meta.voices.library import check_name
+from tts_meta.voices.methods import choose_method
+from tts_meta.voices.prepared import Prepared
+from tts_meta.voices.starter import Starter
+from tts_meta.voices.stopping import plateau
+from tts_meta.voices.synthesize import Synthesizer
+from tts_meta.voices.variance import Gains, measure_gains
+from tts_meta.voices.voice_file import load_voice, save_voice
+
+METHODS = ("sigma", "embedding", "all")
+HELDOUT_SHARE = 0.15
+FINISH = 0.2
+"""Share of the steps that a clone goes on with its held-out clips among the others (docs/starter.md)."""
+CHECK = 30  # steps between two measurements of likeness
+GAIN_CLIPS = 4  # enough for the gains of a preview
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the caller chooses. `stop`: end early on a plateau of loss and likeness (measured every CHECK steps)."""
+
+    name: str
+    steps: int
+    method: str = "sigma"
+    consent: str = ""
+    purpose: str = ""
+    seed: int = 0
+    stop: bool = False
+
+    def check(self) -> Settings:
+        """Itself. Raises InputError for what cannot be done."""
+        check_name(self.name)
+        if self.method not in METHODS:
+            raise InputError(f"The method is {self.method!r}; one of {', '.join(METHODS)} is expected.")
+        if not 1 <= self.steps <= 1_000_000:
+            raise InputError(f"The number of steps is {self.steps}; 1 to 1,000,000 is expected.")
+        return self
+
+
+def hold_out(clips: Sequence[Prepared], seed: int) -> tuple[list[Prepared], list[Prepared]]:
+    """(support, held out): about HELDOUT_SHARE of the clips, at least one when there are two or more."""
+    if len(clips) < 2:
+        return list(clips), []
+    count = max(1, round(HELDOUT_SHARE * len(clips)))
+    order = torch.randperm(len(clips), generator=torch.Generator().manual_seed(seed)).tolist()
+    held = set(order[:count])
+    return [c for i, c in enumerate(clips) if i not in held], [c for i, c in enumerate(clips) if i in held]
+
+
+class Cloning:
+    """Iterator over Progress. `start` are deltas of an earlier clone to go on from."""
+
+    def __init__(self, starter: Starter, clips: Sequence[Prepared], settings: Settings, start: Tree | None = None) -> None:
+        self.starter, self.clips, self.settings = starter, list(clips), settings.check()
+        self.support, self.heldout = hold_out(clips, settings.seed)
+        self.method = choose_method(starter, settings.method)
+        chunk = max(1, min(5, settings.steps // 10))
+        self.run = AdaptationRun(
+            starter, self.method, [c.item for c in self.support], [c.item for c in self.heldout], settings.steps, chunk,
+            starter.info["adaptation"]["clips"], settings.seed, start=start, measure=4 * chunk,
+        )
+        self.curve: list[list[float]] = []  # [step, held-out loss]
+        self.likeness: list[list[float]] = []  # [step, cosine to the held-out clips]
+        self.plateau_at: int | None = None
+
+    def __iter__(self) -> Iterator[Progress]:
+        return self
+
+    def __next__(self) -> Progress:
+        """A chunk of steps; after the last one the held-out clips join for FINISH of the steps done."""
+        if not self.run.joined and (self.run.step >= self.settings.steps or self.plateau_at is not None):
+            # Under the prior the last step is safe, so no clip has to be given up for choosing one.
+            if not self.heldout or self.settings.method != "sigma":
+                raise StopIteration
+            self.run.join(max(1, round(FINISH * self.run.step)))
+        progress = next(self.run)
+        if progress.heldout_loss is not None:
+            self.curve.append([progress.step, round(progress.heldout_loss, 5)])
+        if self.settings.stop and self.heldout and not self.run.joined and progress.step % CHECK == 0:
+            self._check(progress)
+        return progress
+
+    def _check(self, progress: Progress) -> None:
+        loss = progress.heldout_loss if progress.heldout_loss is not None else self.run.heldout_loss()
+        assert loss is not None
+        self.likeness.append([progress.step, round(self.measure_likeness(), 5), round(loss, 5)])
+        if plateau([(r[2], r[1]) for r in self.likeness]):
+            self.plateau_at = progress.step
+
+    @property
+    def planned(self) -> int:
+        """Steps in all, as far as is known now."""
+        if self.run.joined or not self.heldout or self.settings.method != "sigma":
+            return self.run.steps
+        return self.settings.steps + max(1, round(FINISH * self.settings.steps))
+
+    def measure_likeness(self) -> float:
+        """Cosine between the shortest held-out sentence in the current voice and the held-out recordings."""
+        text = min((c for c in self.heldout), key=lambda c: (c.speech_seconds < 1.5, c.speech_seconds)).text
+        deltas = self.run.now()
+        spoken = Synthesizer(self.starter, deltas, gains=self.gains(deltas, GAIN_CLIPS)).speak(text)
+        middle = centroid([c.embedding for c in self.clips])
+        return float(embed(spoken.samples, SAMPLE_RATE) @ middle)
+
+    def gains(self, deltas: Tree, limit: int | None = None) -> Gains:
+        """Variance gains of the voice with `deltas`, measured on the first `limit` clips."""
+        return measure_gains(self.starter, deltas, [c.item for c in self.clips[:limit]])
+
+    def header(self, step: int, deltas: Tree, gains: Gains) -> dict:
+        """What a voice file of this step says about itself (docs/voice-file.md)."""
+        distance = {}
+        for m in self.method.modules:
+            names = self.starter.partition.members(m)
+            square = sum(float(deltas[n].pow(2).sum()) for n in names)
+            distance[m] = round((square / sum(deltas[n].numel() for n in names)) ** 0.5, 6)
+        s = self.settings
+        return {
+            "name": s.name, "starter": self.starter.digest, "modules": list(self.method.modules), "sample_rate": SAMPLE_RATE,
+            "clips": len(self.clips), "seconds": round(sum(c.seconds for c in self.clips), 2), "steps": self.run.step,
+            "best_step": step, "method": s.method, "heldout_loss": self.curve, "likeness": [r[:2] for r in self.likeness],
+            "consent": s.consent, "purpose": s.purpose, "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "clip_digests": sorted({c.digest for c in self.clips}), "made_by": f"tts-meta {version('tts-meta')}",
+            "variance_gains": [round(float(g), 4) for g in gains.cepstra], "pitch_gain": round(gains.pitch, 4),
+            "distance": distance,
+        }
+
+    def write(self, path: Path, best: bool = True) -> int:
+        """Write the voice of the best step (or of the current one) to `path`; returns its bytes.
+
+        Done only when the file loads and speaks.
+        """
+        deltas = self.run.deltas() if best else self.run.now()
+        gains = self.gains(deltas)
+        size = save_voice(path, deltas, self.header(self.run.best_step if best else self.run.step, deltas, gains))
+        voice = load_voice(path, self.starter)
+        Synthesizer.of(self.starter, voice).sentence_mel("Hello.")
+        return size
+
+    def save(self, path: Path) -> None:
+        """All state in one file."""
+        extra = {"curve": self.curve, "likeness": self.likeness, "plateau_at": self.plateau_at}
+        self.run.save(path, extra)
+
+    def restore(self, path: Path) -> None:
+        """Continue from `save`. Raises ValueError for a file of another starter or other modules."""
+        extra = self.run.restore(path)
+        self.curve, self.likeness, self.plateau_at = extra["curve"], extra["likeness"], extra["plateau_at"]
+
+
+def summary(cloning: Cloning, path: Path, report: list[dict], seconds: float, size: int) -> dict:
+    """What `clone --json` prints."""
+    return {
+        "voice": str(path), "modules": cloning.starter.module_table(list(cloning.method.modules)), "steps": cloning.run.step,
+        "best_step": cloning.run.best_step, "heldout_loss": cloning.curve, "likeness": cloning.likeness, "clips": report,
+        "stopped_early": cloning.plateau_at is not None, "seconds_total": round(seconds, 2), "bytes": size,
+    }
