@@ -10,8 +10,9 @@ from pathlib import Path
 from tts_meta.errors import InputError
 from tts_meta.voices.adapt import Progress
 from tts_meta.voices.checkup.checkup import Checkup, check_clips
-from tts_meta.voices.cloning import Cloning, Settings, summary
+from tts_meta.voices.cloning import Cloning, summary
 from tts_meta.voices.prepared import prepare
+from tts_meta.voices.settings import Settings
 from tts_meta.voices.starter import Starter
 from tts_meta.voices.transcripts import complete_transcripts, find_clips
 

@@ -7,7 +7,6 @@ one go, a job (voices/jobs) runs it in a process of its own.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -15,47 +14,23 @@ from pathlib import Path
 import torch
 
 from tts_meta.audio.mel import SAMPLE_RATE
-from tts_meta.errors import InputError
 from tts_meta.evaluation.similarity import centroid, embed
 from tts_meta.meta.tree import Tree
 from tts_meta.voices.adapt import AdaptationRun, Progress
-from tts_meta.voices.library import check_name
 from tts_meta.voices.methods import choose_method
 from tts_meta.voices.prepared import Prepared
+from tts_meta.voices.settings import Settings
 from tts_meta.voices.starter import Starter
 from tts_meta.voices.stopping import plateau
 from tts_meta.voices.synthesize import Synthesizer
 from tts_meta.voices.variance import Gains, measure_gains
 from tts_meta.voices.voice_file import load_voice, save_voice
 
-METHODS = ("sigma", "embedding", "all")
 HELDOUT_SHARE = 0.15
 FINISH = 0.2
 """Share of the steps that a clone goes on with its held-out clips among the others (docs/starter.md)."""
 CHECK = 30  # steps between two measurements of likeness
 GAIN_CLIPS = 4  # enough for the gains of a preview
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What the caller chooses. `stop`: end early on a plateau of loss and likeness (measured every CHECK steps)."""
-
-    name: str
-    steps: int
-    method: str = "sigma"
-    consent: str = ""
-    purpose: str = ""
-    seed: int = 0
-    stop: bool = False
-
-    def check(self) -> Settings:
-        """Itself. Raises InputError for what cannot be done."""
-        check_name(self.name)
-        if self.method not in METHODS:
-            raise InputError(f"The method is {self.method!r}; one of {', '.join(METHODS)} is expected.")
-        if not 1 <= self.steps <= 1_000_000:
-            raise InputError(f"The number of steps is {self.steps}; 1 to 1,000,000 is expected.")
-        return self
 
 
 def hold_out(clips: Sequence[Prepared], seed: int) -> tuple[list[Prepared], list[Prepared]]:

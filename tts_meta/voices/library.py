@@ -2,33 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import re
 from pathlib import Path
 
 from tts_meta.audio.files import replace_file
 from tts_meta.errors import InputError
+from tts_meta.voices.places import check_name, library_folder
 from tts_meta.voices.starter import Starter
 from tts_meta.voices.voice_file import load_voice, read_header
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.-]{0,63}")
-
-
-def library_folder() -> Path:
-    """Where voices are kept."""
-    home = os.environ.get("TTS_META_HOME")
-    if home:
-        return Path(home)
-    return Path(os.environ.get("XDG_DATA_HOME", Path.home() / ".local" / "share")) / "tts-meta" / "voices"
-
-
-def check_name(name: str) -> str:
-    """The name, if it can be a file's. Raises InputError for path characters and the like."""
-    if not _NAME.fullmatch(name) or ".." in name or name.endswith((".", " ")):
-        raise InputError(
-            f"The name {name!r} cannot be used; 1 to 64 letters, digits, spaces, - or _ are expected, and no path."
-        )
-    return name
 
 
 def voice_path(name: str, folder: Path | None = None) -> Path:

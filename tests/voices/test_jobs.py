@@ -1,0 +1,201 @@
+"""Clones as jobs: their own process, states, kept steps, stop and continue, kill -9, a queue."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.conftest import EXAMPLES
+from tts_meta.errors import InputError
+from tts_meta.voices.checkup.checkup import check_clips
+from tts_meta.voices.jobs import control
+from tts_meta.voices.jobs.folder import Job, delete_job, find_job, list_jobs
+from tts_meta.voices.prepared import load_prepared, prepare, save_prepared
+from tts_meta.voices.settings import Settings
+from tts_meta.voices.stopping import plateau
+from tts_meta.voices.transcripts import find_clips, find_transcripts
+from tts_meta.voices.voice_file import load_voice, read_header
+
+STEPS = 20
+
+
+@pytest.fixture(scope="module")
+def checkup(starter):
+    paths = find_clips([EXAMPLES / "clips"])[:5]
+    return check_clips(paths, find_transcripts(paths, None), starter)
+
+
+def make(starter, checkup, name="job", steps=STEPS, **kwargs) -> Job:
+    return control.create(starter, checkup, Settings(name, steps, consent="a test", **kwargs))[0]
+
+
+def wait(job: Job, *statuses: str, seconds: float = 240) -> None:
+    end = time.monotonic() + seconds
+    while job.state.status not in statuses:
+        assert time.monotonic() < end, (job.state, job.file("log.txt").read_text()[-2000:])
+        assert job.state.status not in {"failed"} - set(statuses), (job.state, job.file("log.txt").read_text()[-2000:])
+        time.sleep(0.1)
+
+
+def pids(job: Job) -> list[int]:
+    found = subprocess.run(["pgrep", "-f", str(job.path)], capture_output=True, text=True).stdout.split()
+    return [int(p) for p in found if int(p) != os.getpid()]
+
+
+def reach(job: Job, step: int) -> None:
+    end = time.monotonic() + 240
+    while job.state.step < step:
+        assert time.monotonic() < end and job.state.status != "failed", job.state
+        time.sleep(0.02)
+
+
+@pytest.fixture(scope="module")
+def finished(starter, checkup, tmp_path_factory):
+    """An uninterrupted job."""
+    home = tmp_path_factory.mktemp("home")
+    old = os.environ.get("TTS_META_HOME")
+    os.environ["TTS_META_HOME"] = str(home)
+    os.environ["TTS_META_THREADS"] = "1"
+    try:
+        job = make(starter, checkup)
+        control.start(job)
+        events = list(control.watch(job, timeout=240))
+        yield job, events
+    finally:
+        os.environ.pop("TTS_META_HOME") if old is None else os.environ.__setitem__("TTS_META_HOME", old)
+
+
+def test_a_job_makes_a_voice_and_keeps_its_steps(finished, starter):
+    job, events = finished
+    assert job.state.status == "done" and job.state.step == job.state.steps == STEPS + round(0.2 * STEPS)
+    voice = load_voice(Path(job.state.voice), starter)
+    assert voice.name == "job" and voice.header["consent"] == "a test"
+    steps = [k["step"] for k in job.kept()]
+    assert {0, 6, 10, STEPS + 4} <= set(steps), steps
+    assert all(Path(k["sound"]).stat().st_size > 10_000 for k in job.kept())
+    seen = [e["step"] for e in events if e["kind"] == "progress"]
+    assert seen == sorted(seen) and seen[0] == 0 and seen[-1] == STEPS + 4
+    assert sum(e["kind"] == "kept" for e in events) == len(steps)
+    # At step 0 nothing has moved, later something has.
+    still, moved = (load_voice(Path(job.kept()[i]["voice"]), starter).deltas for i in (0, -1))
+    assert not any(v.any() for v in still.values()) and any(v.any() for v in moved.values())
+
+
+def test_use_step_makes_a_kept_step_the_voice(finished, starter):
+    job, _ = finished
+    last = job.state.voice
+    path = control.use_step(job, 10)
+    assert path == Path(last) and read_header(path)["best_step"] == 10
+    control.use_step(job, STEPS + 4)
+    assert read_header(path)["best_step"] == STEPS + 4
+    with pytest.raises(InputError, match="11 was not kept"):
+        control.use_step(job, 11)
+
+
+def test_killed_it_goes_on_bit_for_bit(finished, starter, checkup, monkeypatch):
+    whole, _ = finished
+    job = make(starter, checkup, "killed")
+    control.start(job)
+    reach(job, 7)
+    for pid in pids(job):
+        os.kill(pid, signal.SIGKILL)
+    time.sleep(0.2)
+    monkeypatch.setattr("tts_meta.voices.jobs.folder.START_SECONDS", 0.0)
+    assert job.state.status == "interrupted" and job.state.fix
+    control.start(job)
+    monkeypatch.undo()
+    os.environ["TTS_META_HOME"] = str(whole.path.parents[1])
+    wait(job, "done")
+    a, b = (load_voice(Path(j.state.voice), starter) for j in (whole, job))
+    assert a.deltas.keys() == b.deltas.keys() and all(torch.equal(a.deltas[k], b.deltas[k]) for k in a.deltas)
+    assert a.header["heldout_loss"] == b.header["heldout_loss"]
+    assert [k["step"] for k in whole.kept()] == [k["step"] for k in job.kept()]
+
+
+def test_stop_keeps_a_voice_and_can_be_continued_with_new_clips(finished, starter, checkup):
+    os.environ["TTS_META_HOME"] = str(finished[0].path.parents[1])
+    job = make(starter, checkup, "stopped", steps=2000)
+    control.start(job)
+    with pytest.raises(InputError, match="running or waiting"):
+        control.start(job)
+    reach(job, 5)
+    with pytest.raises(InputError, match="running; stop it first"):
+        delete_job(job)
+    control.stop(job)
+    wait(job, "stopped")
+    assert load_voice(Path(job.state.voice), starter).name == "stopped"
+    at = job.state.step
+    again = control.go_on(starter, job, steps=at + 5)
+    assert again.id == job.id
+    wait(job, "done")
+    assert job.state.step >= at + 5 and any(e["kind"] == "resumed" and e["step"] == at for e in job.events()[0])
+    paths = find_clips([EXAMPLES / "reference"])[:2]
+    more = check_clips(paths, find_transcripts(paths, None), starter)
+    following = control.go_on(starter, job, steps=5, more=more)
+    assert following.id != job.id and len(load_prepared(following.file("clips.safetensors"))) == 7
+    wait(following, "done")
+    assert read_header(Path(following.state.voice))["clips"] == 7
+    with pytest.raises(InputError, match="new and usable"):
+        control.go_on(starter, following, more=more)
+    delete_job(following)
+    assert following.id not in [j.id for j in list_jobs()]
+    with pytest.raises(InputError, match="There is no job"):
+        find_job(following.id)
+
+
+def test_jobs_wait_for_each_other(finished, starter, checkup):
+    os.environ["TTS_META_HOME"] = str(finished[0].path.parents[1])
+    jobs = [make(starter, checkup, f"queue{i}", steps=5) for i in range(3)]
+    for j in jobs:
+        control.start(j)
+    order: list[str] = []
+    end = time.monotonic() + 300
+    while not all(j.state.status == "done" for j in jobs):
+        assert time.monotonic() < end, [j.state for j in jobs]
+        running = [j.id for j in jobs if j.state.status == "running"]
+        assert len(running) <= 1
+        order += [r for r in running if r not in order]
+        time.sleep(0.05)
+    assert order == [j.id for j in jobs]
+
+
+def test_a_failure_says_why(finished, starter, checkup):
+    os.environ["TTS_META_HOME"] = str(finished[0].path.parents[1])
+    job = make(starter, checkup, "broken")
+    job.file("clips.safetensors").write_bytes(b"not clips")
+    control.start(job)
+    wait(job, "failed")
+    assert job.state.reason and "report" in job.state.fix and str(job.file("log.txt")) in job.state.fix
+
+
+def test_the_plan_says_what_will_happen(starter, checkup, library):
+    job, plan = control.create(starter, checkup, Settings("planned", 300))
+    assert job.state.status == "planned" and plan.steps == 360 and plan.held_out == 1 and plan.clips == 5
+    assert 0.1 < plan.minutes < 30 and 300 < plan.memory_mb < 8000 and "modules" in plan.sentence
+    assert json.loads(job.file("spec.json").read_text())["plan"]["parameters"] == plan.parameters < 0.2 * 5_168_227
+    with pytest.raises(InputError, match="cannot be used"):
+        control.create(starter, checkup, Settings("../up", 300))
+
+
+def test_prepared_clips_survive_the_file(tmp_path, checkup):
+    clips = prepare(checkup.used)
+    save_prepared(tmp_path / "c.safetensors", clips)
+    for a, b in zip(clips, load_prepared(tmp_path / "c.safetensors"), strict=True):
+        assert (a.name, a.digest, a.text, a.item.phones) == (b.name, b.digest, b.text, b.item.phones)
+        assert (a.item.mel == b.item.mel).all() and (a.item.durations == b.item.durations).all()
+        assert (a.embedding == b.embedding).all()
+
+
+def test_plateau_needs_both_signals():
+    falling = [(50.0 - i, 0.5) for i in range(20)]
+    rising = [(50.0 + i, 0.5 + 0.01 * i) for i in range(20)]
+    flat = [(50.0 + 0.01 * i, 0.8 - 0.001 * i) for i in range(20)]
+    assert not plateau(falling) and not plateau(rising) and plateau(flat)
+    assert not plateau(flat[:6]) and plateau(flat[:7])

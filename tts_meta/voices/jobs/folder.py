@@ -1,0 +1,192 @@
+"""A job's folder: what was asked (spec.json), the clips (clips.safetensors), how it stands (state.json), what happened
+(events.jsonl), the checkpoint (run.safetensors), and a voice file and a preview of every kept step.
+
+A running job holds a lock on its folder, so that one whose process was killed is known for what it is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tts_meta.audio.files import replace_file
+from tts_meta.errors import InputError
+from tts_meta.voices.places import library_folder
+from tts_meta.voices.settings import Settings
+
+STATES = ("planned", "queued", "running", "stopped", "interrupted", "failed", "done")
+PREVIEW = "The clouds are moving quickly, and I can hear the rain on the roof."
+START_SECONDS = 10.0
+"""A process that was started may take so long to hold its job."""
+_ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9]{3}")
+
+
+def jobs_folder() -> Path:
+    """Where jobs are kept: beside the voices of the library."""
+    return library_folder() / "jobs"
+
+
+@dataclass(frozen=True)
+class State:
+    """`reason` and `fix` say in sentences why a job failed and what to do."""
+
+    status: str
+    step: int = 0
+    steps: int = 0
+    seconds: float = 0.0
+    queued_at: float = 0.0
+    updated: float = 0.0
+    voice: str = ""
+    reason: str = ""
+    fix: str = ""
+
+
+class Job:
+    """One job; `path` is its folder."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def id(self) -> str:
+        return self.path.name
+
+    def file(self, name: str) -> Path:
+        return self.path / name
+
+    @property
+    def spec(self) -> dict:
+        return json.loads(self.file("spec.json").read_text())
+
+    @property
+    def settings(self) -> Settings:
+        return Settings(**self.spec["settings"])
+
+    @property
+    def state(self) -> State:
+        """As the file says, but `interrupted` where no process holds a job that says it runs or waits."""
+        found = State(**json.loads(self.file("state.json").read_text()))
+        if found.status in ("queued", "running") and time.time() - found.updated > START_SECONDS and not self.held():
+            return State(**{**asdict(found), "status": "interrupted", "reason": "Its process ended without a word.",
+                            "fix": "Continue it: nothing older than the last checkpoint is lost."})
+        return found
+
+    def set_state(self, **changes: object) -> State:
+        """Change the state file; `updated` is set."""
+        path = self.file("state.json")
+        old = json.loads(path.read_text()) if path.exists() else {"status": "planned"}
+        new = State(**{**old, **changes, "updated": time.time()})
+        replace_file(path, json.dumps(asdict(new)).encode())
+        return new
+
+    def event(self, kind: str, **values: object) -> None:
+        """Append a line to events.jsonl."""
+        line = json.dumps({"time": round(time.time(), 2), "kind": kind, **values})
+        with open(self.file("events.jsonl"), "a", encoding="utf-8") as f:
+            f.write(line + "\n")
+
+    def events(self, start: int = 0) -> tuple[list[dict], int]:
+        """Events from a byte offset on, and the next offset; a line that is still being written is left for later."""
+        try:
+            with open(self.file("events.jsonl"), "rb") as f:
+                f.seek(start)
+                data = f.read()
+        except FileNotFoundError:
+            return [], start
+        whole = data[: data.rfind(b"\n") + 1]
+        found = []
+        for line in whole.splitlines():
+            with contextlib.suppress(ValueError):  # a line that a crash cut short
+                found.append(json.loads(line))
+        return found, start + len(whole)
+
+    @contextlib.contextmanager
+    def hold(self) -> Iterator[bool]:
+        """Lock the job for this process; yields whether that worked."""
+        with _lock(self.file("lock")) as got:
+            yield got
+
+    def held(self) -> bool:
+        """Whether a process works on it or waits to."""
+        with _lock(self.file("lock")) as got:
+            return not got
+
+    @property
+    def stop_asked(self) -> bool:
+        return self.file("stop").exists()
+
+    def kept(self) -> list[dict]:
+        """Kept steps in order: {step, voice (file), sound (file, or None while it is being made)}."""
+        found = []
+        for voice in sorted(self.path.glob("steps/*.voice")):
+            sound = self.path / "previews" / f"{voice.stem}.wav"
+            found.append({"step": int(voice.stem), "voice": str(voice), "sound": str(sound) if sound.exists() else None})
+        return found
+
+
+@contextlib.contextmanager
+def _lock(path: Path) -> Iterator[bool]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            got = True
+        except OSError:
+            got = False
+        yield got
+    finally:
+        os.close(handle)
+
+
+def the_machine() -> contextlib.AbstractContextManager[bool]:
+    """The lock of which one job at a time runs."""
+    return _lock(jobs_folder() / ".running")
+
+
+def new_folder() -> Path:
+    """An empty folder with a new id."""
+    root = jobs_folder()
+    root.mkdir(parents=True, exist_ok=True)
+    for _ in range(1000):
+        now = time.time()
+        path = root / f"{time.strftime('%Y%m%d-%H%M%S', time.localtime(now))}-{int(now * 1000) % 1000:03d}"
+        with contextlib.suppress(FileExistsError):
+            path.mkdir(mode=0o700)
+            return path
+        time.sleep(0.002)
+    raise InputError(f"No folder for a new job could be made in {root}; check that it can be written.")
+
+
+def list_jobs() -> list[Job]:
+    """All jobs, newest first."""
+    found = [p for p in jobs_folder().glob("*") if _ID.fullmatch(p.name) and (p / "state.json").is_file()]
+    return [Job(p) for p in sorted(found, reverse=True)]
+
+
+def find_job(name: str) -> Job:
+    """The job with this id, or `last`. Raises InputError when there is none."""
+    jobs = list_jobs()
+    if name == "last" and jobs:
+        return jobs[0]
+    for job in jobs:
+        if job.id == name:
+            return job
+    known = ", ".join(j.id for j in jobs[:5]) or "none yet"
+    raise InputError(f"There is no job {name!r}; one of the jobs ({known}) or `last` is expected.")
+
+
+def delete_job(job: Job) -> None:
+    """Remove a job and its clips. Raises InputError while it runs."""
+    with job.hold() as got:
+        if not got:
+            raise InputError(f"The job {job.id} is running; stop it first.")
+        shutil.rmtree(job.path)

@@ -1,0 +1,61 @@
+"""What a clone will do, told before it starts: modules, steps, minutes, memory; the minutes from two steps that are timed."""
+
+from __future__ import annotations
+
+import resource
+import time
+from dataclasses import asdict, dataclass
+
+from tts_meta.voices.cloning import CHECK, Cloning
+
+WATCH_SECONDS = 3.0
+"""Of speaking and hearing one sentence at a check or for a preview (real-time factor 0.4, a sentence of 5 s, one core)."""
+MEGABYTES_A_FRAME = 0.12
+"""Activations and gradients of the default network; `python recipes/bench.py` measures the growth with the frames."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`memory_mb`: of the process while it runs. `modules` are those that move."""
+
+    clips: int
+    held_out: int
+    seconds: float
+    modules: list[str]
+    parameters: int
+    share: float
+    steps: int
+    minutes: float
+    memory_mb: int
+
+    @property
+    def sentence(self) -> str:
+        return (
+            f"{self.clips} clips ({self.held_out} held out to watch, learned from at the end). {len(self.modules)} modules "
+            f"with {self.parameters:,} parameters ({100 * self.share:.0f} %) will move in {self.steps} steps: "
+            f"about {self.minutes:.1f} minutes and {self.memory_mb / 1000:.1f} GB of memory."
+        )
+
+    def to_dict(self) -> dict:
+        return {**asdict(self), "sentence": self.sentence}
+
+
+def plan(cloning: Cloning) -> Plan:
+    """Time two steps (which change nothing) and say what the clone will take on this machine."""
+    run = cloning.run
+    frames = max(b["mel"].shape[1] * b["mel"].shape[2] for b in run._draw())
+    seconds = []
+    for _ in range(2):
+        begin = time.monotonic()
+        run._gradient()
+        seconds.append(time.monotonic() - begin)
+    steps = cloning.planned
+    watching = (5 + (cloning.settings.steps / CHECK if cloning.settings.stop else 0)) * WATCH_SECONDS
+    moved = sum(v.numel() for v in run.phi.values())
+    total = sum(v.numel() for v in cloning.starter.phi.values())
+    resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return Plan(
+        len(cloning.clips), len(cloning.heldout), round(sum(c.seconds for c in cloning.clips), 1), list(cloning.method.modules),
+        moved, moved / total, steps, round((steps * min(seconds) * 1.1 + watching) / 60, 1),
+        int(resident + MEGABYTES_A_FRAME * frames + 24 * moved / 2**20),
+    )

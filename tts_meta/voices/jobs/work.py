@@ -1,0 +1,95 @@
+"""What a job does in its process: adapt chunk by chunk, write down every chunk, keep the steps people may want back."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import torch
+
+from tts_meta.audio.files import replace_file, write_wav
+from tts_meta.audio.mel import SAMPLE_RATE
+from tts_meta.voices.cloning import Cloning
+from tts_meta.voices.jobs.folder import Job
+from tts_meta.voices.prepared import load_prepared
+from tts_meta.voices.starter import Starter, default_starter
+from tts_meta.voices.synthesize import Synthesizer
+from tts_meta.voices.voice_file import load_voice
+
+SAVE_SECONDS = 4.0
+"""Between two checkpoints; with a chunk of steps on top, less than 10 s of work can be lost."""
+KEPT = (0.0, 0.25, 0.5)  # shares of the steps whose voices are kept, beside the best and the last
+
+
+def work(job: Job, starter: Starter | None = None) -> None:
+    """Run a job to its end, from its checkpoint where there is one. Raises InputError when it cannot go on."""
+    torch.set_num_threads(int(os.environ.get("TTS_META_THREADS", str(min(2, os.cpu_count() or 1)))))
+    starter = starter or default_starter()
+    settings = job.settings
+    begun = job.file("start.voice")
+    cloning = Cloning(
+        starter, load_prepared(job.file("clips.safetensors")), settings,
+        start=load_voice(begun, starter).deltas if begun.exists() else None,
+    )
+    checkpoint = job.file("run.safetensors")
+    if checkpoint.exists():
+        cloning.restore(checkpoint)
+        job.event("resumed", step=cloning.run.step)
+    # What is at or before a checkpoint was kept before it was written.
+    wanted = {w for w in (round(share * settings.steps) for share in KEPT) if w > cloning.run.step or not checkpoint.exists()}
+    saved = time.monotonic()
+    parts = cloning.run.parts
+    for progress in cloning:
+        if cloning.run.parts != parts:
+            parts = cloning.run.parts
+            job.event("message", text=f"There was not enough memory for a step: it is now done in {parts} parts.")
+        job.event(
+            "progress", step=progress.step, steps=cloning.planned, train=_number(progress.train_loss),
+            heldout=progress.heldout_loss, best_step=progress.best_step, seconds=round(progress.seconds, 2),
+            likeness=cloning.likeness[-1][1] if cloning.likeness and cloning.likeness[-1][0] == progress.step else None,
+        )
+        job.set_state(step=progress.step, steps=cloning.planned, seconds=round(progress.seconds, 2))
+        if cloning.plateau_at == progress.step:
+            job.event("message", text=f"Neither held-out loss nor likeness gains any more: ending at step {progress.step}.")
+        if not cloning.run.joined and any(progress.step >= w for w in wanted):
+            # The first chunk that ends at or after it.
+            wanted = {w for w in wanted if progress.step < w}
+            keep(job, cloning, best=False)
+        if job.stop_asked or time.monotonic() - saved > SAVE_SECONDS:
+            cloning.save(checkpoint)
+            saved = time.monotonic()
+        if job.stop_asked:
+            _finish(job, cloning, "stopped")
+            return
+        if not cloning.run.joined and progress.step >= settings.steps or cloning.plateau_at == progress.step:
+            keep(job, cloning, best=True)
+    cloning.save(checkpoint)
+    _finish(job, cloning, "done")
+
+
+def _finish(job: Job, cloning: Cloning, status: str) -> None:
+    """Keep the best step (after the held-out clips joined: the last one) and make it the voice."""
+    path = keep(job, cloning, best=True)
+    spec = job.spec
+    target = Path(spec["out"]) / f"{spec['settings']['name']}.voice"
+    replace_file(target, path.read_bytes())
+    job.event("voice", file=str(target), step=int(path.stem), bytes=target.stat().st_size)
+    job.set_state(status=status, voice=str(target))
+
+
+def keep(job: Job, cloning: Cloning, best: bool) -> Path:
+    """Write the voice of the best or the current step among the kept ones, with a preview; returns its file."""
+    step = cloning.run.best_step if best else cloning.run.step
+    path = job.path / "steps" / f"{step:06d}.voice"
+    if not path.exists():
+        cloning.write(path, best)
+        sound = job.path / "previews" / f"{step:06d}.wav"
+        voice = Synthesizer.of(cloning.starter, load_voice(path, cloning.starter))
+        write_wav(sound, voice.speak(job.spec["preview"]).samples, SAMPLE_RATE)
+        job.event("kept", step=step, best=best, voice=str(path), sound=str(sound))
+    return path
+
+
+def _number(value: float) -> float | None:
+    return None if value != value else value

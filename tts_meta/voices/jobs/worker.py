@@ -1,0 +1,81 @@
+"""`python -m tts_meta.voices.jobs.worker FOLDER`: the process of one job. It waits for its turn, then clones.
+
+While it waits it has imported nothing heavy, so that many jobs can wait.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+
+from tts_meta.errors import InputError
+from tts_meta.voices.jobs.folder import Job, list_jobs, the_machine
+
+POLL = 0.5  # s
+
+
+@contextlib.contextmanager
+def turn(job: Job) -> Iterator[bool]:
+    """Wait until no job runs and none has waited longer; yields False when the job was stopped meanwhile."""
+    while not job.stop_asked:
+        if not _older_waits(job):
+            with the_machine() as got:
+                if got:
+                    yield True
+                    return
+        time.sleep(POLL)
+    yield False
+
+
+def _older_waits(job: Job) -> bool:
+    at = job.state.queued_at
+    return any(j.state.status == "queued" and (j.state.queued_at, j.id) < (at, job.id) for j in list_jobs() if j.id != job.id)
+
+
+@contextlib.contextmanager
+def held(job: Job) -> Iterator[None]:
+    """The job's lock, in spite of those who look for a moment whether it is held."""
+    for _ in range(40):
+        with job.hold() as got:
+            if got:
+                yield
+                return
+        time.sleep(0.05)
+    sys.exit("another process has this job")
+
+
+def main() -> None:
+    job = Job(Path(sys.argv[1]))
+    with held(job), turn(job) as mine:
+        if not mine:
+            job.set_state(status="stopped")
+            return
+        job.set_state(status="running")
+        try:
+            # Here, because it loads torch.
+            from tts_meta.voices.jobs.work import work
+
+            work(job)
+        except InputError as e:
+            job.set_state(status="failed", reason=str(e), fix="Mend that and continue.")
+            job.event("failed", reason=str(e))
+        except MemoryError as e:
+            fix = "Close other programs, or clone from fewer or shorter clips."
+            job.set_state(status="failed", reason=f"There is not enough memory ({e}).", fix=fix)
+            job.event("failed", reason="memory")
+        except BaseException as e:  # the state must say it, whatever it was
+            traceback.print_exc()
+            reason = f"{type(e).__name__}: {e}"
+            job.set_state(status="failed", reason=reason, fix=f"This is a bug; please report it with {job.file('log.txt')}.")
+            job.event("failed", reason=reason)
+            sys.exit(1)
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    main()

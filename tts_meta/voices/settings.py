@@ -1,0 +1,32 @@
+"""What the caller of a clone chooses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tts_meta.errors import InputError
+from tts_meta.voices.places import check_name
+
+METHODS = ("sigma", "embedding", "all")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the caller chooses. `stop`: end early on a plateau of loss and likeness (measured every CHECK steps)."""
+
+    name: str
+    steps: int
+    method: str = "sigma"
+    consent: str = ""
+    purpose: str = ""
+    seed: int = 0
+    stop: bool = False
+
+    def check(self) -> Settings:
+        """Itself. Raises InputError for what cannot be done."""
+        check_name(self.name)
+        if self.method not in METHODS:
+            raise InputError(f"The method is {self.method!r}; one of {', '.join(METHODS)} is expected.")
+        if not 1 <= self.steps <= 1_000_000:
+            raise InputError(f"The number of steps is {self.steps}; 1 to 1,000,000 is expected.")
+        return self
