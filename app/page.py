@@ -213,12 +213,13 @@ def build() -> gr.Blocks:
     return page
 
 
-def serve(host: str = "127.0.0.1", port: int = 7860, block: bool = True) -> gr.Blocks:
+def serve(host: str = "127.0.0.1", port: int = 7860, block: bool = True, password: str | None = None) -> gr.Blocks:
     """Serve the page; raises InputError when the port is taken."""
     page = build()
     try:
         page.queue().launch(
-            server_name=host, server_port=port, share=False, max_file_size="50mb", prevent_thread_lock=not block,
+            server_name=host, server_port=port, share=False, auth=("me", password) if password else None,
+            max_file_size="50mb", prevent_thread_lock=not block,
             enable_monitoring=False, show_error=True, quiet=not block,
         )
     except OSError as e:

@@ -21,6 +21,13 @@ def _cut(sentence: str) -> list[str]:
     return [sentence[: at + 1].strip(), *_cut(sentence[at + 1 :].strip())]
 
 
+def split_paragraphs(text: str, language: str = "en") -> list[list[str]]:
+    """The sentences of each paragraph (paragraphs are apart by an empty line); paragraphs without words are left out."""
+    found = [split_sentences(p, language) for p in re.split(r"\n\s*\n", text)]
+    spoken = [[s for s in sentences if any(c.isalnum() for c in s)] for sentences in found]
+    return [sentences for sentences in spoken if sentences]
+
+
 def split_sentences(text: str, language: str = "en") -> list[str]:
     """Sentences of `text` in order, none empty, none (unless it holds `[[...]]`) longer than LONGEST characters."""
     found: list[str] = []

@@ -1,4 +1,4 @@
-"""The folder of voices: `TTS_META_HOME` or the user's data folder; names are checked once, here."""
+"""The folder of voices: list, find, rename, duplicate, note, delete, export, import."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tts_meta.audio.files import replace_file
 from tts_meta.errors import InputError
 from tts_meta.voices.places import check_name, library_folder
 from tts_meta.voices.starter import Starter
-from tts_meta.voices.voice_file import load_voice, read_header
+from tts_meta.voices.voice_file import change_header, load_voice, read_header
 
 
 def voice_path(name: str, folder: Path | None = None) -> Path:
@@ -40,6 +40,41 @@ def delete_voice(name: str) -> Path:
     return path
 
 
+def own_voice(name: str) -> Path:
+    """The file of a voice in the library. Raises InputError when there is none of that name."""
+    path = voice_path(name)
+    if not path.is_file():
+        raise InputError(f"There is no voice {name!r}; `tts-meta voices list` shows the voices there are.")
+    return path
+
+
+def copy_voice(name: str, new: str, force: bool = False) -> Path:
+    """A second voice like the first, under a new name. Raises InputError when that name is taken."""
+    source, target = own_voice(name), voice_path(new)
+    if target.exists() and not force:
+        raise InputError(f"A voice {new!r} exists already; choose another name or add --force.")
+    change_header(source, target, name=new)
+    return target
+
+
+def rename_voice(name: str, new: str, force: bool = False) -> Path:
+    """Give a voice another name; the old file goes once the new one is whole."""
+    source = own_voice(name)
+    target = copy_voice(name, new, force)
+    if target != source:
+        source.unlink()
+    return target
+
+
+def note_voice(name: str, note: str) -> Path:
+    """Write a note of at most 1,000 characters into a voice (an empty one takes it away)."""
+    if len(note) > 1000:
+        raise InputError(f"The note has {len(note)} characters; at most 1,000 are expected.")
+    path = own_voice(name)
+    change_header(path, path, note=note)
+    return path
+
+
 def export_voice(name: str, out: Path, force: bool = False) -> Path:
     """Copy a voice of the library to `out` (a file or a folder)."""
     source = find_voice(name)
@@ -58,3 +93,17 @@ def import_voice(file: Path, starter: Starter, force: bool = False) -> Path:
         raise InputError(f"A voice {target.stem!r} exists already; delete it first or add --force.")
     replace_file(target, file.read_bytes())
     return target
+
+
+def describe_voices() -> list[dict]:
+    """A row for every voice of the library; `problem` is a sentence where a file cannot be read."""
+    rows = []
+    for path in list_voices():
+        row = {"name": path.stem, "path": str(path), "bytes": path.stat().st_size, "problem": ""}
+        try:
+            header = read_header(path)
+        except InputError as e:
+            header, row["problem"] = {}, str(e)
+        rows.append({**row, **{k: header.get(k) for k in ("clips", "seconds", "created", "consent")},
+                     "note": header.get("note", "")})
+    return rows

@@ -5,6 +5,8 @@ The model is not autoregressive and every phone gets at least one frame, so noth
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,30 +14,42 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
-from tts_meta.audio.loudness import normalise_loudness
-from tts_meta.audio.mel import SAMPLE_RATE
+from tts_meta.audio.loudness import PEAK, normalise_loudness
+from tts_meta.audio.mel import HOP, SAMPLE_RATE
 from tts_meta.audio.vocoder import Vocoder, default_vocoder
 from tts_meta.data.batch import frame_features, frame_index, line_through
 from tts_meta.errors import InputError
 from tts_meta.meta.tree import Tree
-from tts_meta.text.phonemes import phonemize
-from tts_meta.text.sentences import split_sentences
+from tts_meta.text.phonemes import BOUNDARY, MARKS, SILENCE, Phone, phonemize
+from tts_meta.text.sentences import split_paragraphs
 from tts_meta.voices.starter import Starter
 from tts_meta.voices.variance import Gains, restore_variance, stretch_melody
 from tts_meta.voices.voice_file import Voice
 
 PAUSE_SECONDS = 0.12
 """Silence put between sentences, beside the silence each sentence ends and starts with."""
+PARAGRAPH_SECONDS = 0.6
+FADE_SECONDS = 0.005
+"""A sentence is faded in and out over so much, so that joints do not click."""
+SLOWEST, FASTEST = 0.4, 0.02
+"""Seconds a phone of a whole sentence, on average; what is outside is told as suspect."""
+LONGEST_TEXT = 500_000  # characters
+EMPHASIS = (1.25, 1.5, 2.0)
+"""An emphasised word's phones: times their duration, semitones up, dB louder."""
+_EMPHASISED = re.compile(r"(?<![\w*])\*([^\W\d_][\w'’ -]{0,60}?)\*(?![\w*])")
 LONGEST_PHONE = 120  # frames: 1.4 s
 
 
 @dataclass
 class Spoken:
-    """Samples `[N]` at 22.05 kHz, the log-mel `[L, 80]` (nats) of all sentences, frames a phone of each sentence."""
+    """Samples `[N]` at 22.05 kHz, the log-mel `[L, 80]` (nats) of all sentences, frames a phone of each sentence, their
+    texts, and those of them that came out much too long or short for their phones."""
 
     samples: np.ndarray
     mel: np.ndarray
     durations: list[np.ndarray] = field(default_factory=list)
+    sentences: list[str] = field(default_factory=list)
+    suspect: list[str] = field(default_factory=list)
 
     @property
     def seconds(self) -> float:
@@ -64,7 +78,8 @@ class Synthesizer:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Log-mel `[L, 80]` (nats) and frames a phone `[P]` of one sentence; pitch in semitones, energy in dB."""
         s = self.starter
-        ids, stress = s.table.encode(phonemize(text, s.espeak_voice, lexicon, s.table.inventory))
+        ids, stress, weight = self._phones(text, lexicon)
+        emphasis = torch.tensor([weight])
         batch = {"phones": torch.tensor([ids]), "stress": torch.tensor([stress]), "phone_mask": torch.ones(1, len(ids))}
         model, params = s.model, self.params
 
@@ -73,11 +88,11 @@ class Synthesizer:
 
         h = call("encode", batch["phones"], batch["stress"], batch["phone_mask"])
         log_duration, log_f0, level = call("predict", h, batch["phone_mask"])
-        durations = (log_duration.exp() / speed).round().clamp(1, LONGEST_PHONE)
+        durations = (log_duration.exp() * (1 + (EMPHASIS[0] - 1) * emphasis) / speed).round().clamp(1, LONGEST_PHONE)
         if self.gains is not None:
             log_f0 = stretch_melody(log_f0, self.gains.pitch)
-        log_f0 = log_f0 + pitch * float(np.log(2) / 12) / s.norm.pitch_std
-        level = level + energy * float(np.log(10) / 20) / s.norm.energy_std
+        log_f0 = log_f0 + (pitch + EMPHASIS[1] * emphasis) * float(np.log(2) / 12) / s.norm.pitch_std
+        level = level + (energy + EMPHASIS[2] * emphasis) * float(np.log(10) / 20) / s.norm.energy_std
         frames = int(durations.sum())
         padded = frames + -frames % model.config.reduction
         batch |= {
@@ -90,29 +105,94 @@ class Synthesizer:
             mel = restore_variance(mel, self.gains.cepstra)
         return s.norm.mel_inverse(mel), durations[0].int().numpy()
 
+    def _phones(self, text: str, lexicon: dict[str, str] | None) -> tuple[list[int], list[int], list[float]]:
+        """Ids, stresses and emphasis (0 or 1) of the phones of a sentence, in which `*these words*` are emphasised."""
+        s = self.starter
+        parts = _EMPHASISED.split(text)
+        phones: list[Phone] = []
+        emphasis: list[float] = []
+        for number, part in enumerate(parts):
+            if not any(c.isalnum() for c in part) and len(parts) > 1:
+                # Between two marks, or at an end: at most a mark of its own.
+                found = [Phone(c) for c in part if c in MARKS][:1]
+            else:
+                found = phonemize(part, s.espeak_voice, lexicon, s.table.inventory)[1:-1]
+            if not found:
+                continue
+            if phones and found[0].symbol not in MARKS and phones[-1].symbol != BOUNDARY:
+                phones, emphasis = [*phones, Phone(BOUNDARY)], [*emphasis, 0.0]
+            phones, emphasis = [*phones, *found], [*emphasis, *[float(number % 2)] * len(found)]
+        if not phones:
+            raise InputError(f"The text {text.strip()[:60]!r} has nothing to speak; give at least one word.")
+        ids: list[int] = []
+        stress: list[int] = []
+        weight: list[float] = []
+        for phone, strong in zip([Phone(SILENCE), *phones, Phone(SILENCE)], [0.0, *emphasis, 0.0], strict=True):
+            i, k = s.table.encode([phone])
+            ids, stress, weight = ids + i, stress + k, weight + [strong] * len(i)
+        return ids, stress, weight
+
+    def stream(
+        self, text: str, speed: float = 1.0, pitch: float = 0.0, energy: float = 0.0,
+        lexicon: dict[str, str] | None = None,
+    ) -> Iterator[Spoken]:
+        """Say `text` sentence by sentence: each Spoken begins with the pause before it, and all together are the speech.
+
+        Raises InputError for text without words or longer than LONGEST_TEXT, and settings out of range.
+        """
+        check_settings(text, speed, pitch, energy)
+        paragraphs = split_paragraphs(text)
+        if not paragraphs:
+            raise InputError(f"The text {text.strip()[:60]!r} has nothing to speak; give at least one word.")
+        gain = 0.0
+        for number, sentences in enumerate(paragraphs):
+            for position, sentence in enumerate(sentences):
+                mel, frames = self.sentence_mel(sentence, speed, pitch, energy, lexicon)
+                samples = faded((self.vocoder or default_vocoder())(mel))
+                if not gain:
+                    # One gain for the whole speech: a loudness for each sentence would make whispers shout.
+                    leveled = normalise_loudness(samples, SAMPLE_RATE)
+                    gain = float(np.abs(leveled).max() / max(1e-6, np.abs(samples).max()))
+                samples = np.clip(samples * gain, -PEAK, PEAK)
+                if position or number:
+                    pause = (PAUSE_SECONDS if position else PARAGRAPH_SECONDS) / speed
+                    samples = np.concatenate([np.zeros(int(pause * SAMPLE_RATE), dtype=np.float32), samples])
+                seconds_a_phone = len(mel) * HOP / SAMPLE_RATE / len(frames) * speed
+                suspect = [] if FASTEST <= seconds_a_phone <= SLOWEST else [sentence]
+                yield Spoken(samples.astype(np.float32), mel, [frames], [sentence], suspect)
+
     def speak(
         self, text: str, speed: float = 1.0, pitch: float = 0.0, energy: float = 0.0,
         lexicon: dict[str, str] | None = None,
     ) -> Spoken:
-        """Say `text`, sentence by sentence. Raises InputError for text without words and settings out of range."""
-        for value, low, high, what in ((speed, 0.25, 4.0, "speed"), (pitch, -24, 24, "pitch (semitones)")):
-            if not low <= value <= high:
-                raise InputError(f"The {what} is {value}; {low} to {high} is expected.")
-        pieces: list[np.ndarray] = []
-        mels, durations = [], []
-        for sentence in split_sentences(text):
-            if not any(c.isalnum() for c in sentence):
-                continue
-            mel, frames = self.sentence_mel(sentence, speed, pitch, energy, lexicon)
-            if pieces:
-                pieces.append(np.zeros(int(PAUSE_SECONDS * SAMPLE_RATE / speed), dtype=np.float32))
-            pieces.append((self.vocoder or default_vocoder())(mel))
-            mels.append(mel)
-            durations.append(frames)
-        if not pieces:
-            raise InputError(f"The text {text.strip()[:60]!r} has nothing to speak; give at least one word.")
-        samples = normalise_loudness(np.concatenate(pieces), SAMPLE_RATE)
-        return Spoken(samples, np.concatenate(mels), durations)
+        """Say `text`. Raises InputError as `stream`."""
+        parts = list(self.stream(text, speed, pitch, energy, lexicon))
+        return Spoken(
+            np.concatenate([p.samples for p in parts]), np.concatenate([p.mel for p in parts]),
+            [d for p in parts for d in p.durations], [s for p in parts for s in p.sentences],
+            [s for p in parts for s in p.suspect],
+        )
+
+
+def check_settings(text: str, speed: float, pitch: float, energy: float) -> None:
+    """Raises InputError for settings out of range and texts of more than LONGEST_TEXT characters."""
+    for value, low, high, what in (
+        (speed, 0.25, 4.0, "speed"), (pitch, -24, 24, "pitch (semitones)"), (energy, -20, 20, "energy (dB)"),
+    ):
+        if not low <= value <= high:
+            raise InputError(f"The {what} is {value}; {low} to {high} is expected.")
+    if len(text) > LONGEST_TEXT:
+        raise InputError(f"The text has {len(text):,} characters; at most {LONGEST_TEXT:,} are expected, give it in parts.")
+
+
+def faded(samples: np.ndarray) -> np.ndarray:
+    """`[N]` with its first and last FADE_SECONDS rising from and falling to zero."""
+    count = min(int(FADE_SECONDS * SAMPLE_RATE), len(samples) // 2)
+    ramp = np.linspace(0.0, 1.0, count, dtype=np.float32)
+    out = samples.astype(np.float32).copy()
+    out[:count] *= ramp
+    out[len(out) - count :] *= ramp[::-1]
+    return out
 
 
 class _Method(torch.nn.Module):

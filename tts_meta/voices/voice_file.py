@@ -68,6 +68,16 @@ def save_voice(path: Path, deltas: Tree, header: dict) -> int:
     return len(blob)
 
 
+def change_header(path: Path, target: Path, **changes: object) -> None:
+    """Write the voice at `path` to `target` with some keys of its header changed; the tensors stay what they are."""
+    header = {**read_header(path), **changes}
+    try:
+        tensors = load(path.read_bytes())
+    except (SafetensorError, ValueError) as e:
+        raise InputError(f"{path} is damaged (its tensors cannot be read); copy it again or clone the voice again.") from e
+    replace_file(target, save(tensors, metadata={"voice": json.dumps(header)}))
+
+
 def read_header(path: Path) -> dict:
     """The header alone. Raises InputError when the file is not a voice."""
     try:

@@ -1,0 +1,34 @@
+"""The `tts-meta` verbs. Human text goes to stderr, results to stdout; `--json` prints one JSON object there.
+
+Exit codes: 0 only if the result exists and loads, 2 for bad input (one sentence on stderr), 1 for a bug.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from tts_meta.cli import cloning, judging, speaking, voices
+from tts_meta.cli.common import say
+from tts_meta.errors import InputError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Clone a voice from a few clips and make it speak.")
+for part in (cloning, speaking, judging):
+    for verb in part.VERBS:
+        app.command(*([verb[0]] if isinstance(verb, tuple) else []))(verb[1] if isinstance(verb, tuple) else verb)
+app.add_typer(voices.app, name="voices")
+app.add_typer(cloning.jobs, name="jobs")
+
+
+
+def main() -> None:
+    """Entry point: bad input is one sentence and exit code 2."""
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+    try:
+        app()
+    except InputError as e:
+        say(f"Error: {e}")
+        sys.exit(2)

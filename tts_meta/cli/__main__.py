@@ -1,0 +1,3 @@
+from tts_meta.cli import main
+
+main()

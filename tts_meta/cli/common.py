@@ -1,0 +1,31 @@
+"""What the verbs share: human text to stderr, results to stdout, the starter on as many threads as pay."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Annotated
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace what exists.")]
+
+
+def say(message: str) -> None:
+    typer.echo(message, err=True)
+
+
+def emit(result: dict, as_json: bool, text: str) -> None:
+    typer.echo(json.dumps(result) if as_json else text)
+
+
+def starter():
+    """The package's starter."""
+    import torch
+
+    from tts_meta.voices.starter import default_starter
+
+    # Two OpenMP threads pay only on an idle machine with large batches; synthesis and cloning gain from them there.
+    torch.set_num_threads(int(os.environ.get("TTS_META_THREADS", str(min(2, os.cpu_count() or 1)))))
+    return default_starter()

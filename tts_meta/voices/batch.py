@@ -1,0 +1,141 @@
+"""Many texts to numbered wavs with a manifest: txt (a wav a line), csv (id,text,voice,speed), epub (a wav a chapter).
+
+Resumable: a row whose wav exists and was made from the same text, voice file and settings is not made again.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import re
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tts_meta.audio.files import replace_file, write_wav
+from tts_meta.audio.mel import SAMPLE_RATE
+from tts_meta.errors import InputError
+from tts_meta.voices.books import read_epub
+from tts_meta.voices.library import find_voice
+from tts_meta.voices.starter import Starter
+from tts_meta.voices.synthesize import Synthesizer
+from tts_meta.voices.voice_file import load_voice
+
+MANIFEST = "manifest.csv"
+_COLUMNS = ("number", "id", "file", "voice", "speed", "seconds", "status", "reason", "digest", "text")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One text to speak."""
+
+    id: str
+    text: str
+    voice: str
+    speed: float = 1.0
+
+
+def read_lines(path: Path, voice: str | None) -> list[Line]:
+    """The texts of a txt, csv, tsv or epub file. Raises InputError for what is missing or not to be read."""
+    suffix = path.suffix.lower()
+    if not path.is_file():
+        raise InputError(f"{path} does not exist; give a txt, csv, tsv or epub file.")
+    if suffix == ".epub":
+        return [Line(name, text, _voice(voice, path)) for name, text in read_epub(path)]
+    try:
+        content = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as e:
+        raise InputError(f"{path} could not be read as UTF-8 text; give a txt, csv, tsv or epub file.") from e
+    if suffix == ".txt":
+        found = [line.strip() for line in content.splitlines() if line.strip()]
+        lines = [Line(str(i + 1), text, _voice(voice, path)) for i, text in enumerate(found)]
+    elif suffix in (".csv", ".tsv"):
+        rows = csv.DictReader(io.StringIO(content), delimiter="\t" if suffix == ".tsv" else ",")
+        if "text" not in (rows.fieldnames or []):
+            raise InputError(f"{path} has the columns {', '.join(rows.fieldnames or [])}; id,text,voice,speed are expected.")
+        lines = []
+        for number, row in enumerate(rows, 1):
+            if not (row["text"] or "").strip():
+                continue
+            try:
+                speed = float(row.get("speed") or 1.0)
+            except ValueError as e:
+                raise InputError(f"Row {number} of {path} has the speed {row['speed']!r}; a number is expected.") from e
+            lines.append(Line(row.get("id") or str(number), row["text"].strip(), row.get("voice") or _voice(voice, path), speed))
+    else:
+        raise InputError(f"{path} is a {suffix or 'file without a suffix'}; a txt, csv, tsv or epub file is expected.")
+    if not lines:
+        raise InputError(f"{path} holds no text; write a sentence a line.")
+    return lines
+
+
+def _voice(voice: str | None, path: Path) -> str:
+    if voice is None:
+        raise InputError(f"{path} names no voice for its texts; give --voice.")
+    return voice
+
+
+def run_batch(
+    starter: Starter, lines: list[Line], out: Path, lexicon: dict[str, str] | None = None,
+    say: Callable[[str], None] = lambda message: None, limit: int | None = None,
+) -> list[dict]:
+    """Speak the lines into `out`; returns the manifest's rows. A line that cannot be spoken has status `failed` and why.
+
+    `limit` ends after so many new wavs (what is left is made by the next call).
+    """
+    known = read_manifest(out / MANIFEST)
+    width = len(str(len(lines)))
+    synthesizers: dict[str, tuple[Synthesizer, str]] = {}
+    rows: list[dict] = []
+    made = 0
+    for number, line in enumerate(lines, 1):
+        plain = re.sub(r"[^A-Za-z0-9_-]+", "-", line.id).strip("-")[:40]
+        file = f"{number:0{width}d}{'-' + plain if plain and plain != str(number) else ''}.wav"
+        row: dict = {"number": number, **asdict(line), "file": file, "seconds": "", "reason": ""}
+        try:
+            if line.voice not in synthesizers:
+                path = find_voice(line.voice)
+                digest = hashlib.sha256(path.read_bytes()).hexdigest()
+                synthesizers[line.voice] = Synthesizer.of(starter, load_voice(path, starter)), digest
+            synthesizer, voice_digest = synthesizers[line.voice]
+            asked = [line.text, line.speed, voice_digest, starter.identity, lexicon]
+            row["digest"] = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]
+            old = known.get(file)
+            if old and old["digest"] == row["digest"] and old["status"] in ("made", "check") and (out / file).is_file():
+                row |= {k: old[k] for k in ("seconds", "status", "reason")}
+            elif limit is not None and made >= limit:
+                row["status"] = "waiting"
+            else:
+                spoken = synthesizer.speak(line.text, line.speed, lexicon=lexicon)
+                write_wav(out / file, spoken.samples, SAMPLE_RATE)
+                made += 1
+                row |= {"seconds": round(spoken.seconds, 2), "status": "check" if spoken.suspect else "made",
+                        "reason": f"listen to: {spoken.suspect[0][:60]}" if spoken.suspect else ""}
+                say(f"{number}/{len(lines)} {file} {spoken.seconds:.1f} s")
+        except InputError as e:
+            row |= {"status": "failed", "reason": str(e), "digest": ""}
+            say(f"{number}/{len(lines)} failed: {e}")
+        rows.append(row)
+        if row["status"] != "waiting":
+            _write_manifest(out / MANIFEST, rows, known)
+    return rows
+
+
+def _write_manifest(path: Path, rows: list[dict], known: dict[str, dict]) -> None:
+    """The rows so far; those of files that are still to come are kept, so that a killed run knows them."""
+    names = {r["file"] for r in rows}
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, _COLUMNS, extrasaction="ignore")
+    writer.writeheader()
+    writer.writerows([*rows, *(r for f, r in known.items() if f not in names)])
+    replace_file(path, buffer.getvalue().encode())
+
+
+def read_manifest(path: Path) -> dict[str, dict]:
+    """{file: row} of a manifest; empty when there is none."""
+    if not path.is_file():
+        return {}
+    with open(path, encoding="utf-8", newline="") as f:
+        return {r["file"]: r for r in csv.DictReader(f) if r.get("file")}
