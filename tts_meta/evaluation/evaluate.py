@@ -133,6 +133,7 @@ def evaluate_voice(
         "recogniser": recogniser.name if recogniser else None,
         "starter": starter.digest,
     }
+    metrics["verdict"] = verdict(metrics)
     if recogniser is None:
         metrics["wer"]["reason"] = WHY_MISSING
     if metrics["dnsmos"]["clone"] is None:
@@ -146,6 +147,20 @@ def evaluate_voice(
         replace_file(out / "utterances.csv", table.getvalue().encode())
         write_report(out / "report.html", metrics, rows, voice.header, starter, mels[:2], out / "samples")
     return metrics
+
+
+def verdict(m: dict) -> str:
+    """The result in two sentences."""
+    s, w = m["similarity"], m["wer"]
+    heard = "" if w["clone"] is None else (
+        f" A recogniser misses {100 * w['clone']:.0f} of 100 of its words, and {100 * w['vocoded']:.0f} of the recordings' "
+        "through the same vocoder."
+    )
+    return (
+        f"{m['voice']} is closer to the speaker than {100 * m['closer_than_other_speakers']:.0f} % of other speakers "
+        f"(similarity: others {s['floor']:.2f}, clone {s['clone']:.2f}, the speaker's recordings through the vocoder "
+        f"{s['ceiling_vocoded']:.2f}; {100 * s['position']:.0f} % of the way).{heard}"
+    )
 
 
 def mean_or_none(values: list[float | None]) -> float | None:

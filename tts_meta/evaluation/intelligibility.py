@@ -15,12 +15,17 @@ import numpy as np
 from tts_meta.audio.files import read_audio, resample
 from tts_meta.text.normalize import normalize
 
+SURE = -0.6  # mean log-probability of a token
 WHY_MISSING = "the extra 'asr' is not installed (pip install 'tts-meta[asr]')"
 
 
 def _plain(text: str) -> str:
     words = normalize(text).lower().replace("-", " ")
     return " ".join(re.sub(r"[^a-z' ]+", " ", words).replace("'", "").split())
+
+
+def _joined(segments: list) -> str:
+    return " ".join(s.text.strip() for s in segments)
 
 
 class Recogniser:
@@ -32,11 +37,20 @@ class Recogniser:
         self.model = WhisperModel(folder, device="cpu", compute_type="int8", cpu_threads=1)
         self.name = f"Whisper tiny.en (faster-whisper {version('faster-whisper')})"
 
-    def transcribe(self, samples: np.ndarray, rate: int) -> str:
-        segments, _ = self.model.transcribe(
+    def _segments(self, samples: np.ndarray, rate: int) -> list:
+        return list(self.model.transcribe(
             resample(samples, rate, 16000), language="en", beam_size=5, condition_on_previous_text=False
-        )
-        return " ".join(s.text.strip() for s in segments)
+        )[0])
+
+    def transcribe(self, samples: np.ndarray, rate: int) -> str:
+        """The words of `[N]` samples."""
+        return _joined(self._segments(samples, rate))
+
+    def transcribe_surely(self, path: Path) -> tuple[str, bool]:
+        """(the words of a file, whether the recogniser is sure of them: every segment's mean log-probability over SURE)."""
+        samples, rate = read_audio(path)
+        segments = self._segments(samples, rate)
+        return _joined(segments), bool(segments) and min(s.avg_logprob for s in segments) > SURE
 
     def transcribe_file(self, path: Path) -> str:
         return self.transcribe(*read_audio(path))

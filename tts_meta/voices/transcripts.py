@@ -53,6 +53,17 @@ def read_table(path: Path) -> dict[str, str]:
     return {_key(r[file_at]): r[text_at].strip() for r in rows[1:] if len(r) > max(file_at, text_at)}
 
 
+def read_tables(paths: list[Path]) -> dict[str, str]:
+    """{clip name without suffix: text} of given tables and of .txt files that are named like their clip."""
+    known: dict[str, str] = {}
+    for path in paths:
+        if path.suffix.lower() == ".txt":
+            known[path.stem] = " ".join(path.read_text(encoding="utf-8-sig", errors="replace").split())
+        else:
+            known |= read_table(path)
+    return known
+
+
 def find_transcripts(clips: list[Path], table: Path | None) -> dict[Path, str]:
     """The text of every clip that has one. Raises InputError when a text is there but empty."""
     texts: dict[Path, str] = {}

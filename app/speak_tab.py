@@ -1,0 +1,119 @@
+"""Speak and batch: text to sound, sentence by sentence."""
+
+from __future__ import annotations
+
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import gradio as gr
+import numpy as np
+import pandas as pd
+
+from app import show
+from tts_meta.audio.files import write_wav
+from tts_meta.audio.mel import SAMPLE_RATE
+from tts_meta.errors import InputError
+from tts_meta.voices.batch import MANIFEST, read_lines, run_batch
+from tts_meta.voices.library import find_voice, list_voices
+from tts_meta.voices.starter import default_starter
+from tts_meta.voices.synthesize import Synthesizer
+from tts_meta.voices.voice_file import load_voice
+
+SPOKEN = ["sentence", "seconds"]
+
+
+def names() -> list[str]:
+    """Names of the voices in the library."""
+    return [p.stem for p in list_voices()]
+
+
+def speak(text: str, voice: str | None, speed: float, pitch: float, energy: float) -> Iterator:
+    """Yields (the speech so far as a wav, its sentences, problem): the first sentence can be heard at once."""
+    rows: list[list] = []
+    try:
+        if not voice:
+            raise InputError("There is no voice yet; clone one first, or import a voice file in the library.")
+        starter = default_starter()
+        synthesizer = Synthesizer.of(starter, load_voice(find_voice(voice), starter))
+        folder, parts = Path(tempfile.mkdtemp(prefix="tts-meta-")), []
+        for number, part in enumerate(synthesizer.stream(text, speed, pitch, energy)):
+            parts.append(part.samples)
+            rows.append([part.sentences[0], round(part.seconds, 2)])
+            path = folder / f"speech-{number + 1}.wav"
+            # The whole so far: a player that gets a new file begins it anew, so only the first and the last are given.
+            if number == 0:
+                write_wav(path, part.samples, SAMPLE_RATE)
+                yield str(path), pd.DataFrame(rows, columns=SPOKEN), ""
+            else:
+                yield gr.skip(), pd.DataFrame(rows, columns=SPOKEN), ""
+        if len(parts) > 1:
+            whole = folder / "speech.wav"
+            write_wav(whole, np.concatenate(parts), SAMPLE_RATE)
+            yield str(whole), pd.DataFrame(rows, columns=SPOKEN), ""
+    except InputError as e:
+        yield None, pd.DataFrame(rows, columns=SPOKEN), show.problem(str(e))
+
+
+def batch(file: str | None, voice: str | None) -> Iterator:
+    """Yields (what happened, manifest, zip of the wavs)."""
+    if not file:
+        yield show.problem("Give a txt, csv, tsv or epub file."), gr.skip(), None
+        return
+    try:
+        lines, out = read_lines(Path(file), voice), Path(tempfile.mkdtemp(prefix="tts-meta-"))
+        rows: list[dict] = []
+        for _ in lines:  # one new wav at a time, so that the table grows
+            rows = run_batch(default_starter(), lines, out, limit=1)
+            yield show.fine(f"{sum(r['status'] in ('made', 'check') for r in rows)} of {len(rows)} made."), _rows(rows), None
+            if not any(r["status"] == "waiting" for r in rows):
+                break
+    except InputError as e:
+        yield show.problem(str(e)), gr.skip(), None
+        return
+    packed = out / "speech.zip"
+    with zipfile.ZipFile(packed, "w") as z:
+        for path in [*sorted(out.glob("*.wav")), out / MANIFEST]:
+            z.write(path, path.name)
+    failed = sum(r["status"] == "failed" for r in rows)
+    text = f"{len(rows) - failed} of {len(rows)} made."
+    yield show.problem(f"{text} See the table for the others.") if failed else show.fine(text), _rows(rows), str(packed)
+
+
+def _rows(rows: list[dict]) -> pd.DataFrame:
+    keys = ("number", "text", "voice", "seconds", "status", "reason")
+    return pd.DataFrame([[str(r[k])[:120] for k in keys] for r in rows], columns=list(keys))
+
+
+def build_speak() -> gr.Dropdown:
+    """The Speak tab; returns its list of voices."""
+    voice = gr.Dropdown(names(), label="Voice", elem_id="voice", info="From your library.")
+    text = gr.Textbox(label="Text", lines=5, value="Hello, this is my new voice.", elem_id="text",
+                      info="*Stars* emphasise words; [[phonemes]] in double brackets are spoken as they are.")
+    with gr.Row():
+        speed = gr.Slider(0.5, 2.0, value=1.0, step=0.05, label="Speed", info="1 is as the speaker speaks.", elem_id="speed")
+        pitch = gr.Slider(-12, 12, value=0, step=0.5, label="Pitch", info="Semitones.", elem_id="pitch")
+        energy = gr.Slider(-10, 10, value=0, step=1, label="Effort", info="dB.", elem_id="energy")
+    go = gr.Button("Speak", variant="primary", elem_id="go")
+    trouble = gr.HTML(elem_id="trouble-speak")
+    # The browser's own player: it works from the keyboard and with a screen reader.
+    sound = gr.Audio(label="Speech", type="filepath", elem_id="sound", interactive=False,
+                     waveform_options=gr.WaveformOptions(show_recording_waveform=False))
+    spoken = gr.Dataframe(pd.DataFrame(columns=SPOKEN), label="Sentences", interactive=False, wrap=True, elem_id="spoken")
+    go.click(speak, [text, voice, speed, pitch, energy], [sound, spoken, trouble], concurrency_id="speech", concurrency_limit=1)
+    return voice
+
+
+def build_batch() -> gr.Dropdown:
+    """The Batch tab; returns its list of voices."""
+    voice = gr.Dropdown(names(), label="Voice", info="For texts that name none.", elem_id="batch-voice")
+    file = gr.File(label="txt (a sound a line), csv (id,text,voice,speed) or epub (a sound a chapter)", elem_id="batch-file",
+                   file_types=[".txt", ".csv", ".tsv", ".epub"])
+    go = gr.Button("Speak them all", variant="primary", elem_id="batch-go")
+    status = gr.HTML(elem_id="batch-status")
+    rows = gr.Dataframe(label="Manifest", interactive=False, wrap=True, elem_id="batch-rows")
+    packed = gr.File(label="All sounds and the manifest (zip)", interactive=False, elem_id="batch-zip")
+    gr.Markdown(f"The same on the command line: `{show.command('batch', 'FILE', '--voice', 'NAME', '--out', 'FOLDER/')}`")
+    go.click(batch, [file, voice], [status, rows, packed], concurrency_id="speech", concurrency_limit=1)
+    return voice
