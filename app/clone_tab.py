@@ -74,7 +74,9 @@ def add_recording(path: str | None, number: int, clips: dict[str, str], rows: pd
         return clips, rows, number, gr.skip(), gr.skip(), show.problem(
             "Nothing was recorded. Press the record button, read the sentence aloud, press stop; then keep it.")
     name = f"prompt-{number + 1:02d}.wav"
-    clips = {**clips, name: path}
+    named = Path(show.private_copy(path)).with_name(name)
+    Path(named.parent / Path(path).name).rename(named)
+    clips = {**clips, name: str(named)}
     rows = merge(clips, rows, {name: texts[number]}, "read aloud")
     following = min(number + 1, len(texts) - 1)
     return clips, rows, following, None, prompt_text(following), show.fine(f"{len(clips)} clips so far.")

@@ -89,8 +89,8 @@ def details(name: str | None):
     return facts, table, str(sound), show.private_copy(path)
 
 
-def build_library() -> gr.Dropdown:
-    """The Library tab; returns its list of voices."""
+def build_library() -> tuple[gr.Dropdown, gr.Dataframe]:
+    """The Library tab; returns its list of voices and its table."""
     table = gr.Dataframe(listed(), label="Your voices", interactive=False, wrap=True, elem_id="voices")
     chosen = gr.Dropdown(names(), label="Voice", elem_id="chosen", value=None, info="What the buttons below act on.")
     status = gr.HTML(elem_id="library-status")
@@ -116,7 +116,7 @@ def build_library() -> gr.Dropdown:
                  js="(name) => name && confirm('Delete ' + name + '? It cannot be brought back.') ? name : null")
     take.click(bring_in, given, outputs)
     chosen.change(details, chosen, [facts, modules, sample, file])
-    return chosen
+    return chosen, table
 
 
 def evaluate(name: str | None, files: list[str] | None, progress: gr.Progress | None = None):

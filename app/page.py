@@ -23,7 +23,8 @@ def build() -> gr.Blocks:
         with gr.Tab("Batch", id="batch") as batching:
             lists.append(speak_tab.build_batch())
         with gr.Tab("Library", id="library") as keeping:
-            lists.append(library_tab.build_library())
+            kept, table = library_tab.build_library()
+            lists.append(kept)
         with gr.Tab("Evaluate", id="evaluate") as judging:
             lists.append(library_tab.build_evaluate())
         with gr.Tab("Doctor", id="doctor"):
@@ -31,6 +32,7 @@ def build() -> gr.Blocks:
         for tab, voices in zip((speaking, batching, keeping, judging), lists, strict=True):
             # Voices may have been made since: the newest list each time a tab is opened.
             tab.select(lambda now: gr.Dropdown(choices=speak_tab.names(), value=chosen(now)), voices, voices)
+        keeping.select(library_tab.listed, None, table)
     return page
 
 

@@ -33,6 +33,7 @@ def speak(text: str, voice: str | None, speed: float, pitch: float, energy: floa
     """Yields (the speech so far as a wav, its sentences, problem): the first sentence can be heard at once."""
     rows: list[list] = []
     try:
+        voice = voice or next(iter(names()), None)  # the list may be newer than the page
         if not voice:
             raise InputError("There is no voice yet; clone one first, or import a voice file in the library.")
         starter = default_starter()

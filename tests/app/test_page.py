@@ -115,6 +115,7 @@ def test_the_walk(browser, served):
     page.locator("#look").click()
     # The microphone played another sentence than the prompt: the doctor hears that.
     expect(page.locator("#meter")).to_contain_text("of usable speech", timeout=120_000)
+    expect(page.locator("#checked")).to_contain_text("prompt-01.wav")
     expect(page.locator("#checked")).to_contain_text("✗ left out")
     expect(page.locator("#checked")).to_contain_text("✓ good")
     shot(page, "2-clips")
