@@ -18,6 +18,7 @@ from tts_meta.errors import InputError
 from tts_meta.evaluation.evaluate import evaluate_voice, load_reference
 from tts_meta.voices import library
 from tts_meta.voices.jobs.folder import PREVIEW
+from tts_meta.voices.jobs.making import making_of
 from tts_meta.voices.starter import default_starter
 from tts_meta.voices.synthesize import Synthesizer
 from tts_meta.voices.voice_file import load_voice, read_header
@@ -138,7 +139,9 @@ def evaluate(name: str | None, files: list[str] | None, progress: gr.Progress | 
             folder, tables[0] if tables else None, set(read_header(library.own_voice(name)).get("clip_digests", [])),
             lambda message: None,
         )
-        metrics = evaluate_voice(starter, voice, references, out)
+        path = library.own_voice(name)
+        same = show.command("evaluate", "--voice", name, "--reference", "CLIPS/", "--out", "report/")
+        metrics = evaluate_voice(starter, voice, references, out, making=making_of(path, starter), command=same)
     except InputError as e:
         return show.problem(str(e)), "", None
     return "", metrics["verdict"], str(out / "report.html")

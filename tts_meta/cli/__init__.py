@@ -20,6 +20,7 @@ for part in (cloning, speaking, judging):
         app.command(*([verb[0]] if isinstance(verb, tuple) else []))(verb[1] if isinstance(verb, tuple) else verb)
 app.add_typer(voices.app, name="voices")
 app.add_typer(cloning.jobs, name="jobs")
+app.add_typer(judging.listening, name="listening")
 
 
 

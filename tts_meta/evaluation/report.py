@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import io
+from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,54 +17,8 @@ from tts_meta.audio.files import replace_file
 if TYPE_CHECKING:
     from tts_meta.voices.starter import Starter
 
-_PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{{ m.voice }}: evaluation</title><style>
-body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1a1a1a;background:#fff}
-table{border-collapse:collapse;width:100%;margin:1rem 0;font-size:.9rem}td,th{border-bottom:1px solid #ddd;padding:.3rem .5rem;
-text-align:left;vertical-align:top}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}audio{width:11rem;height:2rem}
-img{max-width:100%}.verdict{font-size:1.25rem;border-left:4px solid #2563eb;padding-left:1rem}.wrap{overflow-x:auto}
-</style></head><body>
-<h1>{{ m.voice }}</h1>
-<p class="verdict">The clone is closer to the speaker than {{ (100 * m.closer_than_other_speakers) | round | int }} % of
-other speakers' real clips. Similarity: other speakers {{ f2(s.floor) }}, clone {{ f2(s.clone) }}, real speech through the
-vocoder {{ f2(s.ceiling_vocoded) }}; the clone is {{ (100 * s.position) | round | int }} % of the way.</p>
-<h2>Numbers</h2>
-<table><tr><th>measure</th><th class="n">clone</th><th class="n">vocoded real</th><th class="n">real</th></tr>
-<tr><td>speaker similarity (cosine to the centroid, {{ m.encoder.name }} {{ m.encoder.version }})</td>
-<td class="n">{{ f3(s.clone) }}</td><td class="n">{{ f3(s.ceiling_vocoded) }}</td><td class="n">{{ f3(s.ceiling_real) }}</td></tr>
-<tr><td>word error rate ({{ m.recogniser or m.wer.reason }})</td><td class="n">{{ pc(m.wer.clone) }}</td>
-<td class="n">{{ pc(m.wer.vocoded) }}</td><td class="n">{{ pc(m.wer.real) }}</td></tr>
-<tr><td>predicted quality (DNSMOS overall, 1 to 5{% if m.dnsmos.reason %}; {{ m.dnsmos.reason }}{% endif %})</td>
-<td class="n">{{ nm(m.dnsmos.clone) }}</td><td class="n">{{ nm(m.dnsmos.vocoded) }}</td>
-<td class="n">{{ nm(m.dnsmos.real) }}</td></tr>
-<tr><td>mel cepstral distortion (dB)</td><td class="n">{{ m.mcd_db }}</td><td></td><td></td></tr>
-<tr><td>F0 error (cents, root mean square)</td><td class="n">{{ nm(m.f0_rmse_cents) }}</td><td></td><td></td></tr>
-<tr><td>voicing error (frames voiced on one side only)</td><td class="n">{{ pc(m.voicing_error) }}</td><td></td><td></td></tr>
-<tr><td>length error (share of the recording's)</td><td class="n">{{ pc(m.length_error) }}</td><td></td><td></td></tr>
-<tr><td>real-time factor of synthesis</td><td class="n">{{ m.realtime_factor }}</td><td></td><td></td></tr></table>
-<p>Floor: {{ f3(s.floor) }} (the speaker's centroid against fixed clips of other speakers). {{ m.utterances }} sentences.</p>
-<h2>Listen</h2><div class="wrap"><table><tr><th>sentence</th><th>real</th><th>real, vocoded</th><th>clone</th></tr>
-{% for r in rows %}<tr><td>{{ r.text }}</td>{% for kind in ("real", "vocoded", "clone") %}<td>
-<audio controls preload="none" src="{{ sounds[r.number, kind] }}" aria-label="{{ kind }}"></audio><br>
-{{ f2(r["similarity_" + kind]) }}{% if "wer_" + kind in r %}, WER {{ pc(r["wer_" + kind]) }}{% endif %}</td>{% endfor %}</tr>
-{% endfor %}</table></div>
-<h2>Mel spectrograms</h2><img alt="Log-mel spectrograms of the clone and of the real speaker" src="{{ mels }}">
-<h2>Held-out loss while cloning</h2>{% if curve %}<img alt="Held-out loss against steps" src="{{ curve }}">
-{% else %}<p>Not measured: no clip could be held out.</p>{% endif %}
-<h2>Modules</h2><p>How far a module may go from phi is its sigma (relative to the size of its weights), learned over many
-speakers. Those move whose way under their sigma was worth something to new speakers; the others stay at phi, the text
-encoder always, so that its output is computed once. {{ moved }} of {{ total }} parameters moved.</p>
-<div class="wrap"><table><tr><th>module</th><th class="n">parameters</th><th class="n">sigma / RMS</th><th></th>
-<th class="n">distance from phi</th></tr>
-{% for r in modules %}<tr><td>{{ r.name }}</td><td class="n">{{ "{:,}".format(r.parameters) }}</td>
-<td class="n">{{ "%.4f" | format(r.sigma_relative) }}</td><td>{{ "moved" if r.moved else "frozen" }}</td>
-<td class="n">{{ "%.5f" | format(header.distance[r.name]) if header.distance and r.name in header.distance else "" }}</td></tr>
-{% endfor %}</table></div>
-<h2>How it was made</h2><table>{% for k in ("clips", "seconds", "steps", "best_step", "method", "created", "consent") %}
-<tr><td>{{ k }}</td><td>{{ header[k] }}</td></tr>{% endfor %}<tr><td>starter</td><td>{{ header.starter }}</td></tr></table>
-</body></html>
-"""
+_PAGE = (files("tts_meta") / "assets" / "report.html.jinja").read_text(encoding="utf-8")
+
 
 
 def _png(figure) -> str:
@@ -106,32 +62,65 @@ def plot_curve(curve: list[list]):
     return figure
 
 
+def plot_steps(points: list[tuple[int, float]], floor: float, ceiling: float):
+    """Similarity of kept steps between its bounds; returns the figure."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, axis = plt.subplots(figsize=(6, 3))
+    axis.axhspan(floor, ceiling, alpha=0.12)
+    axis.axhline(floor, linestyle=":", color="grey")
+    axis.axhline(ceiling, linestyle="--", color="grey")
+    axis.annotate("other speakers", (points[0][0], floor), va="bottom", fontsize=8)
+    axis.annotate("own recordings, vocoded", (points[0][0], ceiling), va="bottom", fontsize=8)
+    axis.plot([p[0] for p in points], [p[1] for p in points], marker="o")
+    axis.set_xlabel("inner step")
+    axis.set_ylabel("similarity (cosine)")
+    axis.grid(alpha=0.3)
+    return figure
+
+
+@dataclass(frozen=True)
+class Story:
+    """What is known of a voice's making: its kept steps' similarities, the checkup of its clips, and its cost."""
+
+    steps: list[tuple[int, float]]
+    checkup: dict | None
+    cost: dict
+
+
 def write_report(
     path: Path, metrics: dict, rows: list[dict], header: dict, starter: Starter,
-    mels: list[tuple[np.ndarray, np.ndarray]], samples: Path,
+    mels: list[tuple[np.ndarray, np.ndarray]], samples: Path, story: Story,
 ) -> None:
-    """Render the page to `path`; sounds in `samples` are embedded as FLAC."""
+    """Render the page to `path`; sounds in `samples` (NUMBER_KIND.wav) are embedded as FLAC."""
     import soundfile
 
     sounds: dict[tuple[int, str], str] = {}
-    for number in range(len(rows)):
-        for kind in ("real", "vocoded", "clone"):
-            data, rate = soundfile.read(samples / f"{number:02d}_{kind}.wav")
-            buffer = io.BytesIO()
-            soundfile.write(buffer, data, rate, format="FLAC", subtype="PCM_16")
-            sounds[number, kind] = "data:audio/flac;base64," + base64.b64encode(buffer.getvalue()).decode()
+    for sound in sorted(samples.glob("*.wav")):
+        number, kind = sound.stem.split("_", 1)
+        data, rate = soundfile.read(sound)
+        buffer = io.BytesIO()
+        soundfile.write(buffer, data, rate, format="FLAC", subtype="PCM_16")
+        sounds[int(number), kind] = "data:audio/flac;base64," + base64.b64encode(buffer.getvalue()).decode()
+    others = sorted({kind for _, kind in sounds if kind.startswith("step")})
     modules = starter.module_table(header["modules"])
     environment = Environment(autoescape=select_autoescape(default=True, default_for_string=True))
-    template = environment.from_string(_PAGE)
-    curve = header.get("heldout_loss") or []
-    page = template.render(
-        m=metrics, s=metrics["similarity"], rows=[{**r, "number": i} for i, r in enumerate(rows)], header=header,
+    curve, s = header.get("heldout_loss") or [], metrics["similarity"]
+    page = environment.from_string(_PAGE).render(
+        m=metrics, s=s, rows=[{**r, "number": i} for i, r in enumerate(rows)], header=header,
         sounds=sounds, modules=modules, mels=_png(plot_mels(mels)),
+        kinds=["real", "vocoded", "clone", *others],
+        names={"real": "real", "vocoded": "real, vocoded", "clone": "clone", **{k: f"clone, step {int(k[4:])}" for k in others}},
         curve=_png(plot_curve(curve)) if curve else "",
+        steps=_png(plot_steps(story.steps, s["floor"], s["ceiling_vocoded"])) if story.steps else "",
+        checkup=story.checkup, cost=story.cost,
         moved=f"{sum(r['parameters'] for r in modules if r['moved']):,}",
         total=f"{sum(r['parameters'] for r in modules):,}",
         f2=lambda v: f"{v:.2f}", f3=lambda v: f"{v:.3f}",
         pc=lambda v: "not measured" if v is None else f"{100 * v:.1f} %",
-        nm=lambda v: "not measured" if v is None else v,
+        nm=lambda v: "not measured" if v is None else f"{v:,}" if isinstance(v, int) else v,
     )
     replace_file(path, page.encode())

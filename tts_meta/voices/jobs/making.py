@@ -1,0 +1,29 @@
+"""What a voice's job knows of its making, for the evaluation's report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tts_meta.errors import InputError
+from tts_meta.evaluation.evaluate import Making
+from tts_meta.voices.jobs.folder import list_jobs
+from tts_meta.voices.starter import Starter
+from tts_meta.voices.voice_file import load_voice, read_header
+
+
+def making_of(path: Path, starter: Starter) -> Making:
+    """Of the newest job whose voice this file is (the same making: name, clips and steps); else only its bytes."""
+    size, header = path.stat().st_size, read_header(path)
+    same = ("created", "clip_digests", "seconds")
+    for job in list_jobs():
+        for kept in job.kept():
+            own = read_header(Path(kept["voice"]))
+            if all(own.get(k) == header.get(k) for k in same):
+                steps = []
+                for k in job.kept():
+                    try:
+                        steps.append((k["step"], load_voice(Path(k["voice"]), starter)))
+                    except InputError:  # of another starter
+                        continue
+                return Making(steps, job.spec["checkup"], job.state.seconds, size)
+    return Making(bytes=size)
