@@ -91,7 +91,8 @@ def test_scores_have_intervals_over_listeners(tmp_path):
     assert make_page(page, "mos", sounds()) == 8
     key = key_path(page)
     files = [
-        answer(tmp_path / f"{i}.json", key, f"l{i}", lambda t, i=i: str(4 + i % 2 if t["system"] == "real" else 2)) for i in range(6)
+        answer(tmp_path / f"{i}.json", key, f"l{i}", lambda t, i=i: str(4 + i % 2 if t["system"] == "real" else 2))
+        for i in range(6)
     ]
     rows = {r["system"]: r for r in analyse(key_path(page), files)["systems"]}
     assert rows["real"]["mean"] == 4.5 and 4 <= rows["real"]["low"] < 4.5 < rows["real"]["high"] <= 5

@@ -22,10 +22,10 @@ from torch.func import functional_call
 from tts_meta.data.batch import Item, collate
 from tts_meta.meta.tree import Tree
 from tts_meta.voices.starter import Starter
+from tts_meta.voices.voice_schema import HIGHEST, LOWEST
 
 COEFFICIENTS = 40
 """Of the DCT over the 80 mel bands; the finer half is as much noise as speech (docs/starter.md)."""
-LOWEST, HIGHEST = 0.5, 4.0
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,7 @@
 A weight `W` `[N, ...]` is two tensors: `W` in int8 and `W#scale` `[N]` in float32, one scale an output row; a vector is
 float16. Rounding moves a delta by at most 1/254 of the largest of its row.
 
-Header (string `voice` of the safetensors metadata): format, name, starter (digest), modules, sample_rate, clips
-(number), seconds (of the clips), steps, best_step, method, heldout_loss (list of [step, nats per frame]),
-variance_gains (40 numbers) and pitch_gain (tts_meta/voices/variance.py), consent, created (UTC),
-clip_digests (SHA-256 of the support files, so that an evaluation can leave them out).
+Header: the string `voice` of the safetensors metadata, JSON with the keys of `tts_meta.voices.voice_schema`.
 """
 
 from __future__ import annotations
@@ -25,11 +22,14 @@ from tts_meta.audio.files import replace_file
 from tts_meta.errors import InputError
 from tts_meta.meta.tree import Tree
 from tts_meta.voices.starter import Starter
-from tts_meta.voices.variance import COEFFICIENTS, HIGHEST, LOWEST, Gains
+from tts_meta.voices.variance import Gains
+from tts_meta.voices.voice_schema import check_header
 
 FORMAT = 4
 SCALE = "#scale"
 MAX_BYTES = 64 * 2**20
+LARGEST = 50.0
+"""No delta of a voice comes near; a larger one is damage or mischief."""
 _MAX_HEADER = 2**20
 
 
@@ -89,15 +89,15 @@ def read_header(path: Path) -> dict:
                 raise ValueError("not a safetensors file of a voice's size")
             meta = json.loads(f.read(length))
         header = json.loads(meta["__metadata__"]["voice"])
-        if not isinstance(header, dict) or not isinstance(header["name"], str):
+        if not isinstance(header, dict):
             raise ValueError("no voice header")
     except FileNotFoundError as e:
         raise InputError(f"The voice {path} does not exist; `tts-meta voices list` shows the voices there are.") from e
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as e:
         raise InputError(f"{path} is not a voice file; a .voice file made by `tts-meta clone` is expected.") from e
     if header.get("format") != FORMAT:
-        raise InputError(f"{path} has voice format {header.get('format')}; this version reads format {FORMAT}.")
-    return header
+        raise InputError(f"{path} has voice format {str(header.get('format'))[:20]}; this version reads format {FORMAT}.")
+    return check_header(str(path), header)
 
 
 def load_voice(path: Path, starter: Starter) -> Voice:
@@ -133,21 +133,16 @@ def load_voice(path: Path, starter: Starter) -> Voice:
             value = value.float() * scale.view(-1, *[1] * (len(shape) - 1))
         if not torch.isfinite(value).all():
             raise InputError(f"{path} holds numbers in {name} that are not finite; clone the voice again.")
+        if float(value.abs().max()) > LARGEST:
+            raise InputError(f"{path} holds {float(value.abs().max()):.3g} in {name}; at most {LARGEST} is expected of a voice.")
         deltas[name] = value.float()
-    return Voice(deltas, header, _gains(path, header))
-
-
-def _gains(path: Path, header: dict) -> Gains:
-    cepstra = _numbers(path, "variance_gains", header.get("variance_gains"), COEFFICIENTS)
-    return Gains(cepstra, float(_numbers(path, "pitch_gain", [header.get("pitch_gain")], 1)[0]))
-
-
-def _numbers(path: Path, key: str, values: object, count: int) -> np.ndarray:
-    usable = isinstance(values, list) and len(values) == count and all(
-        isinstance(v, int | float) and LOWEST <= v <= HIGHEST for v in values  # which refuses NaN too
-    )
-    if not usable:
-        raise InputError(
-            f"{path} holds {str(values)[:40]} as {key}; {count} of {LOWEST} to {HIGHEST} expected, clone the voice again."
-        )
-    return np.array(values, dtype=np.float32)
+    modules = starter.partition.modules
+    unknown = [m for m in header["modules"] if m not in modules]
+    if unknown:
+        raise InputError(f"{path} names the module {unknown[0]!r}, which the starter does not have; clone the voice again.")
+    told = {n for m in header["modules"] for n in starter.partition.members(m)}
+    if told != deltas.keys():
+        wrong = sorted(told ^ deltas.keys())[0]
+        raise InputError(f"{path} {'lacks' if wrong in told else 'has'} {wrong}, against its header; clone the voice again.")
+    gains = Gains(np.array(header["variance_gains"], dtype=np.float32), float(header["pitch_gain"]))
+    return Voice(deltas, header, gains)
