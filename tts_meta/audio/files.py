@@ -40,6 +40,8 @@ def read_audio(path: str | Path) -> tuple[np.ndarray, int]:
         raise InputError(f"{path} is empty (0 bytes); record it again or leave it out.")
     try:
         mono, rate = _unpack(path) if path.suffix.lower() in PACKED else _read_plain(path)
+    except InputError:
+        raise
     except (soundfile.LibsndfileError, RuntimeError, OSError, ValueError, TypeError) as e:
         raise InputError(
             f"{path} could not be read as audio; give a wav, flac, mp3, ogg or opus file (convert it first)."
