@@ -1,0 +1,175 @@
+"""Every command of the README and of docs/ is run, in order, as a reader would run it: `tts-meta` for what it does, with few
+steps; the recipes by composing their configs or reading their options (they take hours)."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+import pytest
+from hydra import compose, initialize_config_dir
+
+from tests.conftest import EXAMPLES, ROOT
+
+PAGES = ["README.md", *(f"docs/{p.name}" for p in sorted((ROOT / "docs").glob("*.md")))]
+GUIDES = ["docs/clone-your-voice.md", "docs/share-a-voice.md", "docs/evaluate.md"]
+SERVERS = {"serve", "app"}
+
+
+def blocks(page: str) -> list[str]:
+    """The command lines of a page's code blocks, without their comments."""
+    found = []
+    for block in re.findall(r"^```(?:bash)?\n(.*?)^```", (ROOT / page).read_text(), re.S | re.M):
+        for line in block.splitlines():
+            line = re.sub(r"\s+#.*$", "", line).strip()
+            if line.startswith(("tts-meta ", "python ", "torchrun ", "make ", "curl ")):
+                found.append(line)
+    return found
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory):
+    """A folder with what the guides speak of, and a library of its own."""
+    folder = tmp_path_factory.mktemp("desk")
+    shutil.copytree(EXAMPLES / "clips", folder / "my_clips")
+    shutil.copytree(EXAMPLES / "reference", folder / "more_clips")
+    extra = sorted((folder / "more_clips").glob("*.flac"))[4:]
+    shutil.copytree(EXAMPLES / "reference", folder / "new_clips", ignore=lambda _, names: {n for n in names if "flac" in n})
+    for clip in extra[:2]:
+        shutil.copy(clip, folder / "new_clips" / clip.name)
+    for clip in extra:
+        clip.unlink()
+    (folder / "lines.txt").write_text("One line.\nAnother line.\n")
+    return folder
+
+
+def run(desk, words, check=True):
+    import os
+
+    environment = {**os.environ, "TTS_META_HOME": str(desk / "home"), "TTS_META_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "tts_meta.cli", *words[1:]]
+    done = subprocess.run(command, cwd=desk, env=environment, capture_output=True, text=True, timeout=500)
+    assert not check or done.returncode == 0, (words, done.stderr[-2000:])
+    return done
+
+
+def answers(desk):
+    """What a listener would have saved."""
+    key = json.loads((desk / "listen-KEY.json").read_text())
+    (desk / "answers").mkdir(exist_ok=True)
+    rows = [{"id": i, "answer": t["right"]} for i, t in key["trials"].items()]
+    saved = {"test": key["test"], "kind": key["kind"], "listener": "ann", "answers": rows}
+    (desk / "answers" / "answers-ann.json").write_text(json.dumps(saved))
+
+
+def test_the_guides_for_people(desk):
+    """In the order of the guides; each builds on the one before."""
+    made = 0
+    for page in GUIDES:
+        for line in blocks(page):
+            words = shlex.split(line)
+            if words[0] != "tts-meta":
+                continue
+            if words[1] == "clone":
+                words += ["--steps", "10"]
+            if words[1:3] == ["jobs", "continue"]:
+                words[words.index("--steps") + 1] = "5"
+            if words[1:3] == ["listening", "analyse"]:
+                answers(desk)
+                words = [w for w in words if "*" not in w] + [str(p) for p in (desk / "answers").glob("*.json")]
+            if words[1:3] == ["jobs", "use"]:
+                # The last job went on from another; the one before kept step 0 too.
+                assert json.loads(run(desk, ["tts-meta", "jobs", "show", "last", "--json"]).stdout)["kept"][0] == 0
+            run(desk, words)
+            made += 1
+    assert made >= 25
+    for name in ("hello.wav", "no.wav", "name.wav", "spoken/manifest.csv", "report/report.html", "compared/compare.html",
+                 "listen.html", "mum.voice", "sample.wav"):
+        assert (desk / name).stat().st_size > 100, name
+
+
+def test_the_servers_of_the_guides_answer(desk):
+    import os
+
+    environment = {**os.environ, "TTS_META_HOME": str(desk / "home"), "TTS_META_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    for verb, path in (("serve", "/health"), ("app", "/")):
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", 0))
+            port = s.getsockname()[1]
+        process = subprocess.Popen([sys.executable, "-m", "tts_meta.cli", verb, "--port", str(port)], env=environment,
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            end = time.monotonic() + 120
+            while True:
+                try:
+                    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+                        assert answer.status == 200
+                    break
+                except OSError:
+                    assert time.monotonic() < end and process.poll() is None
+                    time.sleep(0.3)
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def test_every_verb_and_option_that_is_written_exists(desk):
+    """Of all pages, also of what is not run above: the verb is there and knows the options."""
+    known: dict[str, str] = {}
+    for page in PAGES:
+        text = (ROOT / page).read_text()
+        lines = [*blocks(page), *re.findall(r"`(tts-meta [^`\n]+)`", text)]
+        for line in lines:
+            if not line.startswith("tts-meta "):
+                continue
+            for verb in re.split(r"\|(?=\w)", line.split()[2]) if len(line.split()) > 2 and "|" in line.split()[2] else [None]:
+                words = [w for w in line.split()[1:] if w != "..."]
+                path = [words[0]]
+                if words[0] in ("jobs", "voices", "listening"):
+                    path.append(verb or words[1])
+                key = " ".join(path)
+                if key not in known:
+                    done = run(desk, ["tts-meta", *path, "--help"], check=False)
+                    assert done.returncode == 0, (page, line, done.stderr[-500:])
+                    known[key] = done.stdout
+                for option in re.findall(r"(?<!\S)--[a-z-]+", line):
+                    assert option in known[key] or option == "--json", (page, line, option)
+    assert len(known) >= 20
+
+
+def test_the_recipes_know_their_options():
+    helps: dict[str, str] = {}
+    seen = 0
+    for page in PAGES:
+        for line in blocks(page):
+            words = shlex.split(line)
+            if words[0] == "torchrun":
+                words = ["python", *words[words.index(next(w for w in words if w.endswith(".py"))) :]]
+            if words[0] != "python" or not words[1].startswith("recipes/"):
+                continue
+            script, rest = words[1], [w for w in words[2:] if w not in ("|", "\\")]
+            assert (ROOT / script).is_file(), (page, line)
+            name = (ROOT / script).stem
+            if name in ("train", "prepare"):
+                folder = ROOT / "configs"
+                with initialize_config_dir(str(folder), version_base="1.3"):
+                    compose(name, [w for w in rest if "=" in w])
+            elif name == "compare":
+                with initialize_config_dir(str(ROOT / "configs" / "compare"), version_base="1.3"):
+                    compose(name, [w for w in rest if "=" in w])
+            else:
+                if script not in helps:
+                    done = subprocess.run([sys.executable, script, "--help"], cwd=ROOT, capture_output=True, text=True)
+                    assert done.returncode == 0, (script, done.stderr[-500:])
+                    helps[script] = done.stdout
+                for option in (w for w in rest if w.startswith("--")):
+                    assert option in helps[script], (page, line, option)
+            seen += 1
+    assert seen >= 20
