@@ -10,6 +10,7 @@ Needs the `asr` extra. About 3 minutes on two cores. Resumable: clips already in
 
 from __future__ import annotations
 
+import argparse
 import csv
 import json
 import sys
@@ -46,4 +47,8 @@ def main(root: Path, out: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("root", type=Path, help="folder with manifest.tsv")
+    parser.add_argument("out", type=Path, help="the JSON to write")
+    args = parser.parse_args()
+    main(args.root, args.out)
