@@ -22,7 +22,7 @@ def _axes(width: float = 6, height: float = 4, columns: int = 1):
 
 def plot_curve(
     curves: dict[str, dict], measure: str, path: str | Path, title: str = "",
-    lines: dict[str, float] | None = None, xlabel: str = "inner steps",
+    lines: dict[str, float] | None = None, xlabel: str = "inner steps", ylabel: str = "",
 ) -> None:
     """`curves` {label: {inner steps: {measure: {mean, ci95}}}}; `lines` are horizontal references. A logarithmic axis
     (step 0 at the left end) when there are more than 20 steps."""
@@ -44,7 +44,7 @@ def plot_curve(
         ax.axhline(value, linestyle=":", color="gray")
         ax.annotate(label, (ax.get_xlim()[1], value), ha="right", va="bottom", fontsize=7, color="gray")
     ax.set_xlabel(xlabel)
-    ax.set_ylabel(f"{measure} of the query data")
+    ax.set_ylabel(ylabel or f"{measure} of the query data")
     ax.set_title(title)
     if many:
         ax.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.01, 0.5))

@@ -279,7 +279,9 @@ def _meter(clips: list[ClipCheck]) -> Meter:
     usable = [c for c in clips if c.level != "red" and c.samples is not None]
     speech = sum(c.measures["speech_seconds"] or 0.0 for c in usable)
     phones = [p.symbol for c in usable if c.text for p in _phones(c.text)]
-    return Meter(len(usable), speech, missing_sounds(phones), expected(speech))
+    # The curve was measured against the length of trimmed clips, pauses and all.
+    seconds = sum(c.used.features.seconds if c.used else (c.measures["speech_seconds"] or 0.0) for c in usable)
+    return Meter(len(usable), speech, missing_sounds(phones), expected(seconds))
 
 
 def _phones(text: str):

@@ -46,11 +46,12 @@ def _measured() -> dict:
     return json.loads(path.read_text()) if path.is_file() else {"points": [], "speakers": 0}
 
 
-def expected(speech_seconds: float) -> tuple[float, float, float] | None:
-    """Position to expect, by the measured curve of docs/evidence.md (quartiles over speakers); None under its first point."""
+def expected(seconds: float) -> tuple[float, float, float] | None:
+    """Position to expect from so many seconds of clips, by the measured curve of docs/evidence.md (quartiles over
+    speakers); None well under its first point."""
     points = _measured()["points"]
-    if not points or speech_seconds < 0.7 * points[0]["seconds"]:
+    if not points or seconds < 0.7 * points[0]["seconds"]:
         return None
     at = [p["seconds"] for p in points]
-    low, middle, high = (float(np.interp(speech_seconds, at, [p[k] for p in points])) for k in ("low", "middle", "high"))
+    low, middle, high = (float(np.interp(seconds, at, [p[k] for p in points])) for k in ("low", "middle", "high"))
     return round(low, 3), round(middle, 3), round(high, 3)
