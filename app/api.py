@@ -59,7 +59,8 @@ class Speakers:
 
     KEPT = 8
 
-    def __init__(self) -> None:
+    def __init__(self, watermark: bool = False) -> None:
+        self.watermark = watermark
         self.lock = threading.Lock()
         self.loaded: dict[tuple[str, int], Synthesizer] = {}
 
@@ -72,7 +73,7 @@ class Speakers:
                 self.loaded = {k: v for k, v in self.loaded.items() if k[0] != name}
                 if len(self.loaded) >= self.KEPT:
                     self.loaded.pop(next(iter(self.loaded)))
-                self.loaded[key] = Synthesizer.of(starter, load_voice(path, starter))
+                self.loaded[key] = Synthesizer.of(starter, load_voice(path, starter), watermark=self.watermark)
             return self.loaded[key]
 
     def stream(self, request: Speech) -> Iterator[Spoken]:
@@ -103,10 +104,10 @@ def wav_head() -> bytes:
             + (16).to_bytes(2, "little") + b"data" + size)
 
 
-def build(key: str | None = None) -> FastAPI:
-    """The application; with `key` every request needs it as a bearer token."""
+def build(key: str | None = None, watermark: bool = False) -> FastAPI:
+    """The application; with `key` every request needs it as a bearer token, with `watermark` all speech is marked."""
     app = FastAPI(title="tts-meta", docs_url=None, redoc_url=None, openapi_url=None)
-    speakers = Speakers()
+    speakers = Speakers(watermark)
 
     def allowed(given: Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)]) -> None:
         if key is not None and (given is None or not secrets.compare_digest(given.credentials.encode(), key.encode())):
@@ -168,7 +169,7 @@ def build(key: str | None = None) -> FastAPI:
     return app
 
 
-def serve(host: str, port: int, key: str | None) -> None:
+def serve(host: str, port: int, key: str | None, watermark: bool = False) -> None:
     """Serve until interrupted. Raises InputError when the port is taken."""
     import socket
 
@@ -179,4 +180,4 @@ def serve(host: str, port: int, key: str | None) -> None:
         except OSError as e:
             raise InputError(f"The API could not be served on {host}:{port} ({e}); choose another --port.") from e
     default_starter()
-    uvicorn.run(build(key), host=host, port=port, log_level="warning")
+    uvicorn.run(build(key, watermark), host=host, port=port, log_level="warning")

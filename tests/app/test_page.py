@@ -158,16 +158,16 @@ def test_a_short_clone_from_the_examples_to_the_saved_voice(browser, served):
     expect(page.locator("#trouble2")).to_contain_text("VCTK")
     page.locator("#to3").click()
     page.locator("#to4").click()
-    set_steps(page, 20)
+    set_steps(page, 60)
     page.locator("#plan").click()
     expect(page.locator("#planned")).to_contain_text("10 clips", timeout=120_000)
     page.locator("#start").click()
     expect(page.locator("#status")).to_contain_text("Done", timeout=240_000)
-    expect(page.locator("#kept")).to_contain_text("step 24", timeout=30_000)
-    page.locator("#kept").get_by_label("step 10").check()
+    expect(page.locator("#kept")).to_contain_text("step 72", timeout=30_000)
+    page.locator("#kept").get_by_label("step 30").check()
     page.locator("#preview audio[src]").wait_for(state="attached")
     page.locator("#use").click()
-    expect(page.locator("#trouble4")).to_contain_text("step 10")
+    expect(page.locator("#trouble4")).to_contain_text("step 30")
     # A scale of round numbers; a column taken for categories would show every value with all its decimals.
     labels = [t for t in page.locator("#curve svg .role-axis-label text").all_text_contents() if t.strip()]
     assert len(labels) >= 4 and all(len(t) <= 6 for t in labels), labels

@@ -107,3 +107,46 @@ def test_bfloat16_changes_the_sound_less_than_the_vocoder_does():
     mel = log_mel(speech())
     exact, fast = (log_mel(HiFiGan(bf16)(mel)) for bf16 in (False, True))
     assert 0 < np.abs(fast - exact).mean() < 0.5 * np.abs(exact - mel).mean()
+
+
+def test_the_watermark_is_found_again_and_only_where_it_is(tmp_path, starter, cloned):
+    from tts_meta.audio.files import write_wav
+    from tts_meta.audio.watermark import apply, detect_file, name
+    from tts_meta.voices.synthesize import Synthesizer, comment
+    from tts_meta.voices.voice_file import load_voice
+
+    pytest.importorskip("perth")
+    voice = load_voice(cloned.path, starter)
+    plain, marked = (Synthesizer.of(starter, voice, watermark=w).speak("Good morning. How are you today?") for w in (False, True))
+    assert len(plain.samples) == len(marked.samples)
+    noise = np.sqrt(((plain.samples - marked.samples) ** 2).mean() / (plain.samples**2).mean())
+    assert 0 < noise < 0.3
+    for label, samples, rate, found in (
+        ("plain", plain.samples, SAMPLE_RATE, False), ("marked", marked.samples, SAMPLE_RATE, True),
+        ("resampled", resample(marked.samples, SAMPLE_RATE, 16000), 16000, True),
+        ("quiet", marked.samples * 0.3, SAMPLE_RATE, True),
+    ):
+        path = tmp_path / f"{label}.wav"
+        write_wav(path, samples, rate, comment("p225", name()))
+        assert detect_file(path)["watermark"] is found, (label, detect_file(path))
+        assert soundfile.SoundFile(path).comment == f"Synthetic speech by tts-meta in the voice 'p225'; watermark: {name()}."
+    assert not detect_file(next((EXAMPLES / "clips").glob("*.flac")))["watermark"]
+    assert np.abs(apply(plain.samples, SAMPLE_RATE)).max() <= 1
+
+
+def test_a_watermark_that_cannot_be_had_stops_the_speech(monkeypatch, starter, cloned):
+    from tts_meta.audio import watermark
+    from tts_meta.voices.synthesize import Synthesizer
+    from tts_meta.voices.voice_file import load_voice
+
+    watermark._marker.cache_clear()
+    synthesizer = Synthesizer.of(starter, load_voice(cloned.path, starter), watermark=True)
+    monkeypatch.setattr(watermark, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match="extra 'watermark'"):
+        synthesizer.speak("Hello.")
+    monkeypatch.undo()
+    pytest.importorskip("perth")
+    monkeypatch.setattr(watermark, "SHA256", "0" * 64)
+    with pytest.raises(InputError, match="weights are not those"):
+        synthesizer.speak("Hello.")
+    watermark._marker.cache_clear()

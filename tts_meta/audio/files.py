@@ -138,8 +138,11 @@ def replace_file(path: str | Path, content: bytes) -> None:
         ) from e
 
 
-def write_wav(path: str | Path, samples: np.ndarray, rate: int) -> None:
-    """Write `[N]` float samples as 16-bit wav, atomically."""
+def write_wav(path: str | Path, samples: np.ndarray, rate: int, comment: str = "") -> None:
+    """Write `[N]` float samples as 16-bit wav, atomically, with a comment in its metadata."""
     buffer = io.BytesIO()
-    soundfile.write(buffer, np.clip(samples, -1.0, 1.0), rate, format="WAV", subtype="PCM_16")
+    with soundfile.SoundFile(buffer, "w", rate, 1, "PCM_16", format="WAV") as f:
+        if comment:
+            f.comment = comment
+        f.write(np.clip(samples, -1.0, 1.0))
     replace_file(path, buffer.getvalue())

@@ -16,15 +16,16 @@ from pathlib import Path
 
 from tts_meta.audio.files import replace_file, write_wav
 from tts_meta.audio.mel import SAMPLE_RATE
+from tts_meta.audio.watermark import name as watermark_name
 from tts_meta.errors import InputError
 from tts_meta.voices.books import read_epub
 from tts_meta.voices.library import find_voice
 from tts_meta.voices.starter import Starter
-from tts_meta.voices.synthesize import Synthesizer
+from tts_meta.voices.synthesize import Synthesizer, comment
 from tts_meta.voices.voice_file import load_voice
 
 MANIFEST = "manifest.csv"
-_COLUMNS = ("number", "id", "file", "voice", "speed", "seconds", "status", "reason", "digest", "text")
+_COLUMNS = ("number", "id", "file", "voice", "speed", "seconds", "status", "reason", "watermark", "digest", "text")
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ def _voice(voice: str | None, path: Path) -> str:
 
 def run_batch(
     starter: Starter, lines: list[Line], out: Path, lexicon: dict[str, str] | None = None,
-    say: Callable[[str], None] = lambda message: None, limit: int | None = None,
+    say: Callable[[str], None] = lambda message: None, limit: int | None = None, watermark: bool = False,
 ) -> list[dict]:
     """Speak the lines into `out`; returns the manifest's rows. A line that cannot be spoken has status `failed` and why.
 
@@ -90,17 +91,18 @@ def run_batch(
     synthesizers: dict[str, tuple[Synthesizer, str]] = {}
     rows: list[dict] = []
     made = 0
+    mark = watermark_name() if watermark else None
     for number, line in enumerate(lines, 1):
         plain = re.sub(r"[^A-Za-z0-9_-]+", "-", line.id).strip("-")[:40]
         file = f"{number:0{width}d}{'-' + plain if plain and plain != str(number) else ''}.wav"
-        row: dict = {"number": number, **asdict(line), "file": file, "seconds": "", "reason": ""}
+        row: dict = {"number": number, **asdict(line), "file": file, "seconds": "", "reason": "", "watermark": mark or "none"}
         try:
             if line.voice not in synthesizers:
                 path = find_voice(line.voice)
                 digest = hashlib.sha256(path.read_bytes()).hexdigest()
-                synthesizers[line.voice] = Synthesizer.of(starter, load_voice(path, starter)), digest
+                synthesizers[line.voice] = Synthesizer.of(starter, load_voice(path, starter), watermark=watermark), digest
             synthesizer, voice_digest = synthesizers[line.voice]
-            asked = [line.text, line.speed, voice_digest, starter.identity, lexicon]
+            asked = [line.text, line.speed, voice_digest, starter.identity, lexicon, mark]
             row["digest"] = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]
             old = known.get(file)
             if old and old["digest"] == row["digest"] and old["status"] in ("made", "check") and (out / file).is_file():
@@ -109,7 +111,7 @@ def run_batch(
                 row["status"] = "waiting"
             else:
                 spoken = synthesizer.speak(line.text, line.speed, lexicon=lexicon)
-                write_wav(out / file, spoken.samples, SAMPLE_RATE)
+                write_wav(out / file, spoken.samples, SAMPLE_RATE, comment(line.voice, mark))
                 made += 1
                 row |= {"seconds": round(spoken.seconds, 2), "status": "check" if spoken.suspect else "made",
                         "reason": f"listen to: {spoken.suspect[0][:60]}" if spoken.suspect else ""}

@@ -17,6 +17,7 @@ from torch.func import functional_call
 from tts_meta.audio.loudness import PEAK, normalise_loudness
 from tts_meta.audio.mel import HOP, SAMPLE_RATE
 from tts_meta.audio.vocoder import Vocoder, default_vocoder
+from tts_meta.audio.watermark import apply
 from tts_meta.data.batch import frame_features, frame_index, line_through
 from tts_meta.errors import InputError
 from tts_meta.meta.tree import Tree
@@ -57,19 +58,23 @@ class Spoken:
 
 
 class Synthesizer:
-    """One voice: deltas to phi (none: phi itself, the average speaker) and the gains of its variance (none: 1)."""
+    """One voice: deltas to phi (none: phi itself, the average speaker) and the gains of its variance (none: 1).
+
+    With `watermark` every sentence is marked (tts_meta/audio/watermark.py), or speaking raises InputError.
+    """
 
     def __init__(
-        self, starter: Starter, deltas: Tree | None = None, vocoder: Vocoder | None = None, gains: Gains | None = None
+        self, starter: Starter, deltas: Tree | None = None, vocoder: Vocoder | None = None, gains: Gains | None = None,
+        watermark: bool = False,
     ) -> None:
-        self.starter, self.gains = starter, gains
+        self.starter, self.gains, self.watermark = starter, gains, watermark
         self.params = {k: starter.phi[k] + d for k, d in (deltas or {}).items()}
         self.vocoder = vocoder
 
     @classmethod
-    def of(cls, starter: Starter, voice: Voice, vocoder: Vocoder | None = None) -> Synthesizer:
+    def of(cls, starter: Starter, voice: Voice, vocoder: Vocoder | None = None, watermark: bool = False) -> Synthesizer:
         """The synthesizer of a loaded voice."""
-        return cls(starter, voice.deltas, vocoder, voice.gains)
+        return cls(starter, voice.deltas, vocoder, voice.gains, watermark)
 
     @torch.inference_mode()
     def sentence_mel(
@@ -154,6 +159,8 @@ class Synthesizer:
                     leveled = normalise_loudness(samples, SAMPLE_RATE)
                     gain = float(np.abs(leveled).max() / max(1e-6, np.abs(samples).max()))
                 samples = np.clip(samples * gain, -PEAK, PEAK)
+                if self.watermark:
+                    samples = faded(apply(samples, SAMPLE_RATE))
                 if position or number:
                     pause = (PAUSE_SECONDS if position else PARAGRAPH_SECONDS) / speed
                     samples = np.concatenate([np.zeros(int(pause * SAMPLE_RATE), dtype=np.float32), samples])
@@ -183,6 +190,11 @@ def check_settings(text: str, speed: float, pitch: float, energy: float) -> None
             raise InputError(f"The {what} is {value}; {low} to {high} is expected.")
     if len(text) > LONGEST_TEXT:
         raise InputError(f"The text has {len(text):,} characters; at most {LONGEST_TEXT:,} are expected, give it in parts.")
+
+
+def comment(voice: str, mark: str | None) -> str:
+    """What a wav's metadata say: that it is synthetic, whose voice it is, and how it is marked."""
+    return f"Synthetic speech by tts-meta in the voice {voice!r}; watermark: {mark or 'none'}."
 
 
 def faded(samples: np.ndarray) -> np.ndarray:
