@@ -137,6 +137,7 @@ def test_none_harms(hostile, starter):
         "zero.webm",
         "tenhours.wav",
         "dc.wav",
+        "huge.wav",
     ):
         assert found[name].used is None and found[name].level == "red" and found[name].to_dict()["reason"], name
     for c in checkup.clips:

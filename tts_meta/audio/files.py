@@ -25,6 +25,8 @@ MAX_SECONDS = 600.0
 """Longest clip read at once (s); a longer one is refused before it is decoded, so it cannot exhaust memory."""
 MAX_SAMPLES = 60_000_000
 MAX_CHANNELS = 64
+LOUDEST = 100.0
+"""A float file may go over 1 a little; what is far over it is not sound."""
 
 
 def read_audio(path: str | Path) -> tuple[np.ndarray, int]:
@@ -50,6 +52,9 @@ def read_audio(path: str | Path) -> tuple[np.ndarray, int]:
         raise InputError(f"{path} holds no samples; record it again or leave it out.")
     if not np.isfinite(mono).all():
         raise InputError(f"{path} holds samples that are not numbers (NaN or infinity); export it again.")
+    peak = float(np.abs(mono).max())
+    if peak > LOUDEST:
+        raise InputError(f"{path} holds samples up to {peak:.3g}; -1 to 1 is expected, export it again.")
     return mono, rate
 
 

@@ -103,7 +103,9 @@ def _follow(job, as_json: bool) -> None:
     shown = -20
     try:
         for e in control.watch(job):
-            if e["kind"] == "progress" and (e["heldout"] is not None or e["step"] >= shown + 20 or e["step"] == e["steps"]):
+            if e["kind"] == "progress" and (
+                e["heldout"] is not None or e["likeness"] is not None or e["step"] >= shown + 20 or e["step"] == e["steps"]
+            ):
                 shown = e["step"]
                 held = "" if e["heldout"] is None else f"  held-out {e['heldout']:8.3f}"
                 like = "" if e["likeness"] is None else f"  likeness {e['likeness']:.3f}"
