@@ -178,18 +178,25 @@ def test_no_network_is_needed(cloned, tmp_path, starter, monkeypatch):
     import subprocess
     import sys
 
-    script = tmp_path / "offline.py"
-    script.write_text(
-        "import socket, sys\n"
+    # Every Python process reads it, the one of the job too.
+    (tmp_path / "sitecustomize.py").write_text(
+        "import socket\n"
         "def blocked(*a, **k): raise OSError('the network is blocked')\n"
         "socket.socket.connect = socket.create_connection = socket.getaddrinfo = blocked\n"
-        "from tts_meta.cli import main\n"
-        "sys.argv = ['tts-meta', *sys.argv[1:]]\nmain()\n"
     )
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TTS_META_HOME": str(tmp_path / "home"), "TTS_META_THREADS": "1"}
+    environment = {
+        **os.environ, "PYTHONPATH": f"{tmp_path}:{ROOT}", "TTS_META_HOME": str(tmp_path / "home"), "TTS_META_THREADS": "1",
+    }
+    check = "import socket; socket.create_connection(('127.0.0.1', 1))"
+    tried = subprocess.run([sys.executable, "-c", check], env=environment, capture_output=True, text=True)
+    assert "the network is blocked" in tried.stderr
+    reference = tmp_path / "reference"
+    shutil.copytree(EXAMPLES / "reference", reference)
+    for extra in sorted(reference.glob("*.flac"))[4:]:
+        extra.unlink()
 
     def offline(*args):
-        done = subprocess.run([sys.executable, str(script), *map(str, args)], env=environment, cwd=ROOT,
+        done = subprocess.run([sys.executable, "-m", "tts_meta.cli", *map(str, args)], env=environment, cwd=tmp_path,
                               capture_output=True, text=True, timeout=400)
         assert done.returncode == 0, done.stderr[-2000:]
         return json.loads(done.stdout)
@@ -199,7 +206,7 @@ def test_no_network_is_needed(cloned, tmp_path, starter, monkeypatch):
     assert set(made["modules"][0]) == {"name", "parameters", "sigma_relative", "moved"}
     assert {"file", "seconds", "used", "reason", "level", "findings"} <= set(made["clips"][0])
     offline("say", "Good morning.", "--voice", "me", "--out", tmp_path / "o.wav", "--json")
-    metrics = offline("evaluate", "--voice", "me", "--reference", EXAMPLES / "reference", "--out", tmp_path / "r", "--json")
+    metrics = offline("evaluate", "--voice", "me", "--reference", reference, "--out", tmp_path / "r", "--json")
     assert set(metrics["similarity"]) == {"floor", "clone", "ceiling_vocoded", "ceiling_real", "position"}
     assert {"wer", "mcd_db", "f0_rmse_cents", "realtime_factor", "utterances", "encoder"} <= set(metrics)
     assert all(1 < metrics["dnsmos"][k] < 5 for k in ("clone", "vocoded", "real"))
