@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import time
 from dataclasses import asdict, dataclass
 
@@ -10,8 +9,8 @@ from tts_meta.voices.cloning import CHECK, Cloning
 
 WATCH_SECONDS = 3.0
 """Of speaking and hearing one sentence at a check or for a preview (real-time factor 0.4, a sentence of 5 s, one core)."""
-MEGABYTES_A_FRAME = 0.12
-"""Activations and gradients of the default network; `python recipes/bench.py` measures the growth with the frames."""
+WORKER_MB, MEGABYTES_A_FRAME = 1100, 0.05
+"""Peak of a job's process, measured: 1,149 MB with 496 frames a step, 1,173 MB with 1,104 (most of it the vocoder's)."""
 
 
 @dataclass(frozen=True)
@@ -53,9 +52,8 @@ def plan(cloning: Cloning) -> Plan:
     watching = (5 + (cloning.settings.steps / CHECK if cloning.settings.stop else 0)) * WATCH_SECONDS
     moved = sum(v.numel() for v in run.phi.values())
     total = sum(v.numel() for v in cloning.starter.phi.values())
-    resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return Plan(
         len(cloning.clips), len(cloning.heldout), round(sum(c.seconds for c in cloning.clips), 1), list(cloning.method.modules),
         moved, moved / total, steps, round((steps * min(seconds) * 1.1 + watching) / 60, 1),
-        int(resident + MEGABYTES_A_FRAME * frames + 24 * moved / 2**20),
+        int(WORKER_MB + MEGABYTES_A_FRAME * frames),
     )
