@@ -9,7 +9,8 @@ import gradio as gr
 import pandas as pd
 
 from app import show
-from tts_meta.audio.files import SUFFIXES
+from tts_meta.audio.files import SUFFIXES, write_wav
+from tts_meta.audio.mel import SAMPLE_RATE
 from tts_meta.errors import InputError
 from tts_meta.evaluation.intelligibility import WHY_MISSING, load_recogniser
 from tts_meta.voices.checkup.checkup import check_clips
@@ -20,7 +21,7 @@ from tts_meta.voices.places import check_name
 from tts_meta.voices.settings import Settings
 from tts_meta.voices.starter import default_starter
 from tts_meta.voices.synthesize import Synthesizer
-from tts_meta.voices.transcripts import find_transcripts, read_tables
+from tts_meta.voices.transcripts import complete_transcripts, find_transcripts, read_tables
 from tts_meta.voices.voice_file import load_voice, read_header
 
 TABLE = ["clip", "text", "note"]
@@ -237,8 +238,6 @@ def use(job_id: str, step: int | None) -> str:
 
 def add_more(job_id: str, files: list[str] | None):
     """Go on with a finished clone and more clips (texts beside them, or recognised)."""
-    from tts_meta.voices.transcripts import complete_transcripts
-
     try:
         paths = [Path(f) for f in files or [] if Path(f).suffix.lower() in SUFFIXES]
         if not paths:
@@ -261,9 +260,6 @@ def compare(job_id: str, blind: bool):
         if not state.voice:
             raise InputError("There is no voice to compare yet; run the clone first.")
         starter = default_starter()
-        from tts_meta.audio.files import write_wav
-        from tts_meta.audio.mel import SAMPLE_RATE
-
         spoken = Synthesizer.of(starter, load_voice(Path(state.voice), starter)).speak(job.spec["real_text"])
         real = show.private_copy(job.file("real.wav"))
         clone = str(Path(real).parent / "b.wav")

@@ -120,9 +120,8 @@ def build_library() -> tuple[gr.Dropdown, gr.Dataframe]:
     return chosen, table
 
 
-def evaluate(name: str | None, files: list[str] | None, progress: gr.Progress | None = None):
+def evaluate(name: str | None, files: list[str] | None):
     """(numbers in words, report to keep): how good a voice is, by clips it was not made from."""
-    del progress
     try:
         if not name:
             raise InputError("Choose a voice first.")

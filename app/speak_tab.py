@@ -65,11 +65,9 @@ def batch(file: str | None, voice: str | None) -> Iterator:
     try:
         lines, out = read_lines(Path(file), voice), Path(tempfile.mkdtemp(prefix="tts-meta-"))
         rows: list[dict] = []
-        for _ in lines:  # one new wav at a time, so that the table grows
-            rows = run_batch(default_starter(), lines, out, limit=1)
-            yield show.fine(f"{sum(r['status'] in ('made', 'check') for r in rows)} of {len(rows)} made."), _rows(rows), None
-            if not any(r["status"] == "waiting" for r in rows):
-                break
+        for row in run_batch(default_starter(), lines, out):
+            rows.append(row)
+            yield show.fine(f"{len(rows)} of {len(lines)} done."), _rows(rows), None
     except InputError as e:
         yield show.problem(str(e)), gr.skip(), None
         return

@@ -175,6 +175,32 @@ def test_a_failure_says_why(finished, starter, checkup):
     assert job.state.reason and "report" in job.state.fix and str(job.file("log.txt")) in job.state.fix
 
 
+def test_a_voice_made_meanwhile_is_not_overwritten(finished, starter, checkup):
+    """Two jobs of one name, both planned before either ran: the second keeps its steps and leaves the voice alone."""
+    os.environ["TTS_META_HOME"] = str(finished[0].path.parents[1])
+    first, second = (make(starter, checkup, "twice", steps=5) for _ in range(2))
+    control.start(first)
+    wait(first, "done")
+    before = Path(first.state.voice).read_bytes()
+    control.start(second)
+    wait(second, "failed")
+    assert "--name OTHER" in second.state.reason and Path(first.state.voice).read_bytes() == before
+    assert read_header(control.use_step(second, 6, "other"))["best_step"] == 6
+
+
+def test_a_preview_that_a_crash_left_out_is_made(finished, starter, checkup):
+    from tts_meta.voices.cloning import Cloning
+    from tts_meta.voices.jobs.work import keep
+
+    job, _ = finished
+    cloning = Cloning(starter, load_prepared(job.file("clips.safetensors")), job.settings)
+    next(cloning)
+    (sound,) = job.path.glob("previews/000000.wav")
+    sound.unlink()
+    keep(job, cloning, best=False)
+    assert sound.stat().st_size > 10_000
+
+
 def test_the_plan_says_what_will_happen(starter, checkup, library):
     job, plan = control.create(starter, checkup, Settings("planned", 300))
     assert job.state.status == "planned" and plan.steps == 360 and plan.held_out == 1 and plan.clips == 5

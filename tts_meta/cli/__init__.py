@@ -16,8 +16,8 @@ from tts_meta.errors import InputError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Clone a voice from a few clips and make it speak.")
 for part in (cloning, speaking, judging):
-    for verb in part.VERBS:
-        app.command(*([verb[0]] if isinstance(verb, tuple) else []))(verb[1] if isinstance(verb, tuple) else verb)
+    for verb, function in part.VERBS.items():
+        app.command(verb)(function)
 app.add_typer(voices.app, name="voices")
 app.add_typer(cloning.jobs, name="jobs")
 app.add_typer(judging.listening, name="listening")

@@ -97,8 +97,8 @@ def clone(
 
 def _follow(job, as_json: bool) -> None:
     """Show a job's events until it ends, then its result."""
+    from tts_meta.voices.clone import summary
     from tts_meta.voices.jobs import control
-    from tts_meta.voices.voice_file import read_header
 
     shown = -20
     try:
@@ -123,16 +123,10 @@ def _follow(job, as_json: bool) -> None:
     state = job.state
     if state.status in ("failed", "interrupted"):
         raise InputError(f"{state.reason} {state.fix}")
-    header = read_header(Path(state.voice))
-    base = starter()
-    size = Path(state.voice).stat().st_size
-    result = {
-        "voice": state.voice, "modules": base.module_table(header["modules"]), "steps": header["steps"],
-        "best_step": header["best_step"], "heldout_loss": header["heldout_loss"], "likeness": header["likeness"],
-        "clips": job.spec["checkup"]["clips"], "seconds_total": round(state.seconds, 2), "bytes": size, "job": job.id,
-        "status": state.status,
-    }
-    say(f"{len(header['modules'])} modules moved; {size / 1e6:.2f} MB; {state.seconds:.0f} s of steps; kept steps: "
+    made = summary(Path(state.voice), starter(), job.spec["checkup"]["clips"], state.seconds)
+    result = {**made, "job": job.id, "status": state.status}
+    moved = sum(m["moved"] for m in made["modules"])
+    say(f"{moved} modules moved; {made['bytes'] / 1e6:.2f} MB; {state.seconds:.0f} s of steps; kept steps: "
         f"{', '.join(str(k['step']) for k in job.kept())} (tts-meta jobs use {job.id} STEP)")
     emit(result, as_json, state.voice)
 
@@ -230,4 +224,4 @@ def jobs_delete(job: JobId, as_json: Json = False) -> None:
     emit({"deleted": found.id}, as_json, f"deleted {found.id}")
 
 
-VERBS = (check, prompts, clone)
+VERBS = {"check": check, "prompts": prompts, "clone": clone}

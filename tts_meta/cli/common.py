@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from typing import Annotated
 
 import typer
@@ -22,10 +21,8 @@ def emit(result: dict, as_json: bool, text: str) -> None:
 
 def starter():
     """The package's starter."""
-    import torch
-
+    from tts_meta.processor import use_threads
     from tts_meta.voices.starter import default_starter
 
-    # Two OpenMP threads pay only on an idle machine with large batches; synthesis and cloning gain from them there.
-    torch.set_num_threads(int(os.environ.get("TTS_META_THREADS", str(min(2, os.cpu_count() or 1)))))
+    use_threads()
     return default_starter()

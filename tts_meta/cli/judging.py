@@ -91,7 +91,7 @@ def _voices_and_references(base, names: list[str], reference: Path, transcripts:
     return loaded, load_reference(reference, transcripts, used, say)
 
 
-VERBS = (doctor, evaluate, compare)
+VERBS = {"doctor": doctor, "evaluate": evaluate, "compare": compare}
 listening = typer.Typer(no_args_is_help=True, help="Ask people: a page to listen on, and what their answers say.")
 
 

@@ -67,7 +67,10 @@ def batch(
     from tts_meta.voices.batch import MANIFEST, read_lines, run_batch
 
     lines = read_lines(file, voice)
-    rows = run_batch(starter(), lines, out, read_lexicon(lexicon) if lexicon else None, tell, watermark=watermark)
+    rows = []
+    for row in run_batch(starter(), lines, out, read_lexicon(lexicon) if lexicon else None, watermark):
+        rows.append(row)
+        tell(f"{len(rows)}/{len(lines)} {row['file']} {row['status']} {row['reason'] or row['seconds']}")
     failed = [r for r in rows if r["status"] == "failed"]
     made = len(rows) - len(failed)
     text = f"{out / MANIFEST}\n{made} of {len(rows)} made"
@@ -117,4 +120,4 @@ def _warn(host: str, what: str, guarded: bool) -> None:
 
 
 
-VERBS = (say, batch, detect, serve, ("app", page))
+VERBS = {"say": say, "batch": batch, "detect": detect, "serve": serve, "app": page}

@@ -103,7 +103,7 @@ class AdaptationRun:
             batch["h"] = h
         return {k: v.unsqueeze(0) for k, v in batch.items()}
 
-    def _draw(self) -> list[dict[str, Tensor]]:
+    def draw(self) -> list[dict[str, Tensor]]:
         """The batch of this step, in `parts` (or as many as it has clips)."""
         n, items = len(self.support), self.support
         if n > self.clips:
@@ -113,12 +113,12 @@ class AdaptationRun:
         size = -(-len(items) // self.parts)
         return [self._batch(items[i : i + size], weight) for i in range(0, len(items), size)]
 
-    def _gradient(self) -> tuple[float, Tree]:
+    def estimate(self) -> tuple[float, Tree]:
         """(negative log-likelihood of the whole support as this step's batch estimates it, its gradient)."""
         while True:
             try:
                 losses, total = 0.0, None
-                for batch in self._draw():
+                for batch in self.draw():
                     loss, grad = gradient(self.loss, self.theta, batch)
                     losses += float(loss)
                     total = grad if total is None else {k: v + grad[k] for k, v in total.items()}
@@ -157,7 +157,7 @@ class AdaptationRun:
             if self.step >= self.steps:
                 raise StopIteration
             for _ in range(min(self.chunk, self.steps - self.step)):
-                losses, grad = self._gradient()
+                losses, grad = self.estimate()
                 with torch.no_grad():
                     self.theta = self.method.solver.step(self.theta, grad, self.phi, self.method.prior, self.state)
                 self.step += 1

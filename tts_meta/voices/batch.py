@@ -10,7 +10,7 @@ import hashlib
 import io
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -79,18 +79,14 @@ def _voice(voice: str | None, path: Path) -> str:
 
 
 def run_batch(
-    starter: Starter, lines: list[Line], out: Path, lexicon: dict[str, str] | None = None,
-    say: Callable[[str], None] = lambda message: None, limit: int | None = None, watermark: bool = False,
-) -> list[dict]:
-    """Speak the lines into `out`; returns the manifest's rows. A line that cannot be spoken has status `failed` and why.
-
-    `limit` ends after so many new wavs (what is left is made by the next call).
-    """
+    starter: Starter, lines: list[Line], out: Path, lexicon: dict[str, str] | None = None, watermark: bool = False,
+) -> Iterator[dict]:
+    """Speak the lines into `out`; yields the manifest's row of each when it is written. A line that cannot be spoken has
+    status `failed` and says why."""
     known = read_manifest(out / MANIFEST)
     width = len(str(len(lines)))
     synthesizers: dict[str, tuple[Synthesizer, str]] = {}
     rows: list[dict] = []
-    made = 0
     mark = watermark_name() if watermark else None
     for number, line in enumerate(lines, 1):
         plain = re.sub(r"[^A-Za-z0-9_-]+", "-", line.id).strip("-")[:40]
@@ -107,22 +103,16 @@ def run_batch(
             old = known.get(file)
             if old and old["digest"] == row["digest"] and old["status"] in ("made", "check") and (out / file).is_file():
                 row |= {k: old[k] for k in ("seconds", "status", "reason")}
-            elif limit is not None and made >= limit:
-                row["status"] = "waiting"
             else:
                 spoken = synthesizer.speak(line.text, line.speed, lexicon=lexicon)
                 write_wav(out / file, spoken.samples, SAMPLE_RATE, comment(line.voice, mark))
-                made += 1
                 row |= {"seconds": round(spoken.seconds, 2), "status": "check" if spoken.suspect else "made",
                         "reason": f"listen to: {spoken.suspect[0][:60]}" if spoken.suspect else ""}
-                say(f"{number}/{len(lines)} {file} {spoken.seconds:.1f} s")
         except InputError as e:
             row |= {"status": "failed", "reason": str(e), "digest": ""}
-            say(f"{number}/{len(lines)} failed: {e}")
         rows.append(row)
-        if row["status"] != "waiting":
-            _write_manifest(out / MANIFEST, rows, known)
-    return rows
+        _write_manifest(out / MANIFEST, rows, known)
+        yield row
 
 
 def _write_manifest(path: Path, rows: list[dict], known: dict[str, dict]) -> None:

@@ -33,6 +33,7 @@ class UsedClip:
     features: ClipFeatures
     item: Item
     digest: str
+    embedding: np.ndarray | None = None  # [256], where the clip doctor has made it
 
 
 def check_clip(path: Path) -> ClipFeatures:

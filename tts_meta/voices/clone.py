@@ -10,11 +10,12 @@ from pathlib import Path
 from tts_meta.errors import InputError
 from tts_meta.voices.adapt import Progress
 from tts_meta.voices.checkup.checkup import Checkup, check_clips
-from tts_meta.voices.cloning import Cloning, summary
+from tts_meta.voices.cloning import Cloning
 from tts_meta.voices.prepared import prepare
 from tts_meta.voices.settings import Settings
 from tts_meta.voices.starter import Starter
 from tts_meta.voices.transcripts import complete_transcripts, find_clips
+from tts_meta.voices.voice_file import read_header
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,16 @@ def tell(checkup: Checkup, say: Callable[[str], None]) -> None:
     for f in checkup.findings:
         say(f"{f.sentence} {f.fix}")
     say(checkup.meter.sentence)
+
+
+def summary(path: Path, starter: Starter, report: list[dict], seconds: float) -> dict:
+    """What `clone --json` prints of a voice that was made; `report` are the rows of its clips."""
+    header = read_header(path)
+    return {
+        "voice": str(path), "modules": starter.module_table(header["modules"]), "clips": report,
+        **{k: header.get(k) for k in ("steps", "best_step", "heldout_loss", "likeness")},
+        "seconds_total": round(seconds, 2), "bytes": path.stat().st_size,
+    }
 
 
 def clone_voice(
@@ -76,6 +87,5 @@ def clone_voice(
     on_message(f"{len(cloning.heldout)} of the clips held out")
     for progress in cloning:
         on_progress(progress)
-    size = cloning.write(path)
-    report = [c.to_dict() for c in checkup.clips]
-    return Cloned(path, summary(cloning, path, report, time.monotonic() - begin, size))
+    cloning.write(path)
+    return Cloned(path, summary(path, starter, [c.to_dict() for c in checkup.clips], time.monotonic() - begin))

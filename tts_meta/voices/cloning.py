@@ -56,7 +56,7 @@ class Cloning:
             starter.info["adaptation"]["clips"], settings.seed, start=start, measure=4 * chunk,
         )
         self.curve: list[list[float]] = []  # [step, held-out loss]
-        self.likeness: list[list[float]] = []  # [step, cosine to the held-out clips]
+        self.likeness: list[list[float]] = []  # [step, cosine to the speaker's clips, held-out loss]
         self.plateau_at: int | None = None
 
     def __iter__(self) -> Iterator[Progress]:
@@ -91,7 +91,7 @@ class Cloning:
         return self.settings.steps + max(1, round(FINISH * self.settings.steps))
 
     def measure_likeness(self) -> float:
-        """Cosine between the shortest held-out sentence in the current voice and the held-out recordings."""
+        """Cosine between the shortest held-out sentence in the current voice and the mean of the speaker's clips."""
         text = min((c for c in self.heldout), key=lambda c: (c.speech_seconds < 1.5, c.speech_seconds)).text
         deltas = self.run.now()
         spoken = Synthesizer(self.starter, deltas, gains=self.gains(deltas, GAIN_CLIPS)).speak(text)
@@ -141,12 +141,3 @@ class Cloning:
         """Continue from `save`. Raises ValueError for a file of another starter or other modules."""
         extra = self.run.restore(path)
         self.curve, self.likeness, self.plateau_at = extra["curve"], extra["likeness"], extra["plateau_at"]
-
-
-def summary(cloning: Cloning, path: Path, report: list[dict], seconds: float, size: int) -> dict:
-    """What `clone --json` prints."""
-    return {
-        "voice": str(path), "modules": cloning.starter.module_table(list(cloning.method.modules)), "steps": cloning.run.step,
-        "best_step": cloning.run.best_step, "heldout_loss": cloning.curve, "likeness": cloning.likeness, "clips": report,
-        "stopped_early": cloning.plateau_at is not None, "seconds_total": round(seconds, 2), "bytes": size,
-    }

@@ -38,7 +38,7 @@ def prepare(clips: Sequence[UsedClip]) -> list[Prepared]:
     """What `check_clips` found usable, ready to adapt."""
     return [
         Prepared(c.path.name, c.digest, c.text, c.features.seconds, c.features.speech_seconds, c.item,
-                 embed(c.features.samples, SAMPLE_RATE))
+                 embed(c.features.samples, SAMPLE_RATE) if c.embedding is None else c.embedding)
         for c in clips
     ]
 

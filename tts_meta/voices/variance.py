@@ -22,9 +22,9 @@ from torch.func import functional_call
 from tts_meta.data.batch import Item, collate
 from tts_meta.meta.tree import Tree
 from tts_meta.voices.starter import Starter
-from tts_meta.voices.voice_schema import HIGHEST, LOWEST
+from tts_meta.voices.voice_schema import GAINS, HIGHEST, LOWEST
 
-COEFFICIENTS = 40
+COEFFICIENTS = GAINS
 """Of the DCT over the 80 mel bands; the finer half is as much noise as speech (docs/starter.md)."""
 
 

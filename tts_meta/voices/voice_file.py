@@ -23,9 +23,8 @@ from tts_meta.errors import InputError
 from tts_meta.meta.tree import Tree
 from tts_meta.voices.starter import Starter
 from tts_meta.voices.variance import Gains
-from tts_meta.voices.voice_schema import check_header
+from tts_meta.voices.voice_schema import FORMAT, check_header
 
-FORMAT = 4
 SCALE = "#scale"
 MAX_BYTES = 64 * 2**20
 LARGEST = 50.0

@@ -11,7 +11,9 @@ from typing import Any
 from tts_meta.errors import InputError
 from tts_meta.voices.places import check_name
 
+FORMAT = 4
 GAINS = 40
+"""Cepstral coefficients whose variance is restored (tts_meta/voices/variance.py)."""
 LOWEST, HIGHEST = 0.5, 4.0
 LONGEST_TEXT = 2000  # characters of a statement or a note
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -66,7 +68,7 @@ def _own_name(v: Any) -> bool:
 
 
 KEYS = (
-    Key("format", "version of this schema", "4", lambda v: v == 4),
+    Key("format", "version of this schema", str(FORMAT), lambda v: v == FORMAT),
     Key("name", "of the voice; what it is called in a library", "1 to 64 letters, digits, spaces, . - _", _own_name),
     Key("starter", "SHA-256 of the starter's weights that the deltas belong to", "64 hexadecimal digits", _digest),
     Key("modules", "that were adapted: the file holds all of their parameters, and no others", "a list of names", _names),
@@ -77,7 +79,8 @@ KEYS = (
     Key("best_step", "the step that the file holds", "a whole number", _whole),
     Key("method", "sigma, embedding or all", "one of these", lambda v: v in ("sigma", "embedding", "all")),
     Key("heldout_loss", "nats per mel frame of clips that were held out", "a list of [step, loss]", _points),
-    Key("likeness", "cosine between a spoken sentence and the held-out clips", "a list of [step, cosine]", _points, False),
+    Key("likeness",
+        "cosine between a held-out sentence in the voice and the speaker's clips", "a list of [step, cosine]", _points, False),
     Key("variance_gains", "of the cepstral coefficients (docs/starter.md)", f"{GAINS} numbers of {LOWEST} to {HIGHEST}",
         lambda v: isinstance(v, list) and len(v) == GAINS and all(map(_gain, v))),
     Key("pitch_gain", "of a sentence's log F0", f"a number of {LOWEST} to {HIGHEST}", _gain),

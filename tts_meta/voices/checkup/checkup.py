@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +17,12 @@ from tts_meta.audio.activity import speech_spans
 from tts_meta.audio.features import clip_features
 from tts_meta.audio.files import read_audio
 from tts_meta.audio.measures import bandwidth, clipped_share, longest_pause, loudness, signal_to_noise
+from tts_meta.audio.mel import SAMPLE_RATE
 from tts_meta.data.batch import make_item
 from tts_meta.data.tasks import align_items
 from tts_meta.errors import InputError
 from tts_meta.evaluation.similarity import centroid, embed
-from tts_meta.text.phonemes import phonemize
+from tts_meta.text.phonemes import SymbolTable, phonemize
 from tts_meta.voices.checkup.cutting import Piece, cut
 from tts_meta.voices.checkup.findings import Finding, worst
 from tts_meta.voices.checkup.meter import Meter, expected
@@ -36,6 +37,7 @@ NOISY, VERY_NOISY = 20.0, 8.0  # dB between speech and pauses: amber, red
 MUFFLED = 5500.0  # Hz
 OTHER_TEXT, DOUBTFUL_TEXT = 0.4, 0.85  # nats a frame over decoy texts: red, amber
 OTHER_VOICE, DOUBTFUL_VOICE = 0.65, 0.76  # cosine to the other clips' centroid: red, amber
+BRIEF, DOUBTFUL_BRIEF = 2.0, 0.72  # s of speech: the likeness of briefer clips spreads wider, amber comes later
 FAST, SLOW = 22.0, 5.0  # phones a second of speech
 
 
@@ -113,7 +115,7 @@ def check_clips(paths: Sequence[Path], texts: dict[Path, str], starter: Starter)
     for c in clips:
         if c.level == "red":
             c.used = None
-    meter = _meter(clips)
+    meter = _meter(clips, starter.table)
     return Checkup(clips, _check_set(clips, meter), meter)
 
 
@@ -224,7 +226,7 @@ def _align(clips: list[ClipCheck], starter: Starter) -> None:
     used = [c.used for c in clips if c.used]
     for c, item in zip(clips, align_items(starter.model, [u.item for u in used]), strict=True):
         assert c.used is not None
-        c.used = UsedClip(c.used.path, c.used.text, c.used.features, item, c.used.digest)
+        c.used = replace(c.used, item=item)
 
 
 def _check_text(c: ClipCheck, starter: Starter) -> None:
@@ -258,37 +260,41 @@ def _same_sound(clips: list[ClipCheck]) -> None:
             heard.append((c, shape))
 
 
+def _embedding(c: ClipCheck) -> np.ndarray:
+    """Of the trimmed sound where there is one; a used clip keeps it."""
+    if c.used is None:
+        assert c.samples is not None
+        return embed(c.samples, int(c.measures["sample_rate"] or 0))
+    found = embed(c.used.features.samples, SAMPLE_RATE)
+    c.used = replace(c.used, embedding=found)
+    return found
+
+
 def _same_voice(clips: list[ClipCheck]) -> None:
     """A clip unlike the others' centroid is of another speaker, or of another microphone."""
     known = [c for c in clips if c.samples is not None and c.level != "red"]
     if len(known) < 3:
         return
-    embeddings = [embed(c.samples, int(c.measures["sample_rate"] or 0)) for c in known]  # type: ignore[arg-type]
+    embeddings = [_embedding(c) for c in known]
     for i, c in enumerate(known):
         likeness = float(embeddings[i] @ centroid([e for j, e in enumerate(embeddings) if j != i]))
         c.measures["voice_likeness"] = likeness
         if likeness < OTHER_VOICE:
             c.findings.append(Finding("red", "speaker", f"It sounds like another speaker than the other clips ({likeness:.2f}).",
                                       "Leave it out, or record it again in the same place."))
-        elif likeness < DOUBTFUL_VOICE:
+        elif likeness < (DOUBTFUL_BRIEF if (c.measures["speech_seconds"] or 0.0) < BRIEF else DOUBTFUL_VOICE):
             c.findings.append(Finding("amber", "speaker", f"It is less like the other clips than is usual ({likeness:.2f}).",
                                       "Check that one person speaks, with the same microphone."))
 
 
-def _meter(clips: list[ClipCheck]) -> Meter:
+def _meter(clips: list[ClipCheck], table: SymbolTable) -> Meter:
     usable = [c for c in clips if c.level != "red" and c.samples is not None]
     speech = sum(c.measures["speech_seconds"] or 0.0 for c in usable)
-    phones = [p.symbol for c in usable if c.text for p in _phones(c.text)]
+    used = [c.used for c in usable if c.used]
+    missing = missing_sounds(table.symbols[i - 1] for u in used for i in u.item.phones) if used else None
     # The curve was measured against the length of trimmed clips, pauses and all.
     seconds = sum(c.used.features.seconds if c.used else (c.measures["speech_seconds"] or 0.0) for c in usable)
-    return Meter(len(usable), speech, missing_sounds(phones), expected(seconds))
-
-
-def _phones(text: str):
-    try:
-        return phonemize(text)
-    except InputError:
-        return []
+    return Meter(len(usable), speech, missing, expected(seconds))
 
 
 def _why(c: ClipCheck) -> str:
@@ -310,7 +316,7 @@ def _check_set(clips: list[ClipCheck], meter: Meter) -> list[Finding]:
     elif meter.speech_seconds < 15:
         found.append(Finding("amber", "amount", f"{meter.speech_seconds:.0f} s of usable speech: enough to try.",
                              "Half a minute makes a better voice."))
-    if len(meter.missing) > 8 and any(c.text for c in clips):
+    if meter.missing is not None and len(meter.missing) > 8:
         found.append(Finding("amber", "sounds", f"{len(meter.missing)} sounds of English are in no clip.",
                              "Read some of the sentences of `tts-meta prompts`."))
     return found

@@ -14,17 +14,20 @@ from tts_meta.voices.checkup.sounds import SOUNDS
 
 @dataclass(frozen=True)
 class Meter:
-    """`expected`: (low, middle, high) position between other people (0) and the speaker's own recordings (1)."""
+    """`missing` sounds are None where no text is known.
+
+    `expected`: (low, middle, high) position between other people (0) and the speaker's own recordings (1).
+    """
 
     clips: int
     speech_seconds: float
-    missing: list[str]
+    missing: list[str] | None
     expected: tuple[float, float, float] | None
 
     @property
     def sentence(self) -> str:
-        covered = f"{len(SOUNDS) - len(self.missing)} of {len(SOUNDS)} sounds"
-        start = f"{self.clips} clip{'s' * (self.clips != 1)}, {self.speech_seconds:.0f} s of usable speech, {covered}."
+        covered = "" if self.missing is None else f", {len(SOUNDS) - len(self.missing)} of {len(SOUNDS)} sounds"
+        start = f"{self.clips} clip{'s' * (self.clips != 1)}, {self.speech_seconds:.0f} s of usable speech{covered}."
         if self.expected is None:
             return start
         low, middle, high = (round(100 * v) for v in self.expected)
@@ -36,7 +39,8 @@ class Meter:
     def to_dict(self) -> dict:
         return {
             "clips": self.clips, "speech_seconds": round(self.speech_seconds, 2), "missing_sounds": self.missing,
-            "covered_sounds": len(SOUNDS) - len(self.missing), "expected_position": self.expected, "sentence": self.sentence,
+            "covered_sounds": None if self.missing is None else len(SOUNDS) - len(self.missing),
+            "expected_position": self.expected, "sentence": self.sentence,
         }
 
 

@@ -42,11 +42,11 @@ class Plan:
 def plan(cloning: Cloning) -> Plan:
     """Time two steps (which change nothing) and say what the clone will take on this machine."""
     run = cloning.run
-    frames = max(b["mel"].shape[1] * b["mel"].shape[2] for b in run._draw())
+    frames = max(b["mel"].shape[1] * b["mel"].shape[2] for b in run.draw())
     seconds = []
     for _ in range(2):
         begin = time.monotonic()
-        run._gradient()
+        run.estimate()
         seconds.append(time.monotonic() - begin)
     steps = cloning.planned
     watching = (5 + (cloning.settings.steps / CHECK if cloning.settings.stop else 0)) * WATCH_SECONDS

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 
-import torch
-
 from tts_meta.audio.files import replace_file, write_wav
 from tts_meta.audio.mel import SAMPLE_RATE
+from tts_meta.errors import InputError
+from tts_meta.processor import use_threads
 from tts_meta.voices.cloning import Cloning
 from tts_meta.voices.jobs.folder import Job
 from tts_meta.voices.prepared import load_prepared
@@ -24,7 +23,7 @@ KEPT = (0.0, 0.25, 0.5)  # shares of the steps whose voices are kept, beside the
 
 def work(job: Job, starter: Starter | None = None) -> None:
     """Run a job to its end, from its checkpoint where there is one. Raises InputError when it cannot go on."""
-    torch.set_num_threads(int(os.environ.get("TTS_META_THREADS", str(min(2, os.cpu_count() or 1)))))
+    use_threads()
     starter = starter or default_starter()
     settings = job.settings
     begun = job.file("start.voice")
@@ -56,14 +55,15 @@ def work(job: Job, starter: Starter | None = None) -> None:
             # The first chunk that ends at or after it.
             wanted = {w for w in wanted if progress.step < w}
             keep(job, cloning, best=False)
-        if job.stop_asked or time.monotonic() - saved > SAVE_SECONDS:
+        if not cloning.run.joined and (progress.step >= settings.steps or cloning.plateau_at == progress.step):
+            keep(job, cloning, best=True)
+        stopping = job.stop_asked
+        if stopping or time.monotonic() - saved > SAVE_SECONDS:
             cloning.save(checkpoint)
             saved = time.monotonic()
-        if job.stop_asked:
+        if stopping:
             _finish(job, cloning, "stopped")
             return
-        if not cloning.run.joined and progress.step >= settings.steps or cloning.plateau_at == progress.step:
-            keep(job, cloning, best=True)
     cloning.save(checkpoint)
     _finish(job, cloning, "done")
 
@@ -73,6 +73,11 @@ def _finish(job: Job, cloning: Cloning, status: str) -> None:
     path = keep(job, cloning, best=True)
     spec = job.spec
     target = Path(spec["out"]) / f"{spec['settings']['name']}.voice"
+    if target.exists() and not spec["force"] and job.state.voice != str(target):
+        raise InputError(
+            f"{target} was made by something else while this job ran; its steps are kept, save one under another name: "
+            f"tts-meta jobs use {job.id} {int(path.stem)} --name OTHER."
+        )
     replace_file(target, path.read_bytes())
     job.event("voice", file=str(target), step=int(path.stem), bytes=target.stat().st_size)
     job.set_state(status=status, voice=str(target))
@@ -82,9 +87,9 @@ def keep(job: Job, cloning: Cloning, best: bool) -> Path:
     """Write the voice of the best or the current step among the kept ones, with a preview; returns its file."""
     step = cloning.run.best_step if best else cloning.run.step
     path = job.path / "steps" / f"{step:06d}.voice"
-    if not path.exists():
+    sound = job.path / "previews" / f"{step:06d}.wav"
+    if not sound.exists():  # the last of the two to be written: a crash between them leaves neither out
         cloning.write(path, best)
-        sound = job.path / "previews" / f"{step:06d}.wav"
         voice = Synthesizer.of(cloning.starter, load_voice(path, cloning.starter))
         write_wav(sound, voice.speak(job.spec["preview"]).samples, SAMPLE_RATE)
         job.event("kept", step=step, best=best, voice=str(path), sound=str(sound))
