@@ -1,0 +1,99 @@
+"""The clips and texts that someone is still putting together, kept in the library's folder: a reload, a closed page or a
+crash loses no recording."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tts_meta.audio.files import SUFFIXES, replace_file
+from tts_meta.voices.places import library_folder
+
+EXAMPLE = "example"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A clip's file name, what is said in it, and where that is known from."""
+
+    clip: str
+    text: str = ""
+    note: str = ""
+
+
+class Draft:
+    """Sound files and draft.json with their texts, in one folder."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = folder or library_folder() / "draft"
+
+    def path(self, clip: str) -> Path:
+        return self.folder / Path(clip).name
+
+    @property
+    def rows(self) -> list[Row]:
+        """One for every clip that is there, in the order they came; a sound that is not in the list comes last."""
+        try:
+            listed = [Row(**r) for r in json.loads((self.folder / "draft.json").read_text(encoding="utf-8"))]
+        except (FileNotFoundError, ValueError, TypeError):
+            listed = []
+        known = {r.clip for r in listed}
+        unlisted = [p.name for p in sorted(self.folder.glob("*")) if p.suffix.lower() in SUFFIXES and p.name not in known]
+        return [r for r in listed if self.path(r.clip).is_file()] + [Row(name) for name in unlisted]
+
+    @property
+    def clips(self) -> list[Path]:
+        return [self.path(r.clip) for r in self.rows]
+
+    @property
+    def texts(self) -> dict[Path, str]:
+        """Of the clips that have one."""
+        return {self.path(r.clip): r.text for r in self.rows if r.text}
+
+    def add(self, sound: Path, text: str = "", note: str = "", name: str | None = None) -> str:
+        """Copy a sound in and return the name it has there: the same sound is kept once, another of the same name gets a
+        number, and a recording called `name` takes the place of the one before it. Examples give way to one's own."""
+        rows = self.rows
+        if note != EXAMPLE and any(r.note == EXAMPLE for r in rows):
+            for r in rows:
+                if r.note == EXAMPLE:
+                    self.path(r.clip).unlink()
+            rows = [r for r in rows if r.note != EXAMPLE]
+        content = Path(sound).read_bytes()
+        clip = Path(name or sound).name
+        count = 1
+        while name is None and self.path(clip).exists() and self.path(clip).read_bytes() != content:
+            count += 1
+            clip = f"{Path(sound).stem}-{count}{Path(sound).suffix}"
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        replace_file(self.path(clip), content)
+        old = next((r for r in rows if r.clip == clip), None)
+        if old is None:
+            rows.append(Row(clip, text, note))
+        elif name is not None or not old.text:
+            rows[rows.index(old)] = Row(clip, text, note)
+        self._write(rows)
+        return clip
+
+    def fill(self, found: dict[str, tuple[str, str]]) -> None:
+        """Texts and their notes for clips that have none; what is there is not overwritten."""
+        self._write([Row(r.clip, *found[r.clip]) if r.clip in found and not r.text else r for r in self.rows])
+
+    def edit(self, texts: Iterable[tuple[str, str]]) -> None:
+        """Texts as someone typed them; one that was changed is noted as typed."""
+        typed = {clip: (text or "").strip() for clip, text in texts}
+        self._write([
+            r if typed.get(r.clip, r.text) == r.text else Row(r.clip, typed[r.clip], "typed" if typed[r.clip] else "")
+            for r in self.rows
+        ])
+
+    def clear(self) -> None:
+        """Remove all of it."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _write(self, rows: list[Row]) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        replace_file(self.folder / "draft.json", json.dumps([asdict(r) for r in rows]).encode())
