@@ -47,8 +47,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("tts_meta/assets"))
     parser.add_argument("--corpus", type=Path, default=Path("../shared/data/speech/train"))
     parser.add_argument("--steps", type=int, default=300)
-    parser.add_argument("--embedding-rate", type=float, default=0.01)
-    parser.add_argument("--all-rate", type=float, default=1e-5)
+    parser.add_argument("--embedding-rate", type=float, default=0.03)
+    parser.add_argument("--all-rate", type=float, default=3e-4)
     args = parser.parse_args()
     worth, widths = json.loads(args.worth.read_text()), json.loads(args.widths.read_text())["widths"]
     parts = phase2_parts(args.run)
