@@ -213,20 +213,26 @@ def per_speaker(grid: Grid, method: str, step: str) -> str:
 
 
 def by_shots(grid: Grid, step: str) -> str:
+    """Methods that were also cloned from fewer clips; a speaker's draws of as many are averaged first."""
     found: dict[tuple, dict[str, list[dict]]] = defaultdict(lambda: defaultdict(list))
     for (m, shots, _, speaker), cell in grid.cells.items():
-        if step in cell["judged"]:
+        if step in cell["judged"] and shots <= 5:
             found[m, shots][speaker].append(cell)
+    several = {m for m, shots in found if shots < 5}
+    for m in several:
+        found[m, 10] = {s: [c] for s, c in grid.main(m).items()}
     rows = []
-    for (m, shots), cells in sorted(found.items()):
+    for (m, shots), cells in sorted((k, v) for k, v in found.items() if k[0] in several):
         position = bootstrap(
             np.mean([similarity_of(c["judged"][step], grid.speakers[s])["position"] for c in group])
             for s, group in cells.items()
         )
         seconds = np.mean([c["seconds_of_speech"] for group in cells.values() for c in group])
         draws = sum(map(len, cells.values()))
-        rows.append([m, shots, f"{seconds:.0f}", len(cells), draws, position.show(2)])
-    head = ["method", "clips", "mean seconds", "speakers", "cells", "position"]
+        wer = wer_interval(grid, {s: group[0] for s, group in cells.items()}, step)
+        rows.append([m, "10 (LibriSpeech 5)" if shots == 10 else shots, f"{seconds:.0f}", len(cells), draws, position.show(2),
+                     wer.show(1, 100)])
+    head = ["method", "clips", "mean seconds", "speakers", "cells", "position", "WER, % (first draw)"]
     return f"## Clips against similarity, at step {step}\n\n" + table(head, rows) + "\n"
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import soundfile
 from scipy.signal import butter, sosfilt
 
-from tests.conftest import EXAMPLES
+from tests.conftest import EXAMPLES, ROOT
 from tts_meta.audio.activity import speech_spans
 from tts_meta.audio.files import read_audio
 from tts_meta.audio.measures import bandwidth, signal_to_noise
@@ -15,6 +18,7 @@ from tts_meta.text.phonemes import phonemize
 from tts_meta.voices.checkup.checkup import check_clips
 from tts_meta.voices.checkup.cutting import LONGEST, choose, cut
 from tts_meta.voices.checkup.findings import Finding, worst
+from tts_meta.voices.checkup.meter import Meter, expected
 from tts_meta.voices.checkup.sounds import SOUNDS, count_sounds, missing_sounds, prompts
 from tts_meta.voices.transcripts import find_clips, find_transcripts
 
@@ -147,6 +151,20 @@ def test_prompts_hold_every_sound_at_least_twice():
     per = [count_sounds(p.symbol for p in phonemize(t)) for t in texts]
     assert all(sum(c[s] > 0 for c in per) >= 2 for s in SOUNDS)
     assert missing_sounds(["n"]) == [s for s in SOUNDS if s != "n"]
+
+
+def test_the_meter_says_what_was_measured():
+    """At the measured points their numbers, between them between, nothing far below; the guide has the same table."""
+    points = json.loads((ROOT / "tts_meta" / "assets" / "expected_similarity.json").read_text())["points"]
+    guide = (ROOT / "docs" / "how-many-clips.md").read_text()
+    assert len(points) >= 4
+    assert all(f"| {p['seconds']} | {p['low']:.2f} | {p['middle']:.2f} | {p['high']:.2f} |" in guide for p in points)
+    for p, q in pairwise(points):
+        assert expected(p["seconds"]) == (p["low"], p["middle"], p["high"])
+        between = expected((p["seconds"] + q["seconds"]) / 2)
+        assert all(min(p[k], q[k]) <= v <= max(p[k], q[k]) for k, v in zip(("low", "middle", "high"), between, strict=True))
+    assert expected(points[0]["seconds"] / 2) is None
+    assert "66 % of the way" in Meter(1, 4.0, None, expected(points[0]["seconds"])).sentence
 
 
 def test_worst():
