@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from jinja2 import Environment, select_autoescape
+from module_picture import module_table
 
 from tts_meta.audio.files import replace_file
 from tts_meta.evaluation.grid import (
@@ -258,7 +259,7 @@ def expectation(grid: Grid, method: str = "sigma_reptile", step: str = "300") ->
 
 
 def pictures(grid: Grid, folder: Path) -> list[str]:
-    """loss.png, position.png, tsne.png and modules.png; returns their names."""
+    """Curves, trade-off of errors, t-SNE, sigma against depth and the module table; returns the files' names."""
     folder.mkdir(parents=True, exist_ok=True)
 
     def as_ci(x: Interval) -> dict:
@@ -276,7 +277,8 @@ def pictures(grid: Grid, folder: Path) -> list[str]:
     trade_error(grid, "best", folder / "det.png")
     tsne(grid, "sigma_reptile", "best", folder / "tsne.png")
     depth(folder / "modules.png")
-    return ["loss.png", "position.png", "det.png", "tsne.png", "modules.png"]
+    module_table(folder / "module_table.png")
+    return ["loss.png", "position.png", "det.png", "tsne.png", "modules.png", "module_table.png"]
 
 
 def trade_error(grid: Grid, step: str, path: Path) -> None:
