@@ -55,7 +55,13 @@ def test_voices_are_compared_on_the_same_sentences(tmp_path, starter, cloned, re
     voice = load_voice(cloned.path, starter)
     found = compare_voices(starter, [("a", voice), ("b", voice)], references, tmp_path)
     assert found[0]["similarity"] == found[1]["similarity"] and found[0]["reference_digests"] == found[1]["reference_digests"]
-    assert (tmp_path / "compare.html").exists() and (tmp_path / "a" / "report.html").exists()
+    page = (tmp_path / "compare.html").read_text()
+    # The recording and both voices saying every sentence, inside the page.
+    sounds = re.findall(r'src="(data:audio/flac;base64,[^"]{1000,})" aria-label="(real|a|b): ', page)
+    assert len(sounds) == 3 * found[0]["utterances"] == len(page.split("<audio")) - 1
+    real, a, b = ([s for s, who in sounds if who == name] for name in ("real", "a", "b"))
+    assert a == b != real and len(set(a + real)) == 2 * len(a)
+    assert (tmp_path / "a" / "report.html").exists()
     with pytest.raises(InputError, match="names that differ"):
         compare_voices(starter, [("a", voice), ("a", voice)], references, tmp_path)
 

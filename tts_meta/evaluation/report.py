@@ -91,11 +91,8 @@ class Story:
     cost: dict
 
 
-def write_report(
-    path: Path, metrics: dict, rows: list[dict], header: dict, starter: Starter,
-    mels: list[tuple[np.ndarray, np.ndarray]], samples: Path, story: Story,
-) -> None:
-    """Render the page to `path`; sounds in `samples` (NUMBER_KIND.wav) are embedded as FLAC."""
+def embedded_sounds(samples: Path) -> dict[tuple[int, str], str]:
+    """The sounds in `samples` (NUMBER_KIND.wav) as FLAC inside addresses: {(number, kind): address}."""
     import soundfile
 
     sounds: dict[tuple[int, str], str] = {}
@@ -105,6 +102,15 @@ def write_report(
         buffer = io.BytesIO()
         soundfile.write(buffer, data, rate, format="FLAC", subtype="PCM_16")
         sounds[int(number), kind] = "data:audio/flac;base64," + base64.b64encode(buffer.getvalue()).decode()
+    return sounds
+
+
+def write_report(
+    path: Path, metrics: dict, rows: list[dict], header: dict, starter: Starter,
+    mels: list[tuple[np.ndarray, np.ndarray]], samples: Path, story: Story,
+) -> None:
+    """Render the page to `path`; sounds in `samples` (NUMBER_KIND.wav) are embedded as FLAC."""
+    sounds = embedded_sounds(samples)
     others = sorted({kind for _, kind in sounds if kind.startswith("step")})
     modules = starter.module_table(header["modules"])
     environment = Environment(autoescape=select_autoescape(default=True, default_for_string=True))
