@@ -22,7 +22,7 @@ from pydantic import BaseModel, Field
 
 from tts_meta.audio.mel import SAMPLE_RATE
 from tts_meta.errors import InputError
-from tts_meta.voices.library import describe_voices, own_voice
+from tts_meta.voices.library import describe_voices, named_voice
 from tts_meta.voices.starter import default_starter
 from tts_meta.voices.synthesize import Spoken, Synthesizer, check_settings
 from tts_meta.voices.voice_file import load_voice
@@ -65,7 +65,7 @@ class Speakers:
         self.loaded: dict[tuple[str, int], Synthesizer] = {}
 
     def get(self, name: str) -> Synthesizer:
-        path = own_voice(name)
+        path = named_voice(name)
         key = (name, path.stat().st_mtime_ns)
         with self.lock:
             if key not in self.loaded:
@@ -137,7 +137,7 @@ def build(key: str | None = None, watermark: bool = False) -> FastAPI:
 
     @app.get("/v1/voices", dependencies=[Depends(allowed)])
     def voices() -> dict:
-        rows = [r for r in describe_voices() if not r["problem"]]
+        rows = [r for r in describe_voices(example=True) if not r["problem"]]
         keys = ("name", "clips", "seconds", "created", "note")
         return {"object": "list", "data": [{"id": r["name"], "object": "voice", **{k: r[k] for k in keys}} for r in rows]}
 

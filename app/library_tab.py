@@ -10,7 +10,6 @@ import gradio as gr
 import pandas as pd
 
 from app import show
-from app.speak_tab import names
 from tts_meta.audio.files import SUFFIXES, write_wav
 from tts_meta.audio.mel import SAMPLE_RATE
 from tts_meta.doctor import run_checks
@@ -33,7 +32,7 @@ def listed() -> pd.DataFrame:
 
 
 def _done(message: str, chosen: str | None = None):
-    return show.fine(message), listed(), gr.Dropdown(choices=names(), value=chosen)
+    return show.fine(message), listed(), gr.Dropdown(choices=library.voice_names(), value=chosen)
 
 
 def act(kind: str, name: str | None, value: str = ""):
@@ -93,7 +92,8 @@ def details(name: str | None):
 def build_library() -> tuple[gr.Dropdown, gr.Dataframe]:
     """The Library tab; returns its list of voices and its table."""
     table = gr.Dataframe(listed(), label="Your voices", interactive=False, wrap=True, elem_id="voices")
-    chosen = gr.Dropdown(names(), label="Voice", elem_id="chosen", value=None, info="What the buttons below act on.")
+    chosen = gr.Dropdown(library.voice_names(), label="Voice", elem_id="chosen", value=None,
+                         info="What the buttons below act on.")
     status = gr.HTML(elem_id="library-status")
     facts = gr.Markdown(elem_id="library-facts")
     with gr.Row():
@@ -149,7 +149,7 @@ def evaluate(name: str | None, files: list[str] | None):
 def build_evaluate() -> gr.Dropdown:
     """The Evaluate tab; returns its list of voices."""
     gr.Markdown("Other recordings of the same speaker, which the voice was not made from, tell how good it is.")
-    chosen = gr.Dropdown(names(), label="Voice", elem_id="judged", info="From your library.")
+    chosen = gr.Dropdown(library.voice_names(), label="Voice", elem_id="judged", info="From your library.")
     files = gr.File(label="Recordings, and texts (.txt or .csv) if you have them", file_count="multiple", elem_id="references",
                     file_types=[*SUFFIXES, ".txt", ".csv", ".tsv"])
     go = gr.Button("Evaluate", variant="primary", elem_id="evaluate")

@@ -10,6 +10,7 @@ import gradio as gr
 
 from app import clone_tab, library_tab, show, speak_tab
 from tts_meta.errors import InputError
+from tts_meta.voices.library import voice_names
 
 
 def build() -> gr.Blocks:
@@ -31,14 +32,14 @@ def build() -> gr.Blocks:
             library_tab.build_doctor()
         for tab, voices in zip((speaking, batching, keeping, judging), lists, strict=True):
             # Voices may have been made since: the newest list each time a tab is opened.
-            tab.select(lambda now: gr.Dropdown(choices=speak_tab.names(), value=chosen(now)), voices, voices)
+            tab.select(lambda now: gr.Dropdown(choices=voice_names(), value=chosen(now)), voices, voices)
         keeping.select(library_tab.listed, None, table)
     return page
 
 
 def chosen(now: str | None) -> str | None:
     """The voice that was chosen, if it is still there; else the first."""
-    known = speak_tab.names()
+    known = voice_names()
     return now if now in known else known[0] if known else None
 
 

@@ -16,7 +16,7 @@ from tts_meta.audio.files import write_wav
 from tts_meta.audio.mel import SAMPLE_RATE
 from tts_meta.errors import InputError
 from tts_meta.voices.batch import MANIFEST, read_lines, run_batch
-from tts_meta.voices.library import find_voice, list_voices
+from tts_meta.voices.library import find_voice, voice_names
 from tts_meta.voices.starter import default_starter
 from tts_meta.voices.synthesize import Synthesizer
 from tts_meta.voices.voice_file import load_voice
@@ -24,18 +24,11 @@ from tts_meta.voices.voice_file import load_voice
 SPOKEN = ["sentence", "seconds"]
 
 
-def names() -> list[str]:
-    """Names of the voices in the library."""
-    return [p.stem for p in list_voices()]
-
-
 def speak(text: str, voice: str | None, speed: float, pitch: float, energy: float) -> Iterator:
     """Yields (the speech so far as a wav, its sentences, problem): the first sentence can be heard at once."""
     rows: list[list] = []
     try:
-        voice = voice or next(iter(names()), None)  # the list may be newer than the page
-        if not voice:
-            raise InputError("There is no voice yet; clone one first, or import a voice file in the library.")
+        voice = voice or voice_names()[0]  # the list may be newer than the page
         starter = default_starter()
         synthesizer = Synthesizer.of(starter, load_voice(find_voice(voice), starter))
         folder, parts = Path(tempfile.mkdtemp(prefix="tts-meta-")), []
@@ -87,7 +80,7 @@ def _rows(rows: list[dict]) -> pd.DataFrame:
 
 def build_speak() -> gr.Dropdown:
     """The Speak tab; returns its list of voices."""
-    voice = gr.Dropdown(names(), label="Voice", elem_id="voice", info="From your library.")
+    voice = gr.Dropdown(voice_names(), label="Voice", elem_id="voice", info="From your library.")
     text = gr.Textbox(label="Text", lines=5, value="Hello, this is my new voice.", elem_id="text",
                       info="*Stars* emphasise words; [[phonemes]] in double brackets are spoken as they are.")
     with gr.Row():
@@ -106,7 +99,7 @@ def build_speak() -> gr.Dropdown:
 
 def build_batch() -> gr.Dropdown:
     """The Batch tab; returns its list of voices."""
-    voice = gr.Dropdown(names(), label="Voice", info="For texts that name none.", elem_id="batch-voice")
+    voice = gr.Dropdown(voice_names(), label="Voice", info="For texts that name none.", elem_id="batch-voice")
     file = gr.File(label="txt (a sound a line), csv (id,text,voice,speed) or epub (a sound a chapter)", elem_id="batch-file",
                    file_types=[".txt", ".csv", ".tsv", ".epub"])
     go = gr.Button("Speak them all", variant="primary", elem_id="batch-go")

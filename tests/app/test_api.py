@@ -30,8 +30,9 @@ def post(client, **body):
 
 def test_voices_and_health(client):
     assert client.get("/health").json() == {"status": "ok"}
-    (voice,) = client.get("/v1/voices").json()["data"]
+    voice, example = client.get("/v1/voices").json()["data"]
     assert voice["id"] == "p225" and voice["clips"] == 10 and "path" not in voice
+    assert example["id"] == "example" and post(client, voice="example").content != post(client).content
     assert client.get("/v1/models").json()["data"][0]["id"] == "tts-meta"
 
 

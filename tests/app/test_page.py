@@ -89,6 +89,12 @@ def test_the_walk(browser, served):
 
     address, library = served
     page = opened(browser, address)
+    # On the first start there is a voice to speak with.
+    page.get_by_role("tab", name="Speak").click()
+    expect(page.locator("#voice input")).to_have_value("example")
+    page.locator("#go").click()
+    expect(page.locator("#spoken")).to_contain_text("Hello", timeout=120_000)
+    page.get_by_role("tab", name="Clone", exact=True).click()
     # 1. Refused without a name, then without consent.
     page.locator("#to2").click()
     expect(page.locator("#trouble1")).to_contain_text("cannot be used")

@@ -28,6 +28,8 @@ def test_the_same_sound_is_kept_once_and_another_of_its_name_gets_a_number(draft
     assert draft.rows == [Row("take.wav", "One.", "typed"), Row("take-2.wav")]
     assert [p.read_bytes() for p in draft.clips] == [b"one", b"two"]
     assert draft.texts == {draft.path("take.wav"): "One."}
+    draft.add(other, "Two.", "from your file")
+    assert draft.rows[1] == Row("take-2.wav", "Two.", "from your file")
 
 
 def test_a_recording_of_a_prompt_takes_the_place_of_the_one_before(draft, tmp_path):

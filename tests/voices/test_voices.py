@@ -7,10 +7,23 @@ import pytest
 import torch
 
 from tests.conftest import EXAMPLES
+from tts_meta.errors import InputError
 from tts_meta.voices.adapt import AdaptationRun
 from tts_meta.voices.clips import whole_clips
 from tts_meta.voices.cloning import hold_out
-from tts_meta.voices.library import delete_voice, export_voice, find_voice, import_voice, list_voices
+from tts_meta.voices.library import (
+    EXAMPLE,
+    copy_voice,
+    delete_voice,
+    describe_voices,
+    export_voice,
+    find_voice,
+    import_voice,
+    list_voices,
+    note_voice,
+    rename_voice,
+    voice_names,
+)
 from tts_meta.voices.methods import choose_method, free, shrinking
 from tts_meta.voices.synthesize import Synthesizer
 from tts_meta.voices.transcripts import complete_transcripts, find_clips
@@ -208,6 +221,23 @@ def test_library_round_trip(cloned, starter, library, tmp_path):
     assert out.read_bytes() == cloned.path.read_bytes()
     delete_voice("p225")
     assert list_voices() == []
+
+
+def test_the_example_speaks_at_once_and_stays_as_it_is(starter, library, tmp_path):
+    """With an empty library there is one voice: of the starter in the package, with its consent; it can only be copied."""
+    assert list_voices() == [] and voice_names() == [EXAMPLE]
+    voice = load_voice(find_voice(EXAMPLE), starter)
+    assert "CC BY 4.0" in voice.header["consent"] and voice.header["clips"] == 10
+    assert find_voice(EXAMPLE).stat().st_size < 1e6
+    for change in (delete_voice, lambda n: rename_voice(n, "other"), lambda n: note_voice(n, "x")):
+        with pytest.raises(InputError, match="comes with the package"):
+            change(EXAMPLE)
+    copy_voice(EXAMPLE, "mine")
+    assert voice_names() == ["mine", EXAMPLE] and [r["name"] for r in describe_voices()] == ["mine"]
+    rename_voice("mine", EXAMPLE)
+    assert voice_names() == [EXAMPLE] and find_voice(EXAMPLE).parent == library
+    with pytest.raises(InputError, match=r"no voice 'nobody'.*example"):
+        find_voice("nobody")
 
 
 def test_speed_and_pitch_do_what_they_say(cloned, starter):

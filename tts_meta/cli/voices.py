@@ -20,7 +20,7 @@ def voices_list(as_json: Json = False) -> None:
     rows = describe_voices()
     facts = [r["problem"] or f"{r['clips']} clips, {r['seconds']} s, {r['bytes']:,} bytes  {r['note']}" for r in rows]
     text = "\n".join(f"{r['name']:24s} {fact}" for r, fact in zip(rows, facts, strict=True))
-    emit({"voices": rows}, as_json, text or "no voices yet; make one with `tts-meta clone`")
+    emit({"voices": rows}, as_json, text or "no voices yet; make one with `tts-meta clone`, or try `--voice example`")
 
 
 @app.command("show")

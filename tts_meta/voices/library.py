@@ -1,7 +1,8 @@
-"""The folder of voices: list, find, rename, duplicate, note, delete, export, import."""
+"""The folder of voices: list, find, rename, duplicate, note, delete, export, import. One more comes with the package."""
 
 from __future__ import annotations
 
+from importlib.resources import files
 from pathlib import Path
 
 from tts_meta.audio.files import replace_file
@@ -10,47 +11,68 @@ from tts_meta.voices.places import check_name, library_folder
 from tts_meta.voices.starter import Starter
 from tts_meta.voices.voice_file import change_header, load_voice, read_header
 
+EXAMPLE = "example"
+"""The voice that can be spoken with before anything was cloned: VCTK p225 (CC BY 4.0), of the clips in app/examples."""
+
 
 def voice_path(name: str, folder: Path | None = None) -> Path:
     return (folder or library_folder()) / f"{check_name(name)}.voice"
 
 
 def find_voice(name_or_file: str) -> Path:
-    """The file of a voice given by path or by name in the library. Raises InputError when there is none."""
+    """The file of a voice given by path, or by name as `named_voice`. Raises InputError when there is none."""
     as_path = Path(name_or_file)
-    if as_path.suffix == ".voice" and as_path.is_file():
+    if as_path.suffix != ".voice":
+        return named_voice(name_or_file)
+    if as_path.is_file():
         return as_path
-    if as_path.suffix != ".voice" and (path := voice_path(name_or_file)).is_file():
+    raise InputError(f"There is no voice {name_or_file!r}; give a .voice file that exists or one of {_known()}.")
+
+
+def named_voice(name: str) -> Path:
+    """The file of a voice in the library, or of the example. Raises InputError when there is none of that name."""
+    path = voice_path(name)
+    if path.is_file():
         return path
-    known = ", ".join(p.stem for p in list_voices()) or "none yet"
-    raise InputError(
-        f"There is no voice {name_or_file!r}; give a .voice file or one of the voices in the library ({known})."
-    )
+    if name == EXAMPLE:
+        return Path(str(files("tts_meta") / "assets" / f"{EXAMPLE}.voice"))
+    raise InputError(f"There is no voice {name!r}; give a .voice file or one of {_known()}.")
+
+
+def _known() -> str:
+    return f"the voices there are ({', '.join(voice_names())})"
 
 
 def list_voices() -> list[Path]:
+    """The files of the library."""
     return sorted(library_folder().glob("*.voice"))
 
 
-def delete_voice(name: str) -> Path:
-    path = voice_path(name)
-    if not path.is_file():
-        raise InputError(f"There is no voice {name!r} to delete; `tts-meta voices list` shows the voices there are.")
-    path.unlink()
-    return path
+def voice_names() -> list[str]:
+    """What can be spoken with: the library, and the example last."""
+    names = [p.stem for p in list_voices()]
+    return names if EXAMPLE in names else [*names, EXAMPLE]
 
 
 def own_voice(name: str) -> Path:
-    """The file of a voice in the library. Raises InputError when there is none of that name."""
+    """The file of a voice in the library, to change it. Raises InputError when there is none of that name."""
     path = voice_path(name)
-    if not path.is_file():
-        raise InputError(f"There is no voice {name!r}; `tts-meta voices list` shows the voices there are.")
+    if path.is_file():
+        return path
+    if name == EXAMPLE:
+        raise InputError(f"The voice {EXAMPLE!r} comes with the package and cannot be changed; copy it first.")
+    raise InputError(f"There is no voice {name!r}; `tts-meta voices list` shows the voices there are.")
+
+
+def delete_voice(name: str) -> Path:
+    path = own_voice(name)
+    path.unlink()
     return path
 
 
 def copy_voice(name: str, new: str, force: bool = False) -> Path:
     """A second voice like the first, under a new name. Raises InputError when that name is taken."""
-    source, target = own_voice(name), voice_path(new)
+    source, target = named_voice(name), voice_path(new)
     if target.exists() and not force:
         raise InputError(f"A voice {new!r} exists already; choose another name or add --force.")
     change_header(source, target, name=new)
@@ -95,10 +117,10 @@ def import_voice(file: Path, starter: Starter, force: bool = False) -> Path:
     return target
 
 
-def describe_voices() -> list[dict]:
-    """A row for every voice of the library; `problem` is a sentence where a file cannot be read."""
+def describe_voices(example: bool = False) -> list[dict]:
+    """A row for every voice of the library, and for the example if asked; `problem` is a sentence where a file cannot be read."""
     rows = []
-    for path in list_voices():
+    for path in map(named_voice, voice_names()) if example else list_voices():
         row = {"name": path.stem, "path": str(path), "bytes": path.stat().st_size, "problem": ""}
         try:
             header = read_header(path)
