@@ -15,7 +15,7 @@ SURE = "(value) => confirm('{}') ? value || 'yes' : null"
 
 def build(page: gr.Blocks) -> gr.State:
     """Lay the steps out; returns the state that holds the job's id."""
-    number, job, answer = gr.State(0), gr.State(""), gr.State("")
+    number, clip, job, answer = gr.State(0), gr.State(""), gr.State(""), gr.State("")
     timer = gr.Timer(1.0, active=False)
     with gr.Walkthrough(selected=1, elem_id="walk") as walk:
         with gr.Step("Whose voice", id=1):
@@ -60,7 +60,11 @@ def build(page: gr.Blocks) -> gr.State:
                 pd.DataFrame(columns=gathering.TABLE), label="What is said in each clip", interactive=True, wrap=True,
                 static_columns=[0, 2], column_widths=["25%", "55%", "20%"], elem_id="texts",
             )
-            fill = gr.Button("Recognise the missing texts", elem_id="recognise")
+            listen = gr.Audio(label=gathering.CHOSEN, type="filepath", interactive=False, elem_id="chosen-clip",
+                              waveform_options=gr.WaveformOptions(show_recording_waveform=False))
+            with gr.Row():
+                away = gr.Button("Remove this clip", elem_id="remove-clip")
+                fill = gr.Button("Recognise the missing texts", elem_id="recognise")
             trouble3 = gr.HTML(elem_id="trouble3")
             to4 = gr.Button("Next: adapt", variant="primary", elem_id="to4")
         with gr.Step("Adapt", id=4):
@@ -127,6 +131,8 @@ def build(page: gr.Blocks) -> gr.State:
                js=SURE.format("Remove all clips and texts that were gathered?"))
     look.click(gathering.check, table, [checked, measured, trouble2])
     table.input(gathering.save, table, None, show_progress="hidden")
+    table.select(gathering.choose, None, [clip, listen])
+    away.click(gathering.remove, clip, [table, clip, listen, trouble3])
     fill.click(gathering.recognise, table, [table, trouble3])
     asked = [name, consent, permission, purpose, table, steps]
     shown_progress = [status, held, train, like, kept, trouble4, timer]

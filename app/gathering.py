@@ -21,6 +21,7 @@ from tts_meta.voices.transcripts import find_transcripts, read_tables
 TABLE = ["clip", "text", "note"]
 EXAMPLES = Path(__file__).parent / "examples" / "p225" / "clips"
 UNSURE = "recognised, unsure: listen"
+CHOSEN = "The clip of the row you click"
 TEXTS = (".csv", ".tsv", ".txt")
 
 
@@ -128,6 +129,21 @@ def recognise(rows: pd.DataFrame):
     draft.fill(found)
     unsure = sum(note == UNSURE for _, note in found.values())
     return table(), show.fine(f"{len(found)} texts recognised by {recogniser.name}; {unsure} are marked, listen to those.")
+
+
+def choose(event: gr.SelectData):
+    """The clip of the row that was clicked: to listen to while its text is read, and to remove."""
+    rows = Draft().rows
+    clip = rows[event.index[0]].clip if event.index[0] < len(rows) else ""
+    return clip, gr.Audio(show.private_copy(Draft().path(clip)), label=clip) if clip else None
+
+
+def remove(clip: str):
+    """Remove the chosen clip."""
+    if not clip:
+        return table(), "", gr.skip(), show.problem("Choose a clip first: click its row.")
+    Draft().remove(clip)
+    return table(), "", gr.Audio(None, label=CHOSEN), show.fine(f"{clip} is removed.")
 
 
 def check(rows: pd.DataFrame):

@@ -129,7 +129,6 @@ def test_the_walk(browser, served):
     # 3. Texts that came with the files, and the prompt.
     expect(page.locator("#texts")).to_contain_text("Please call Stella.")
     expect(page.locator("#texts")).to_contain_text("The young judge")
-    shot(page, "3-text")
     # What was gathered and typed outlives a reload; the next prompt is shown.
     cell = page.locator("#texts [role=gridcell]", has_text="The young judge")
     cell.dblclick()
@@ -143,6 +142,16 @@ def test_the_walk(browser, served):
     expect(page.locator("#prompt")).to_contain_text("2 of 20")
     page.locator("#to3").click()
     expect(page.locator("#texts")).to_contain_text("The young judges")
+    # A clip can be heard and removed.
+    page.locator("#remove-clip").click()
+    expect(page.locator("#trouble3")).to_contain_text("click its row")
+    page.locator("#texts [role=gridcell]", has_text="p225_006.flac").click()
+    page.locator("#chosen-clip audio[src]").wait_for(state="attached")
+    expect(page.locator("#chosen-clip")).to_contain_text("p225_006.flac")
+    shot(page, "3-text")
+    page.locator("#remove-clip").click()
+    expect(page.locator("#trouble3")).to_contain_text("p225_006.flac is removed")
+    expect(page.locator("#texts")).not_to_contain_text("p225_006.flac")
     page.locator("#to4").click()
     # 4. Start needs a plan; the plan says what will happen; a reload finds the job; stop, continue.
     page.locator("#start").click()
@@ -179,7 +188,7 @@ def test_a_short_clone_from_the_examples_to_the_saved_voice(browser, served):
     page.once("dialog", lambda d: d.dismiss())
     page.locator("#over").click()
     page.wait_for_timeout(1000)
-    assert len(list((library / "draft").glob("*.flac"))) == 6
+    assert len(list((library / "draft").glob("*.flac"))) == 5
     page.once("dialog", lambda d: d.accept())
     page.locator("#over").click()
     expect(page.locator("#trouble2")).to_contain_text("removed")

@@ -65,6 +65,14 @@ def test_another_look_finds_it_again_and_clear_removes_it(draft, tmp_path):
     assert not draft.folder.exists() and draft.rows == [] and draft.texts == {}
 
 
+def test_one_clip_is_removed(draft, tmp_path):
+    for name in ("a.wav", "b.wav"):
+        draft.add(sound(tmp_path / "in", name, name.encode()), name, "typed")
+    draft.remove("a.wav")
+    draft.remove("a.wav")
+    assert draft.rows == [Row("b.wav", "b.wav", "typed")] and not draft.path("a.wav").exists()
+
+
 @pytest.mark.parametrize("spoiled", [b"{", b"[1]", b'[{"clip": "a", "more": 1}]', b"\xff"])
 def test_a_spoiled_list_loses_no_recording(draft, tmp_path, spoiled):
     draft.add(sound(tmp_path / "in", "me.wav", b"y"), "Hello.", "typed")

@@ -90,6 +90,11 @@ class Draft:
             for r in self.rows
         ])
 
+    def remove(self, clip: str) -> None:
+        """Remove one clip and its text."""
+        self.path(clip).unlink(missing_ok=True)
+        self._write([r for r in self.rows if r.clip != clip])
+
     def clear(self) -> None:
         """Remove all of it."""
         shutil.rmtree(self.folder, ignore_errors=True)
