@@ -131,7 +131,7 @@ def build(page: gr.Blocks) -> gr.State:
                js=SURE.format("Remove all clips and texts that were gathered?"))
     look.click(gathering.check, table, [checked, measured, trouble2])
     table.input(gathering.save, table, None, show_progress="hidden")
-    table.select(gathering.choose, None, [clip, listen])
+    table.select(gathering.choose, None, [clip, listen, trouble3])
     away.click(gathering.remove, clip, [table, clip, listen, trouble3])
     fill.click(gathering.recognise, table, [table, trouble3])
     asked = [name, consent, permission, purpose, table, steps]

@@ -135,7 +135,7 @@ def choose(event: gr.SelectData):
     """The clip of the row that was clicked: to listen to while its text is read, and to remove."""
     rows = Draft().rows
     clip = rows[event.index[0]].clip if event.index[0] < len(rows) else ""
-    return clip, gr.Audio(show.private_copy(Draft().path(clip)), label=clip) if clip else None
+    return clip, gr.Audio(show.private_copy(Draft().path(clip)), label=clip) if clip else None, ""
 
 
 def remove(clip: str):

@@ -148,6 +148,7 @@ def test_the_walk(browser, served):
     page.locator("#texts [role=gridcell]", has_text="p225_006.flac").click()
     page.locator("#chosen-clip audio[src]").wait_for(state="attached")
     expect(page.locator("#chosen-clip")).to_contain_text("p225_006.flac")
+    expect(page.locator("#trouble3")).not_to_contain_text("Problem")
     shot(page, "3-text")
     page.locator("#remove-clip").click()
     expect(page.locator("#trouble3")).to_contain_text("p225_006.flac is removed")
