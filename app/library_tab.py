@@ -71,7 +71,7 @@ def details(name: str | None):
     if not name:
         return "", None, None, None
     try:
-        path = library.own_voice(name)
+        path = library.named_voice(name)
         starter = default_starter()
         voice = load_voice(path, starter)
     except InputError as e:
@@ -132,13 +132,13 @@ def evaluate(name: str | None, files: list[str] | None):
         for f in sounds:
             shutil.copy(f, folder / f.name)
         starter = default_starter()
-        voice = load_voice(library.own_voice(name), starter)
+        voice = load_voice(library.named_voice(name), starter)
         tables = [folder / f.name for f in sounds if f.suffix.lower() in (".csv", ".tsv")]
         references = load_reference(
-            folder, tables[0] if tables else None, set(read_header(library.own_voice(name)).get("clip_digests", [])),
+            folder, tables[0] if tables else None, set(read_header(library.named_voice(name)).get("clip_digests", [])),
             lambda message: None,
         )
-        path = library.own_voice(name)
+        path = library.named_voice(name)
         same = show.command("evaluate", "--voice", name, "--reference", "CLIPS/", "--out", "report/")
         metrics = evaluate_voice(starter, voice, references, out, making=making_of(path, starter), command=same)
     except InputError as e:

@@ -93,6 +93,7 @@ def build_speak() -> gr.Dropdown:
     sound = gr.Audio(label="Speech", type="filepath", elem_id="sound", interactive=False,
                      waveform_options=gr.WaveformOptions(show_recording_waveform=False))
     spoken = gr.Dataframe(pd.DataFrame(columns=SPOKEN), label="Sentences", interactive=False, wrap=True, elem_id="spoken")
+    gr.Markdown(f"The same on the command line: `{show.command('say', 'TEXT', '--voice', 'NAME', '--out', 'hello.wav')}`")
     go.click(speak, [text, voice, speed, pitch, energy], [sound, spoken, trouble], concurrency_id="speech", concurrency_limit=1)
     return voice
 

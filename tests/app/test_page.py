@@ -94,6 +94,13 @@ def test_the_walk(browser, served):
     expect(page.locator("#voice input")).to_have_value("example")
     page.locator("#go").click()
     expect(page.locator("#spoken")).to_contain_text("Hello", timeout=120_000)
+    page.get_by_role("tab", name="Library").click()
+    page.locator("#chosen input").click()
+    page.get_by_role("option", name="example", exact=True).click()
+    expect(page.locator("#library-facts")).to_contain_text("CC BY 4.0", timeout=60_000)
+    page.get_by_label("New name, or note").fill("mine")
+    page.locator("#rename").click()
+    expect(page.locator("#library-status")).to_contain_text("comes with the package")
     page.get_by_role("tab", name="Clone", exact=True).click()
     # 1. Refused without a name, then without consent.
     page.locator("#to2").click()
