@@ -53,7 +53,8 @@ def typed(rows: pd.DataFrame) -> Draft:
 
 
 def count(draft: Draft) -> str:
-    return show.fine(f"{len(draft.clips)} clips so far.")
+    clips = len(draft.clips)
+    return show.fine(f"{clips} clip{'s' * (clips != 1)} so far.")
 
 
 def add_files(files: list[str] | None, rows: pd.DataFrame):
@@ -160,5 +161,5 @@ def found_again():
     rows = Draft().rows
     read = {r.clip for r in rows}
     number = next((i for i in range(len(prompts())) if f"prompt-{i + 1:02d}.wav" not in read), 0)
-    message = show.fine(f"{len(rows)} clips that you gathered before are still here. Start over removes them.") if rows else ""
+    message = show.fine(f"Still here from before: {len(rows)} clips. Start over removes them.") if rows else ""
     return table(), number, prompt_text(number), message

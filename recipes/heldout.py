@@ -84,7 +84,7 @@ def main() -> None:
     parser.add_argument("--speakers", nargs="*")
     parser.add_argument("--method", default="sigma")
     parser.add_argument("--steps", type=int)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     results = []

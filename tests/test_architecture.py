@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ast
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -65,3 +68,13 @@ def test_nothing_is_pickled():
         text = path.read_text()
         assert "import pickle" not in text and "allow_pickle=True" not in text, path
         assert "torch.load(" not in text or "weights_only=True" in text, path
+
+
+def test_one_thread_unless_asked_for():
+    """Two OpenMP threads stall as soon as anything else runs (recipes/bench_threads.py)."""
+    code = "from tts_meta.cli.common import starter; starter(); import torch; print(torch.get_num_threads())"
+    for asked, threads in ((None, "1"), ("2", "2")):
+        environment = {k: v for k, v in os.environ.items() if k != "TTS_META_THREADS"} | {"PYTHONPATH": str(ROOT)}
+        environment |= {"TTS_META_THREADS": asked} if asked else {}
+        done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+        assert done.stdout.split() == [threads]

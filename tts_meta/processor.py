@@ -14,8 +14,10 @@ def bf16_is_fast() -> bool:
 
 
 def use_threads() -> None:
-    """Set torch's threads: `TTS_META_THREADS`, by default two at most.
+    """Set torch's threads to `TTS_META_THREADS`, by default to one.
 
-    Two OpenMP threads pay only on an idle machine with large batches; synthesis and cloning gain from them there.
+    Two OpenMP threads wait for each other in a busy loop, and stall as soon as anything else runs: 72 steps of a clone
+    took 11 s with one thread and 9 s with two on two idle cores, 12 s and 227 s beside one busy process
+    (recipes/bench_threads.py).
     """
-    torch.set_num_threads(int(os.environ.get("TTS_META_THREADS", str(min(2, os.cpu_count() or 1)))))
+    torch.set_num_threads(int(os.environ.get("TTS_META_THREADS", "1")))

@@ -145,7 +145,7 @@ def test_the_walk(browser, served):
     page.wait_for_timeout(1500)
     page.reload()
     first_step(page, "web")
-    expect(page.locator("#trouble2")).to_contain_text("7 clips that you gathered before")
+    expect(page.locator("#trouble2")).to_contain_text("Still here from before: 7 clips")
     expect(page.locator("#prompt")).to_contain_text("2 of 20")
     page.locator("#to3").click()
     expect(page.locator("#texts")).to_contain_text("The young judges")

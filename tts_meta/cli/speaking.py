@@ -109,6 +109,7 @@ def page(
     from app.page import serve as run
 
     _warn(host, "page", password is not None)
+    starter()
     run(host, port, password=password)
 
 
