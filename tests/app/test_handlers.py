@@ -54,6 +54,10 @@ def test_texts_come_with_the_clips_or_after_them(home, tmp_path):
     rows, _ = gathering.add_files([str(CLIPS[1]), str(EXAMPLES / "clips" / "transcripts.csv")], rows)
     assert rows["text"].tolist() == ["Typed by hand.", "Ask her to bring these things with her from the store."]
     assert rows["note"].tolist() == ["typed", "from your file"]
+    other = shutil.copy(CLIPS[2], tmp_path)
+    rows, _ = gathering.add_files([str(other)], rows)
+    rows, _ = gathering.add_files([str(EXAMPLES / "clips" / "transcripts.csv")], rows)
+    assert rows["text"].tolist()[0] == "Typed by hand." and rows["text"].tolist()[2].startswith("Six spoons")
     # A window whose table is older does not blank what is known by now.
     rows["text"] = ""
     gathering.typed(rows)
