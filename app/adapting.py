@@ -17,6 +17,7 @@ from tts_meta.errors import InputError
 from tts_meta.voices.checkup.checkup import check_clips
 from tts_meta.voices.jobs import control
 from tts_meta.voices.jobs.folder import Job, delete_job, find_job, list_jobs
+from tts_meta.voices.library import facts
 from tts_meta.voices.settings import Settings
 from tts_meta.voices.starter import default_starter
 from tts_meta.voices.synthesize import Synthesizer
@@ -28,13 +29,15 @@ NEWEST = 20
 
 def make_plan(name: str, consent: bool, permission: str, purpose: str, rows: pd.DataFrame, steps: int):
     """A planned job, what it will take, and the same on the command line."""
-    nothing = ("", gr.skip(), "", gr.skip())
+    def refused(why: str):
+        return "", gr.skip(), "", show.problem(why)
+
     if not consent:
-        return ("", *nothing[1:3], show.problem("Tick in step 1 that the speaker agrees: a voice is made only with consent."))
+        return refused("Tick in step 1 that the speaker agrees: a voice is made only with consent.")
     draft = typed(rows)
     blank = [r.clip for r in draft.rows if not r.text]
     if blank:
-        return "", gr.skip(), "", show.problem(f"{blank[0]} has no text; in step 3 type what is said in it.")
+        return refused(f"{blank[0]} has no text; in step 3 type what is said in it.")
     try:
         starter = default_starter()
         checkup = check_clips(draft.clips, draft.texts, starter)
@@ -42,7 +45,7 @@ def make_plan(name: str, consent: bool, permission: str, purpose: str, rows: pd.
         settings = Settings(name.strip(), int(steps), consent=agreed, purpose=purpose.strip(), stop=True)
         job, plan = control.create(starter, checkup, settings)
     except InputError as e:
-        return "", gr.skip(), "", show.problem(str(e))
+        return refused(str(e))
     modules = pd.DataFrame(
         [[m["name"], f"{m['parameters']:,}", f"{m['sigma_relative']:.3f}"] for m in starter.module_table() if m["moved"]],
         columns=["module that moves", "parameters", "sigma (share of its weights' size)"],
@@ -181,9 +184,8 @@ def finished(job_id: str):
         header = read_header(Path(state.voice))
     except InputError as e:
         return None, show.problem(str(e))
-    keys = ("name", "consent", "purpose", "clips", "seconds", "steps", "best_step", "method", "created", "made_by")
-    facts = "\n".join(f"- {k}: {header[k]}" for k in keys if header.get(k) not in (None, ""))
-    lines = [f"**{Path(state.voice).name}**, {Path(state.voice).stat().st_size / 1e6:.2f} MB, is in your library.", facts,
+    lines = [f"**{Path(state.voice).name}**, {Path(state.voice).stat().st_size / 1e6:.2f} MB, is in your library.",
+             "\n".join(f"- {fact}" for fact in facts(header)),
              f"`{show.command('say', 'Good morning.', '--voice', header['name'], '--out', 'hello.wav')}`"]
     return show.private_copy(state.voice), "\n\n".join(lines)
 
@@ -202,7 +204,7 @@ def _label(job: Job) -> str:
 def remove(job_id: str | None):
     """Delete a clone's folder with its clips; the voice that was made of it stays."""
     if not job_id:
-        return gr.skip(), gr.skip(), show.problem("Choose a clone first.")
+        return gr.skip(), gr.skip(), show.problem("Nothing was deleted: choose a clone, and confirm.")
     try:
         delete_job(find_job(job_id))
     except InputError as e:

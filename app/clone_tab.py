@@ -9,9 +9,6 @@ from app import adapting, gathering, show
 from tts_meta.audio.files import SUFFIXES
 from tts_meta.voices.starter import default_starter
 
-SURE = "(value) => confirm('{}') ? value || 'yes' : null"
-"""Asks before something is removed; the handler gets nothing where the answer is no."""
-
 
 def build(page: gr.Blocks) -> gr.State:
     """Lay the steps out; returns the state that holds the job's id."""
@@ -47,7 +44,7 @@ def build(page: gr.Blocks) -> gr.State:
                 gr.Markdown(f"{', '.join(s[1:] for s in SUFFIXES)}. Long recordings are cut at their pauses.")
                 example = gr.Button("Use the example clips", elem_id="examples")
             trouble2 = gr.HTML(elem_id="trouble2")
-            sure = gr.Textbox(visible=False)
+            sure = gr.Textbox("yes", visible=False)
             with gr.Row():
                 over = gr.Button("Start over", elem_id="over")
                 look = gr.Button("Check my clips", elem_id="look")
@@ -128,7 +125,7 @@ def build(page: gr.Blocks) -> gr.State:
     back.click(lambda n: gathering.step_prompt(n, -1), number, [number, shown, microphone])
     skip.click(lambda n: gathering.step_prompt(n, 1), number, [number, shown, microphone])
     over.click(gathering.start_over, sure, [table, number, shown, checked, measured, trouble2],
-               js=SURE.format("Remove all clips and texts that were gathered?"))
+               js=show.confirmed("Remove all clips and texts that were gathered?"))
     look.click(gathering.check, table, [checked, measured, trouble2])
     table.input(gathering.save, table, None, show_progress="hidden")
     table.select(gathering.choose, None, [clip, listen, trouble3])
@@ -144,7 +141,8 @@ def build(page: gr.Blocks) -> gr.State:
     using.click(adapting.use, [job, kept], trouble4)
     adding.click(adapting.add_more, [job, more], [job, trouble4, timer]).then(adapting.choices, job, earlier)
     earlier.input(lambda i: i, earlier, job).then(adapting.progress, job, shown_progress)
-    delete.click(adapting.remove, earlier, [job, earlier, trouble4], js=SURE.format("Delete the clips and steps of this clone?"))
+    delete.click(adapting.remove, earlier, [job, earlier, trouble4],
+                 js=show.confirmed("Delete the clips and steps of this clone?"))
     playing.click(adapting.compare, [job, blind], [a, b, said, answer, trouble5])
     choice.change(adapting.guess, [choice, answer], verdict)
     page.load(gathering.found_again, None, [table, number, shown, trouble2])

@@ -20,7 +20,7 @@ from tts_meta.voices.jobs.folder import PREVIEW
 from tts_meta.voices.jobs.making import making_of
 from tts_meta.voices.starter import default_starter
 from tts_meta.voices.synthesize import Synthesizer
-from tts_meta.voices.voice_file import load_voice, read_header
+from tts_meta.voices.voice_file import load_voice
 
 LISTED = ["name", "clips", "seconds", "made", "note"]
 
@@ -39,7 +39,7 @@ def act(kind: str, name: str | None, value: str = ""):
     """rename, copy, note or delete the chosen voice."""
     try:
         if not name:
-            raise InputError("Choose a voice first.")
+            raise InputError("Nothing was done: choose a voice first (and confirm, to delete it).")
         if kind == "rename":
             library.rename_voice(name, value.strip())
             return _done(f"{name} is now {value.strip()}.", value.strip())
@@ -77,8 +77,7 @@ def details(name: str | None):
     except InputError as e:
         return f"**Problem:** {e}", None, None, None
     h = voice.header
-    keys = ("consent", "purpose", "note", "created", "made_by", "method", "clips", "seconds", "steps", "best_step")
-    facts = "\n".join(f"- {k}: {h[k]}" for k in keys if h.get(k) not in (None, ""))
+    facts = "\n".join(f"- {fact}" for fact in library.facts(h))
     moved = [
         [m["name"], f"{m['parameters']:,}", f"{m['sigma_relative']:.4f}", f"{h.get('distance', {}).get(m['name'], 0):.5f}"]
         for m in starter.module_table(h["modules"]) if m["moved"]
@@ -114,7 +113,7 @@ def build_library() -> tuple[gr.Dropdown, gr.Dataframe]:
     copy.click(lambda n, v: act("copy", n, v), [chosen, value], outputs)
     note.click(lambda n, v: act("note", n, v), [chosen, value], outputs)
     delete.click(lambda n: act("delete", n), chosen, outputs,
-                 js="(name) => name && confirm('Delete ' + name + '? It cannot be brought back.') ? name : null")
+                 js=show.confirmed("Delete this voice? It cannot be brought back."))
     take.click(bring_in, given, outputs)
     chosen.change(details, chosen, [facts, modules, sample, file])
     return chosen, table
@@ -131,14 +130,13 @@ def evaluate(name: str | None, files: list[str] | None):
         folder, out = Path(tempfile.mkdtemp(prefix="tts-meta-")), Path(tempfile.mkdtemp(prefix="tts-meta-"))
         for f in sounds:
             shutil.copy(f, folder / f.name)
-        starter = default_starter()
-        voice = load_voice(library.named_voice(name), starter)
+        starter, path = default_starter(), library.named_voice(name)
+        voice = load_voice(path, starter)
         tables = [folder / f.name for f in sounds if f.suffix.lower() in (".csv", ".tsv")]
         references = load_reference(
-            folder, tables[0] if tables else None, set(read_header(library.named_voice(name)).get("clip_digests", [])),
+            folder, tables[0] if tables else None, set(voice.header.get("clip_digests", [])),
             lambda message: None,
         )
-        path = library.named_voice(name)
         same = show.command("evaluate", "--voice", name, "--reference", "CLIPS/", "--out", "report/")
         metrics = evaluate_voice(starter, voice, references, out, making=making_of(path, starter), command=same)
     except InputError as e:

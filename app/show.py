@@ -71,6 +71,11 @@ def private_copy(path: str | Path) -> str:
     return str(shutil.copy(path, folder / Path(path).name))
 
 
+def confirmed(question: str) -> str:
+    """JavaScript that asks before something is removed; the handler gets nothing where the answer is no."""
+    return f"(value) => value && confirm('{question}') ? value : null"
+
+
 def command(*words: object) -> str:
     """The same thing on the command line."""
     return "tts-meta " + " ".join(shlex.quote(str(w)) for w in words)

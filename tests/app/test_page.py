@@ -84,6 +84,16 @@ def first_step(page, name):
     page.locator("#prompt").wait_for()
 
 
+def look_at(page, voice, fact):
+    """Choose a voice in the library."""
+    from playwright.sync_api import expect
+
+    page.get_by_role("tab", name="Library").click()
+    page.locator("#chosen input").click()
+    page.get_by_role("option", name=voice, exact=True).click()
+    expect(page.locator("#library-facts")).to_contain_text(fact, timeout=60_000)
+
+
 def test_the_walk(browser, served):
     from playwright.sync_api import expect
 
@@ -94,10 +104,7 @@ def test_the_walk(browser, served):
     expect(page.locator("#voice input")).to_have_value("example")
     page.locator("#go").click()
     expect(page.locator("#spoken")).to_contain_text("Hello", timeout=120_000)
-    page.get_by_role("tab", name="Library").click()
-    page.locator("#chosen input").click()
-    page.get_by_role("option", name="example", exact=True).click()
-    expect(page.locator("#library-facts")).to_contain_text("CC BY 4.0", timeout=60_000)
+    look_at(page, "example", "CC BY 4.0")
     page.get_by_label("New name, or note").fill("mine")
     page.locator("#rename").click()
     expect(page.locator("#library-status")).to_contain_text("comes with the package")
@@ -281,11 +288,8 @@ def test_the_other_tabs(browser, served, starter, cloned, tmp_path, monkeypatch)
     expect(page.locator("#batch-zip")).to_contain_text("speech")
     shot(page, "batch")
 
-    page.get_by_role("tab", name="Library").click()
+    look_at(page, "p225", "VCTK")
     expect(page.locator("#voices")).to_contain_text("p225")
-    page.locator("#chosen input").click()
-    page.get_by_role("option", name="p225", exact=True).click()
-    expect(page.locator("#library-facts")).to_contain_text("VCTK", timeout=60_000)
     page.get_by_label("New name, or note").fill("mine")
     page.locator("#copy").click()
     expect(page.locator("#library-status")).to_contain_text("mine is a copy of p225")

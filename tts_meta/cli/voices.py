@@ -26,7 +26,7 @@ def voices_list(as_json: Json = False) -> None:
 @app.command("show")
 def voices_show(name: str, as_json: Json = False) -> None:
     """What a voice file says about itself, and its modules: how far each may go (sigma) and how far it went."""
-    from tts_meta.voices.library import find_voice
+    from tts_meta.voices.library import facts, find_voice
     from tts_meta.voices.voice_file import read_header
 
     path = find_voice(name)
@@ -35,15 +35,13 @@ def voices_show(name: str, as_json: Json = False) -> None:
         {**m, "distance": header.get("distance", {}).get(m["name"])}
         for m in starter().module_table(header["modules"]) if m["moved"]
     ]
-    facts = [f"{k}: {header[k]}" for k in (
-        "name", "consent", "purpose", "note", "created", "made_by", "method", "clips", "seconds", "steps", "best_step",
-    ) if header.get(k) not in (None, "")]
+    lines = facts(header)
     curve = header.get("heldout_loss") or []
     if curve:
-        facts.append(f"held-out loss: {curve[0][1]:.2f} at step {curve[0][0]}, {min(c[1] for c in curve):.2f} at its best")
+        lines.append(f"held-out loss: {curve[0][1]:.2f} at step {curve[0][0]}, {min(c[1] for c in curve):.2f} at its best")
     rows = [f"{m['name']:30s} {m['parameters']:>9,}  {m['sigma_relative']:.4f}  {m['distance'] or 0:.5f}" for m in modules]
     head = f"{'module that moves':30s} {'parameters':>9s}  sigma/RMS  distance from phi"
-    emit({"path": str(path), **header, "module_table": modules}, as_json, "\n".join([*facts, "", head, *rows]))
+    emit({"path": str(path), **header, "module_table": modules}, as_json, "\n".join([*lines, "", head, *rows]))
 
 
 @app.command("rename")

@@ -117,6 +117,12 @@ def import_voice(file: Path, starter: Starter, force: bool = False) -> Path:
     return target
 
 
+def facts(header: dict) -> list[str]:
+    """What a voice file says of itself, a line each."""
+    keys = ("name", "consent", "purpose", "note", "created", "made_by", "method", "clips", "seconds", "steps", "best_step")
+    return [f"{k}: {header[k]}" for k in keys if header.get(k) not in (None, "")]
+
+
 def describe_voices(example: bool = False) -> list[dict]:
     """A row for every voice of the library, and for the example if asked; `problem` is a sentence where a file cannot be read."""
     rows = []
