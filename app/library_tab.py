@@ -27,7 +27,10 @@ LISTED = ["name", "clips", "seconds", "made", "note"]
 
 def listed() -> pd.DataFrame:
     """A row for every voice."""
-    rows = [[r["name"], r["clips"], r["seconds"], r["created"], r["problem"] or r["note"]] for r in library.describe_voices()]
+    rows = [
+        [r["name"], r["clips"], r["seconds"], library.read_date(r["created"] or ""), r["problem"] or r["note"]]
+        for r in library.describe_voices()
+    ]
     return pd.DataFrame(rows, columns=LISTED)
 
 

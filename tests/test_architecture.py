@@ -17,7 +17,7 @@ MAY = {
     "meta": {"meta"},
     "nets": {"nets"},
     "text": {"text", "errors"},
-    "audio": {"audio", "errors", "processor"},
+    "audio": {"audio", "nets", "errors", "processor"},
     "data": {"data", "text", "audio", "nets", "errors"},
     "training": {"training", "data", "nets", "meta", "text", "audio", "errors"},
     "voices": {"voices", "training", "data", "nets", "meta", "text", "audio", "evaluation", "errors", "processor"},

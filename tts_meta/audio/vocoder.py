@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from tts_meta.audio.mel import LOG_FLOOR
+from tts_meta.nets.channels_last import channels_last
 from tts_meta.processor import bf16_is_fast
 
 
@@ -57,7 +58,7 @@ class HiFiGan:
             generator.load_state_dict(torch.load(f, map_location="cpu", weights_only=True)["generator"])
         generator.eval()
         generator.remove_weight_norm()  # type: ignore[operator]
-        return generator
+        return channels_last(generator)
 
     def __call__(self, mel: np.ndarray) -> np.ndarray:
         x = torch.from_numpy(np.ascontiguousarray(mel, dtype=np.float32)).T[None]

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tts_meta.nets.aligner import Aligner
+from tts_meta.nets.channels_last import Conv1d
 
 
 @dataclass(frozen=True)
@@ -84,8 +85,8 @@ class ConvBlock(nn.Module):
         super().__init__()
         self.norm = ChannelNorm(channels, affine=speaker == 0)
         self.film = Film(speaker, channels) if speaker else None
-        self.conv = nn.Conv1d(channels, channels, kernel, padding=kernel // 2)
-        self.out = nn.Conv1d(channels, channels, 1)
+        self.conv = Conv1d(channels, channels, kernel, padding=kernel // 2)
+        self.out = Conv1d(channels, channels, 1)
         self.dropout = nn.Dropout(dropout) if dropout else nn.Identity()
         nn.init.normal_(self.out.weight, std=0.02)
 
@@ -104,11 +105,11 @@ class Predictor(nn.Module):
 
     def __init__(self, channels: int, hidden: int, layers: int, kernel: int, speaker: int, dropout: float) -> None:
         super().__init__()
-        self.inp = nn.Conv1d(channels, hidden, 1)
+        self.inp = Conv1d(channels, hidden, 1)
         self.blocks = nn.ModuleList(ConvBlock(hidden, kernel, speaker, dropout) for _ in range(layers))
         self.norm = ChannelNorm(hidden, affine=False)
         self.film = Film(speaker, hidden)
-        self.head = nn.Conv1d(hidden, 1, 1)
+        self.head = Conv1d(hidden, 1, 1)
 
     def forward(self, h: Tensor, mask: Tensor, e: Tensor) -> Tensor:
         """h `[B, H, P]`, mask `[B, 1, P]` -> `[B, P]`."""
@@ -141,15 +142,15 @@ class Decoder(nn.Module):
     def __init__(self, c: AcousticConfig) -> None:
         super().__init__()
         self.c = c
-        self.energy = nn.Conv1d(1, c.hidden, 3, padding=1)
-        self.features = nn.Conv1d(FRAME_FEATURES, c.hidden, 3, padding=1)
-        self.inp = nn.Conv1d(c.hidden, c.hidden, c.reduction, stride=c.reduction)
+        self.energy = Conv1d(1, c.hidden, 3, padding=1)
+        self.features = Conv1d(FRAME_FEATURES, c.hidden, 3, padding=1)
+        self.inp = Conv1d(c.hidden, c.hidden, c.reduction, stride=c.reduction)
         self.blocks = nn.ModuleList(
             ConvBlock(c.hidden, c.decoder_kernel, c.speaker, c.decoder_dropout) for _ in range(c.decoder_layers)
         )
         self.norm = ChannelNorm(c.hidden, affine=False)
         self.film = Film(c.speaker, c.hidden)
-        self.out = nn.Conv1d(c.hidden, c.mels * c.reduction, 1)
+        self.out = Conv1d(c.hidden, c.mels * c.reduction, 1)
 
     def forward(
         self, h: Tensor, energy: Tensor, frame_phone: Tensor, features: Tensor, mask: Tensor, e: Tensor

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from importlib.resources import files
 from pathlib import Path
 
@@ -118,9 +119,21 @@ def import_voice(file: Path, starter: Starter, force: bool = False) -> Path:
 
 
 def facts(header: dict) -> list[str]:
-    """What a voice file says of itself, a line each."""
-    keys = ("name", "consent", "purpose", "note", "created", "made_by", "method", "clips", "seconds", "steps", "best_step")
-    return [f"{k}: {header[k]}" for k in keys if header.get(k) not in (None, "")]
+    """What a voice file says of itself, a line each, for people."""
+    made = (
+        f"{read_date(header['created'])} UTC, by {header.get('made_by', 'an unknown program')}, from {header['clips']} clips "
+        f"({header['seconds']:.0f} s); step {header['best_step']} of {header['steps']}, method {header['method']}"
+    )
+    rows = {k: header.get(k) for k in ("name", "consent", "purpose", "note")} | {"made": made}
+    return [f"{k}: {v}" for k, v in rows.items() if v not in (None, "")]
+
+
+def read_date(iso: str) -> str:
+    """Day and minute of a time in ISO 8601; what is no such time stays as it is (a file may say anything)."""
+    try:
+        return datetime.fromisoformat(iso).strftime("%Y-%m-%d %H:%M")
+    except ValueError:
+        return iso
 
 
 def describe_voices(example: bool = False) -> list[dict]:

@@ -1,0 +1,51 @@
+"""1-D convolutions whose memory lies channels last: `[B, C, L]` in shape, `[B, L, C]` in memory.
+
+oneDNN multiplies matrices of channels. Of torch's own layout it makes that one before every convolution, and undoes it
+after; its 1-D convolutions keep no layout, so these are 2-D ones over one row. The numbers are the same to rounding
+(`recipes/bench_layout.py` has the times: the vocoder, which convolves longest, gains most).
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def lay_out(x: Tensor) -> Tensor:
+    """`[..., C, L]`, the same numbers, channels last in memory; no copy where they lie so already."""
+    return x.transpose(-1, -2).contiguous().transpose(-1, -2)
+
+
+class Conv1d(nn.Conv1d):
+    """torch's, by the other layout; zero padding only."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """`[B, C, L]` -> `[B, C', L']`."""
+        x, w = (lay_out(v).unsqueeze(-2) for v in (input, self.weight))
+        y = F.conv2d(x, w, self.bias, (1, *self.stride), (0, *self.padding), (1, *self.dilation), self.groups)  # type: ignore[arg-type]
+        return y.squeeze(-2)
+
+
+class ConvTranspose1d(nn.ConvTranspose1d):
+    """torch's, by the other layout."""
+
+    def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
+        """`[B, C, L]` -> `[B, C', L']`."""
+        assert output_size is None and not any(self.output_padding)
+        x, w = (lay_out(v).unsqueeze(-2) for v in (input, self.weight))
+        y = F.conv_transpose2d(x, w, self.bias, (1, *self.stride), (0, *self.padding), 0, self.groups, (1, *self.dilation))  # type: ignore[arg-type]
+        return y.squeeze(-2)
+
+
+def channels_last(network: Network) -> Network:
+    """Give every 1-D convolution of somebody else's network this layout, in place, and its weights once for all."""
+    for layer in network.modules():
+        for theirs, ours in ((nn.Conv1d, Conv1d), (nn.ConvTranspose1d, ConvTranspose1d)):
+            if type(layer) is theirs:
+                layer.__class__ = ours  # the same parameters and options; only forward differs
+                layer.weight.data = lay_out(layer.weight.data)
+    return network
