@@ -2,14 +2,20 @@
 one self-contained HTML page with the listening pairs and the verdict of docs/evidence.md.
 
     python recipes/evidence.py [--cells runs/evidence] [--docs docs] [--page out/evidence.html]
+    python recipes/evidence.py --cells docs/evidence/cells.tar.xz   # the same, of the published cells, without a run
 """
 
 from __future__ import annotations
 
 import argparse
 import base64
+import contextlib
+import io
 import json
+import tarfile
+import tempfile
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +74,29 @@ class Grid:
             similarity_of(c["judged"][step], self.speakers[s])[key]
             for s, c in cells.items() if not native or self.speakers[s]["corpus"] in NATIVE
         )
+
+
+def publish(root: Path, archive: Path) -> None:
+    """Pack every cell, and what the speakers' own recordings measure; the same cells give the same bytes."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:xz", preset=9) as tar:
+        for path in sorted([*(root / "speakers").glob("*.json"), *(root / "cells").glob("*.json")]):
+            content = path.read_bytes()
+            entry = tarfile.TarInfo(str(path.relative_to(root)))
+            entry.size = len(content)
+            tar.addfile(entry, io.BytesIO(content))
+    replace_file(archive, packed.getvalue())
+
+
+@contextlib.contextmanager
+def opened(cells: Path) -> Iterator[Path]:
+    """The folder of a comparison, or a published archive of it, unpacked for as long as it is looked at."""
+    if cells.is_dir():
+        yield cells
+        return
+    with tempfile.TemporaryDirectory() as folder, tarfile.open(cells) as tar:
+        tar.extractall(folder, filter="data")
+        yield Path(folder)
 
 
 def row(values: list) -> str:
@@ -408,10 +437,21 @@ def main() -> None:
     parser.add_argument("--page", type=Path, default=Path("out/evidence.html"))
     parser.add_argument("--step", default="300", help="step of the tables of one step")
     parser.add_argument("--expect", type=Path, help="also write what the clip doctor's meter tells (the package's asset)")
+    parser.add_argument("--publish", type=Path, help="also pack the cells into this file (.tar.xz)")
     args = parser.parse_args()
-    grid = Grid(args.cells)
+    if not args.cells.exists():
+        raise SystemExit(f"{args.cells} does not exist; run recipes/compare.py first, or give a published archive.")
+    with opened(args.cells) as root:
+        write_all(args, root)
+
+
+def write_all(args: argparse.Namespace, root: Path) -> None:
+    """Everything that `args` asks for, of the cells in `root`."""
+    grid = Grid(root)
     if not grid.cells:
         raise SystemExit(f"{args.cells} holds no finished cell; run recipes/compare.py first.")
+    if args.publish:
+        publish(root, args.publish)
     text = "\n".join([
         "<!-- Written by recipes/evidence.py; do not edit. -->\n",
         "Means over speakers; 95 % intervals by resampling the speakers. 10 clips a speaker (LibriSpeech: 5).\n",
@@ -437,7 +477,7 @@ def main() -> None:
     if story.exists():
         part = story.read_text().split("## Verdict", 1)
         verdict = [p.replace("\n", " ") for p in part[-1].split("\n## ")[0].strip().split("\n\n")] if len(part) > 1 else []
-    write_page(args.page, text, args.docs / "evidence", names, verdict, args.cells, grid)
+    write_page(args.page, text, args.docs / "evidence", names, verdict, root, grid)
     print(f"{len(grid.cells)} cells: {args.docs / 'evidence_tables.md'}, {args.page}")
 
 

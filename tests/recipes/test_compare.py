@@ -82,12 +82,15 @@ def test_methods_of_one_starter_share_how_its_phi_speaks(heldout, tmp_path):
     assert a["1"]["realtime_factor"] != b["1"]["realtime_factor"]
 
 
+def evidence(*arguments: object) -> subprocess.CompletedProcess:
+    command = [sys.executable, "recipes/evidence.py", *map(str, arguments), "--step", "4"]
+    return subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True)
+
+
 def test_the_tables_and_the_page(made, tmp_path):
     (tmp_path / "evidence.md").write_text("# Evidence\n\n## Verdict\n\nIt depends.\n\n## More\n\nNot this.\n")
-    done = subprocess.run(
-        [sys.executable, "recipes/evidence.py", "--cells", str(made), "--docs", str(tmp_path), "--page",
-         str(tmp_path / "page.html"), "--step", "4"], cwd=ROOT, env=environment(), capture_output=True, text=True,
-    )
+    cells = tmp_path / "cells.tar.xz"
+    done = evidence("--cells", made, "--docs", tmp_path, "--page", tmp_path / "page.html", "--publish", cells)
     assert done.returncode == 0, done.stderr[-3000:]
     text, page = (tmp_path / "evidence_tables.md").read_text(), (tmp_path / "page.html").read_text()
     for part in ("| sigma_reptile | 5 |", "equal error rate", "| (vocoded recordings) |", "DNSMOS", "best step"):
@@ -95,6 +98,15 @@ def test_the_tables_and_the_page(made, tmp_path):
     assert "It depends." in page and "Not this." not in page and "data:audio/ogg;base64," in page and "http" not in page
     for picture in ("loss.png", "position.png", "det.png", "tsne.png", "modules.png"):
         assert (tmp_path / "evidence" / picture).stat().st_size > 5000
+    # The published cells alone give the same tables, and are packed to the same bytes.
+    again = tmp_path / "again"
+    again.mkdir()
+    done = evidence("--cells", cells, "--docs", again, "--page", again / "page.html", "--publish", again / "cells.tar.xz")
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert (again / "evidence_tables.md").read_text() == text
+    assert (again / "cells.tar.xz").read_bytes() == cells.read_bytes()
+    done = evidence("--cells", tmp_path / "none.tar.xz")
+    assert done.returncode == 1 and "does not exist; run recipes/compare.py first" in done.stderr
 
 
 def test_modules_are_taken_by_worth_a_parameter_within_the_budget(monkeypatch):

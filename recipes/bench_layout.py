@@ -1,0 +1,88 @@
+"""What the layout of the convolutions' memory is worth (tts_meta/nets/channels_last.py): ratios in one run, one thread.
+
+    python recipes/bench_layout.py
+
+Median processor seconds of the vocoder, of a clone's inner step (3 utterances) and of a training step (12), with torch's
+own 1-D convolutions and with ours.
+"""
+
+from __future__ import annotations
+
+import copy
+import statistics
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from tts_meta.audio.mel import HOP, SAMPLE_RATE, log_mel
+from tts_meta.audio.vocoder import HiFiGan
+from tts_meta.data.batch import collate
+from tts_meta.nets.acoustic import AcousticModel
+from tts_meta.nets.channels_last import Conv1d, ConvTranspose1d
+from tts_meta.nets.likelihood import Scales, negative_log_likelihood
+from tts_meta.processor import bf16_is_fast
+from tts_meta.voices.clips import check_clip, whole_clips
+from tts_meta.voices.starter import default_starter
+from tts_meta.voices.transcripts import complete_transcripts, find_clips
+
+CLIPS = Path(__file__).parent.parent / "app" / "examples" / "p225" / "clips"
+PAIRS = 7
+
+
+def plain(network: nn.Module) -> None:
+    """Give the network torch's own layers back, in place."""
+    for layer in network.modules():
+        for ours, theirs in ((Conv1d, nn.Conv1d), (ConvTranspose1d, nn.ConvTranspose1d)):
+            if type(layer) is ours:
+                layer.__class__ = theirs
+                layer.weight.data = layer.weight.data.contiguous()
+
+
+def step(network: AcousticModel, batch: dict[str, torch.Tensor]) -> None:
+    """Loss and gradients of every module."""
+    with torch.autocast("cpu", torch.bfloat16, enabled=bf16_is_fast()):
+        out = network(batch)
+    loss = sum(negative_log_likelihood({k: v.float() for k, v in out.items()}, batch, Scales()).values())
+    torch.autograd.grad(loss, list(network.parameters()), allow_unused=True)
+
+
+def compare(name: str, ours: Callable[[], object], theirs: Callable[[], object], speech: float) -> None:
+    """Print medians of alternating runs; `speech` seconds, or 0, are what one run makes."""
+    times: tuple[list[float], list[float]] = ([], [])
+    for _ in range(PAIRS + 1):
+        for run, found in zip((ours, theirs), times, strict=True):
+            begin = time.process_time()
+            run()
+            found.append(time.process_time() - begin)
+    a, b = (statistics.median(t[1:]) for t in times)  # the first warms up
+    ratios = sorted(y / x for x, y in zip(*(t[1:] for t in times), strict=True))
+    factor = f"; {a / speech:.3f} s a second of speech, was {b / speech:.3f}" if speech else ""
+    print(f"{name}: {1000 * a:.0f} ms, torch's layers {1000 * b:.0f} ms, {statistics.median(ratios):.2f} x "
+          f"({ratios[0]:.2f} to {ratios[-1]:.2f}){factor}", flush=True)
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    mel = log_mel(check_clip(sorted(CLIPS.glob("*.flac"))[2]).samples)
+    for bf16 in (True, False) if bf16_is_fast() else (False,):
+        ours, theirs = HiFiGan(bf16), HiFiGan(bf16)
+        plain(theirs.generator)
+        name = f"vocoder, {'bfloat16' if bf16 else 'float32'}"
+        compare(name, partial(ours, mel), partial(theirs, mel), len(mel) * HOP / SAMPLE_RATE)
+    starter = default_starter()
+    clips = find_clips([CLIPS])
+    items = [c.item for c in whole_clips(clips, complete_transcripts(clips, None), starter).values()]
+    model = copy.deepcopy(starter.model).requires_grad_(True)
+    other = copy.deepcopy(model)
+    plain(other)
+    for name, count in (("inner step", 3), ("training step", 12)):
+        batch = collate((items * 2)[:count], model.config.reduction)
+        compare(f"{name}, {count} utterances, all modules", partial(step, model, batch), partial(step, other, batch), 0)
+
+
+if __name__ == "__main__":
+    main()
