@@ -14,7 +14,10 @@ def rows_are_channels(x: torch.Tensor) -> bool:
     return x.stride(-2) == 1 and x.stride(-1) == x.shape[-2]
 
 
-@pytest.mark.parametrize("how", [{"padding": 2}, {"stride": 2}, {"dilation": 3, "padding": 6}, {"groups": 2, "padding": 2, "bias": False}])
+HOW = [{"padding": 2}, {"stride": 2}, {"dilation": 3, "padding": 6}, {"groups": 2, "padding": 2, "bias": False}]
+
+
+@pytest.mark.parametrize("how", HOW)
 def test_convolution_is_torchs(how):
     torch.manual_seed(0)
     theirs, ours = nn.Conv1d(8, 6, 5, **how).double(), Conv1d(8, 6, 5, **how).double()
