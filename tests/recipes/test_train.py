@@ -62,6 +62,24 @@ def test_sigma_is_learned_on_speakers_that_phi_never_saw(whole):
     assert all(s.startswith("task/") for s in phase1["fold"])
 
 
+def test_a_packed_phase_1_can_be_meta_trained_from(whole, tiny_corpus, tmp_path):
+    source, packed = (folder / "phase1" / "last.safetensors" for folder in (whole[0], tmp_path))
+    words = [sys.executable, "recipes/export_phase1.py", str(source), str(packed)]
+    assert subprocess.run(words, cwd=ROOT, env=environment()).returncode == 0
+    (a, _), (b, meta) = load_checkpoint(source), load_checkpoint(packed)
+    assert packed.stat().st_size * 4 < source.stat().st_size and meta["step"] == 12
+    assert b.keys() == {k for k in a if k.startswith("ema/")}
+    for k, v in b.items():
+        assert v.dtype == torch.float32
+        torch.testing.assert_close(v, a[k], rtol=1e-3, atol=1e-4)
+    more = f"sigma_reptile.cfg.start={packed}"
+    done = subprocess.run(
+        command(tmp_path, tiny_corpus, 12, "stages=[sigma_reptile]", more), cwd=ROOT, env=environment(), capture_output=True
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert load_checkpoint(tmp_path / "phase2" / "last.safetensors")[1]["step"] == 2
+
+
 def test_resume_after_kill_is_bit_equal(whole, tiny_corpus, tmp_path):
     """kill -9 in the middle of phase 1, then of the wait for phase 2; the same command ends where the whole run did."""
     words = command(tmp_path, tiny_corpus, 12)

@@ -25,10 +25,11 @@ def save_checkpoint(path: str | Path, tensors: dict[str, Tensor], meta: dict[str
 
 
 def load_checkpoint(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Tensors and meta of a checkpoint."""
+    """Tensors and meta of a checkpoint; those kept in half precision come back in single precision."""
     with safe_open(str(path), framework="pt") as f:
         # Clones: a slice of the file is not aligned as a tensor of its own, and kernels round by alignment.
-        return {k: f.get_tensor(k).clone() for k in f.keys()}, json.loads(f.metadata()["json"])  # noqa: SIM118
+        tensors = {k: f.get_tensor(k).clone() for k in f.keys()}  # noqa: SIM118
+        return {k: v.float() if v.dtype == torch.half else v for k, v in tensors.items()}, json.loads(f.metadata()["json"])
 
 
 def nest(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
