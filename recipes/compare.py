@@ -31,6 +31,7 @@ from tts_meta.audio.files import replace_file
 from tts_meta.audio.mel import HOP, SAMPLE_RATE
 from tts_meta.audio.vocoder import default_vocoder
 from tts_meta.data.batch import Item, collate
+from tts_meta.errors import InputError
 from tts_meta.evaluation.intelligibility import load_recogniser
 from tts_meta.evaluation.judge import Judge, Sentence
 from tts_meta.evaluation.protocol import HeldOutSpeaker, heldout_speakers
@@ -43,6 +44,9 @@ from tts_meta.voices.methods import Method, free, shrinking
 from tts_meta.voices.starter import Starter, load_starter
 from tts_meta.voices.synthesize import Synthesizer
 from tts_meta.voices.variance import measure_gains
+
+PHASE1 = "recipes/baselines/phase1.safetensors"
+"""The phase 1 that the published cells begin from (recipes/export_phase1.py)."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,9 @@ class World:
             folder = self.out / "starters" / name
             made = folder / "starter.json"
             trained = Path(spec.run) / f"phase{spec.phase}" / LAST
+            if not trained.exists():
+                how = f"cp {PHASE1} {trained}" if spec.phase == 1 else f"python recipes/train.py experiment=baseline_{name}"
+                raise InputError(f"{trained} does not exist, which the methods of starter {name} begin from; make it: {how}")
             if not made.exists() or made.stat().st_mtime < trained.stat().st_mtime:
                 parts = (phase1_parts if spec.phase == 1 else phase2_parts)(Path(spec.run))
                 make_starter(parts, folder)

@@ -72,6 +72,13 @@ def test_a_finished_cell_is_not_made_again_and_a_longer_one_continues_it(made, h
     assert a["curve"] == b["curve"] and set(a["curve"]) == {"0", "4", "10"}
 
 
+def test_what_a_baseline_begins_from_is_asked_for(heldout, tmp_path):
+    for method, hint in (("cln", "cp recipes/baselines/phase1.safetensors"), ("reptile", "experiment=baseline_reptile")):
+        nowhere = [f"starters.{s}.run={tmp_path / 'none'}" for s in ("multispeaker", "reptile")]
+        done = compare(heldout, tmp_path, 4, f"blocks.main.methods=[{method}]", *nowhere)
+        assert done.returncode and "does not exist, which the methods of starter" in done.stderr and hint in done.stderr
+
+
 def test_methods_of_one_starter_share_how_its_phi_speaks(heldout, tmp_path):
     more = ("judged=[0,1]", "blocks.main.methods=[sigma_reptile,keep_small]", "blocks.main.speakers=[s0]")
     done = compare(heldout, tmp_path, 1, *more)
