@@ -2,8 +2,8 @@
 
     python recipes/bench_layout.py
 
-Median processor seconds of the vocoder, of a clone's inner step (3 utterances) and of a training step (12), with torch's
-own 1-D convolutions and with ours.
+Median processor seconds of the vocoder, of a sentence, of a clone's inner step (3 utterances) and of a training step
+(12), with torch's own 1-D convolutions and with ours.
 """
 
 from __future__ import annotations
@@ -26,11 +26,15 @@ from tts_meta.nets.channels_last import Conv1d, ConvTranspose1d
 from tts_meta.nets.likelihood import Scales, negative_log_likelihood
 from tts_meta.processor import bf16_is_fast
 from tts_meta.voices.clips import check_clip, whole_clips
+from tts_meta.voices.library import EXAMPLE, named_voice
 from tts_meta.voices.starter import default_starter
+from tts_meta.voices.synthesize import Synthesizer
 from tts_meta.voices.transcripts import complete_transcripts, find_clips
+from tts_meta.voices.voice_file import load_voice
 
 CLIPS = Path(__file__).parent.parent / "app" / "examples" / "p225" / "clips"
 PAIRS = 7
+TEXT = "The old lighthouse keeper poured himself another cup of tea and looked out over the water."
 
 
 def plain(network: nn.Module) -> None:
@@ -74,6 +78,11 @@ def main() -> None:
         name = f"vocoder, {'bfloat16' if bf16 else 'float32'}"
         compare(name, partial(ours, mel), partial(theirs, mel), len(mel) * HOP / SAMPLE_RATE)
     starter = default_starter()
+    voice = load_voice(named_voice(EXAMPLE), starter)
+    ours, theirs = (Synthesizer.of(starter, voice, vocoder) for vocoder in (HiFiGan(), HiFiGan()))
+    plain(theirs.vocoder.generator)  # type: ignore[union-attr]
+    speech = len(ours.speak(TEXT).samples) / SAMPLE_RATE
+    compare("a sentence, from text to samples", partial(ours.speak, TEXT), partial(theirs.speak, TEXT), speech)
     clips = find_clips([CLIPS])
     items = [c.item for c in whole_clips(clips, complete_transcripts(clips, None), starter).values()]
     model = copy.deepcopy(starter.model).requires_grad_(True)
