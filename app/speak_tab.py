@@ -82,7 +82,7 @@ def build_speak() -> gr.Dropdown:
     """The Speak tab; returns its list of voices."""
     voice = gr.Dropdown(voice_names(), label="Voice", elem_id="voice", info="From your library.")
     text = gr.Textbox(label="Text", lines=5, value="Hello, this is my new voice.", elem_id="text",
-                      info="Words between stars (`*like this*`) are emphasised; `[[phonemes]]` are spoken as they are.")
+                      info="A star before and after a word emphasises it; [[phonemes]] are spoken as they are.")
     with gr.Row():
         speed = gr.Slider(0.5, 2.0, value=1.0, step=0.05, label="Speed", info="1 is as the speaker speaks.", elem_id="speed")
         pitch = gr.Slider(-12, 12, value=0, step=0.5, label="Pitch", info="Semitones.", elem_id="pitch")

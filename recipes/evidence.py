@@ -468,6 +468,7 @@ def write_all(args: argparse.Namespace, root: Path) -> None:
         last_against_best(grid), other_measures(grid, args.step), cost(grid), by_shots(grid, args.step),
         per_speaker(grid, "sigma_reptile", args.step),
     ])
+    args.docs.mkdir(parents=True, exist_ok=True)
     replace_file(args.docs / "evidence_tables.md", text.encode())
     if args.expect:
         replace_file(args.expect, (json.dumps(expectation(grid), indent=1) + "\n").encode())
