@@ -90,7 +90,7 @@ def test_methods_of_one_starter_share_how_its_phi_speaks(heldout, tmp_path):
 
 
 def evidence(*arguments: object) -> subprocess.CompletedProcess:
-    command = [sys.executable, "recipes/evidence.py", *map(str, arguments), "--step", "4"]
+    command = [sys.executable, "recipes/evidence.py", "--step", "4", *map(str, arguments)]
     return subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True)
 
 
@@ -107,13 +107,19 @@ def test_the_tables_and_the_page(made, tmp_path):
         assert (tmp_path / "evidence" / picture).stat().st_size > 5000
     # The published cells alone give the same tables, and are packed to the same bytes.
     again = tmp_path / "again"
-    again.mkdir()
     done = evidence("--cells", cells, "--docs", again, "--page", again / "page.html", "--publish", again / "cells.tar.xz")
     assert done.returncode == 0, done.stderr[-3000:]
     assert (again / "evidence_tables.md").read_text() == text
     assert (again / "cells.tar.xz").read_bytes() == cells.read_bytes()
     done = evidence("--cells", tmp_path / "none.tar.xz")
     assert done.returncode == 1 and "does not exist; run recipes/compare.py first" in done.stderr
+
+
+def test_the_published_tables_are_those_of_the_published_cells(tmp_path):
+    cells, tables = ROOT / "docs" / "evidence" / "cells.tar.xz", ROOT / "docs" / "evidence_second.md"
+    done = evidence("--cells", cells, "--docs", tmp_path, "--page", tmp_path / "page.html", "--step", "300")
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert (tmp_path / "evidence_tables.md").read_text() == tables.read_text()
 
 
 def test_modules_are_taken_by_worth_a_parameter_within_the_budget(monkeypatch):
