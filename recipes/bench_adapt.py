@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import statistics
-import time
+from functools import partial
 from pathlib import Path
 
 import torch
+from alternate import in_turns, show_ratio
 
 from tts_meta.voices.adapt import AdaptationRun
 from tts_meta.voices.clips import whole_clips
@@ -18,7 +19,7 @@ from tts_meta.voices.starter import default_starter
 from tts_meta.voices.transcripts import complete_transcripts, find_clips
 
 CLIPS = Path(__file__).parent.parent / "app" / "examples" / "p225" / "clips"
-PAIRS, STEPS = 7, 10
+STEPS = 10
 
 
 def main() -> None:
@@ -33,17 +34,11 @@ def main() -> None:
     runs = {name: AdaptationRun(starter, m, items, (), 10**6, STEPS, clips) for name, m in methods.items()}
     for run in runs.values():
         next(run)  # step 0 measures only
-    times: dict[str, list[float]] = {name: [] for name in runs}
-    for _ in range(PAIRS + 1):
-        for name, run in runs.items():
-            begin = time.process_time()
-            next(run)
-            times[name].append((time.process_time() - begin) / STEPS)
+    times = in_turns({name: partial(next, run) for name, run in runs.items()})
     for name, found in times.items():
-        each = sorted(b / a for a, b in zip(times["sigma"][1:], found[1:], strict=True))  # the first warms up
         moved = sum(v.numel() for v in runs[name].phi.values())
-        print(f"{name}: {moved:,} parameters, {1000 * statistics.median(found[1:]):.0f} ms a step, "
-              f"{statistics.median(each):.2f} of sigma's ({each[0]:.2f} to {each[-1]:.2f})", flush=True)
+        print(f"{name}: {moved:,} parameters, {1000 * statistics.median(found) / STEPS:.0f} ms a step, "
+              f"{show_ratio(found, times['sigma'])} times sigma's", flush=True)
 
 
 if __name__ == "__main__":

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import copy
 import statistics
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import torch
+from alternate import in_turns, show_ratio
 from torch import nn
 
 from tts_meta.audio.mel import HOP, SAMPLE_RATE, log_mel
@@ -33,7 +33,6 @@ from tts_meta.voices.transcripts import complete_transcripts, find_clips
 from tts_meta.voices.voice_file import load_voice
 
 CLIPS = Path(__file__).parent.parent / "app" / "examples" / "p225" / "clips"
-PAIRS = 7
 TEXT = "The old lighthouse keeper poured himself another cup of tea and looked out over the water."
 
 
@@ -55,18 +54,12 @@ def step(network: AcousticModel, batch: dict[str, torch.Tensor]) -> None:
 
 
 def compare(name: str, ours: Callable[[], object], theirs: Callable[[], object], speech: float) -> None:
-    """Print medians of alternating runs; `speech` seconds, or 0, are what one run makes."""
-    times: tuple[list[float], list[float]] = ([], [])
-    for _ in range(PAIRS + 1):
-        for run, found in zip((ours, theirs), times, strict=True):
-            begin = time.process_time()
-            run()
-            found.append(time.process_time() - begin)
-    a, b = (statistics.median(t[1:]) for t in times)  # the first warms up
-    ratios = sorted(y / x for x, y in zip(*(t[1:] for t in times), strict=True))
+    """Print medians of runs in turns; `speech` seconds, or 0, are what one run makes."""
+    times = in_turns({"ours": ours, "theirs": theirs})
+    a, b = (statistics.median(t) for t in times.values())
     factor = f"; {a / speech:.3f} s a second of speech, was {b / speech:.3f}" if speech else ""
-    print(f"{name}: {1000 * a:.0f} ms, torch's layers {1000 * b:.0f} ms, {statistics.median(ratios):.2f} x "
-          f"({ratios[0]:.2f} to {ratios[-1]:.2f}){factor}", flush=True)
+    ratio = show_ratio(times["theirs"], times["ours"])
+    print(f"{name}: {1000 * a:.0f} ms, torch's layers {1000 * b:.0f} ms, {ratio} times as fast{factor}", flush=True)
 
 
 def main() -> None:

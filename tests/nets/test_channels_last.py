@@ -42,8 +42,8 @@ def test_tasks_with_weights_of_their_own():
 
 def test_a_network_of_somebody_else():
     torch.manual_seed(0)
-    layers = [nn.Conv1d(8, 16, 7, padding=3), nn.LeakyReLU(), nn.ConvTranspose1d(16, 4, 8, stride=4, padding=2), nn.Tanh()]
-    network = nn.Sequential(*layers).double()
+    up = nn.ConvTranspose1d(16, 4, 8, stride=4, padding=2, output_padding=1)
+    network = nn.Sequential(nn.Conv1d(8, 16, 7, padding=3), nn.LeakyReLU(), up, nn.Tanh()).double()
     x = torch.randn(1, 8, 11, dtype=torch.float64)
     before, names = network(x), list(network.state_dict())
     ours = channels_last(network)

@@ -261,3 +261,12 @@ def test_speed_and_pitch_do_what_they_say(cloned, starter):
 def test_same_input_same_sound(cloned, starter):
     synth = Synthesizer.of(starter, load_voice(cloned.path, starter))
     assert np.array_equal(synth.speak("Hello.").samples, synth.speak("Hello.").samples)
+
+
+@pytest.mark.parametrize(("iso", "shown"), [
+    ("2026-11-22T11:31:43+00:00", "2026-11-22 11:31"), ("2026-11-22T02:31:43+05:00", "2026-11-21 21:31"), ("soon", "soon"),
+])
+def test_a_date_is_shown_in_one_zone(iso, shown):
+    from tts_meta.voices.library import read_date
+
+    assert read_date(iso) == shown

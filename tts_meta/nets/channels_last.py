@@ -25,6 +25,7 @@ class Conv1d(nn.Conv1d):
 
     def forward(self, input: Tensor) -> Tensor:
         """`[B, C, L]` -> `[B, C', L']`."""
+        assert self.padding_mode == "zeros"  # another network's may be something else
         x, w = (lay_out(v).unsqueeze(-2) for v in (input, self.weight))
         y = F.conv2d(x, w, self.bias, (1, *self.stride), (0, *self.padding), (1, *self.dilation), self.groups)  # type: ignore[arg-type]
         return y.squeeze(-2)
@@ -35,9 +36,10 @@ class ConvTranspose1d(nn.ConvTranspose1d):
 
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
         """`[B, C, L]` -> `[B, C', L']`."""
-        assert output_size is None and not any(self.output_padding)
+        assert output_size is None
         x, w = (lay_out(v).unsqueeze(-2) for v in (input, self.weight))
-        y = F.conv_transpose2d(x, w, self.bias, (1, *self.stride), (0, *self.padding), 0, self.groups, (1, *self.dilation))  # type: ignore[arg-type]
+        more = (0, *self.output_padding)
+        y = F.conv_transpose2d(x, w, self.bias, (1, *self.stride), (0, *self.padding), more, self.groups, (1, *self.dilation))  # type: ignore[arg-type]
         return y.squeeze(-2)
 
 

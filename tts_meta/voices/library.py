@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
 
@@ -129,9 +129,10 @@ def facts(header: dict) -> list[str]:
 
 
 def read_date(iso: str) -> str:
-    """Day and minute of a time in ISO 8601; what is no such time stays as it is (a file may say anything)."""
+    """Day and minute (UTC) of a time in ISO 8601; what is no such time stays as it is (a file may say anything)."""
     try:
-        return datetime.fromisoformat(iso).strftime("%Y-%m-%d %H:%M")
+        time = datetime.fromisoformat(iso)
+        return (time.astimezone(UTC) if time.tzinfo else time).strftime("%Y-%m-%d %H:%M")
     except ValueError:
         return iso
 
