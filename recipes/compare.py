@@ -122,7 +122,10 @@ class World:
             method = shrinking(starter, spec.get("threshold"), spec.get("widened", True))
             # A starter of a run has no list of its own: it moves what the package's moves.
             return starter, method if "threshold" in spec else replace(method, modules=tuple(self.package.moved()))
-        move = json.loads(Path(spec.move).read_text())["moved"] if isinstance(spec.move, str) else list(spec.move)
+        if spec.move == "package":
+            move = self.package.moved()
+        else:
+            move = json.loads(Path(spec.move).read_text())["moved"] if isinstance(spec.move, str) else list(spec.move)
         return starter, free(starter, move, spec.rate, spec.get("decay", 0.0), spec.get("rank", 0))
 
     def clips(self, name: str) -> dict[Path, UsedClip]:

@@ -80,10 +80,14 @@ def test_what_a_baseline_begins_from_is_asked_for(heldout, tmp_path):
 
 
 def test_methods_of_one_starter_share_how_its_phi_speaks(heldout, tmp_path):
-    more = ("judged=[0,1]", "blocks.main.methods=[sigma_reptile,keep_small]", "blocks.main.speakers=[s0]")
+    more = ("judged=[0,1]", "blocks.main.methods=[sigma_reptile,keep_small,no_prior]", "blocks.main.speakers=[s0]")
     done = compare(heldout, tmp_path, 1, *more)
     assert done.returncode == 0, done.stderr[-3000:]
-    a, b = (json.loads(p.read_text())["judged"] for p in sorted((tmp_path / "cells").glob("*.json")))
+    made = {c["method"]: c for c in map(json.loads, (p.read_text() for p in (tmp_path / "cells").glob("*.json")))}
+    a, b = made["sigma_reptile"]["judged"], made["keep_small"]["judged"]
+    # The ablation moves what sigma-Reptile moves, and only the prior differs.
+    assert made["no_prior"]["parameters"] == made["sigma_reptile"]["parameters"] < made["keep_small"]["parameters"]
+    assert made["no_prior"]["curve"]["0"] == made["sigma_reptile"]["curve"]["0"]
     # Spoken and timed once; a second time would take another time.
     assert len(list((tmp_path / "starts").glob("*.json"))) == 1 and a["0"] == b["0"]
     assert a["1"]["realtime_factor"] != b["1"]["realtime_factor"]
