@@ -77,12 +77,9 @@ def build(page: gr.Blocks) -> gr.State:
             plan = gr.Markdown(elem_id="planned")
             status = gr.Markdown("No clone is running.", elem_id="status")
             with gr.Row():
-                held = gr.LinePlot(show.curve([], "nats per frame"), x="step", y="nats per frame", height=240, elem_id="curve",
-                                   label="Loss of held-out clips (lower is better)")
-                like = gr.LinePlot(show.curve([], "cosine"), x="step", y="cosine", height=240, elem_id="likeness",
-                                   label="Likeness to the speaker's own clips (higher is better)")
-                train = gr.LinePlot(show.curve([], "nats per frame"), x="step", y="nats per frame", height=240, elem_id="train",
-                                    label="Loss of the clips it learns from")
+                held = show.plot("Loss of held-out clips, by step (lower is better)", "nats per frame", "curve")
+                like = show.plot("Likeness to the speaker's own clips, by step (higher is better)", "cosine", "likeness")
+                train = show.plot("Loss of the clips it learns from, by step", "nats per frame", "train")
             kept = gr.Radio([], label="Listen to a step that was kept", elem_id="kept", info="Choose one to hear it.")
             preview = gr.Audio(label="Preview", type="filepath", interactive=False, elem_id="preview",
                                waveform_options=gr.WaveformOptions(show_recording_waveform=False))

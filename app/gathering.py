@@ -92,7 +92,8 @@ def add_recording(path: str | None, number: int, rows: pd.DataFrame):
     texts = prompts()
     if not path:
         return gr.skip(), number, gr.skip(), gr.skip(), show.problem(
-            "Nothing was recorded. Press the record button, read the sentence aloud, press stop; then keep it.")
+            "There is no recording yet. Press the record button, read the sentence aloud, press stop, wait until it can be "
+            "played; then keep it.")
     draft = typed(rows)
     draft.add(Path(path), texts[number], "read aloud", name=f"prompt-{number + 1:02d}.wav")
     following = min(number + 1, len(texts) - 1)

@@ -50,7 +50,7 @@ def serve(host: str = "127.0.0.1", port: int = 7860, block: bool = True, passwor
         page.queue().launch(
             server_name=host, server_port=port, share=False, auth=("me", password) if password else None,
             max_file_size="200mb", prevent_thread_lock=not block, enable_monitoring=False, show_error=True, quiet=not block,
-            css=show.CSS, footer_links=[],
+            css=show.CSS, theme=show.THEME, footer_links=[],
         )
     except OSError as e:
         raise InputError(f"The page could not be served on {host}:{port} ({e}); choose another --port.") from e
