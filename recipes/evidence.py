@@ -107,14 +107,22 @@ def table(head: list[str], rows: list[list]) -> str:
     return "\n".join([row(head), "|---" * len(head) + "|", *(row(r) for r in rows)])
 
 
-def per_step(grid: Grid, title: str, value) -> str:
+def known(cell: dict, step: str, key: str) -> bool:
+    """Whether the cell has the step ("best" among them): `curve` is the loss, `judged` what the clone was heard to say."""
+    return step in cell[key] or (step == "best" and key == "curve")
+
+
+def per_step(grid: Grid, title: str, value, key: str = "judged") -> str:
     """A table of methods against steps; `value(method, cells, step)` is the text of a place."""
-    steps = sorted({s for m in grid.methods for s in grid.steps(m)})
+    steps = [*map(str, sorted({s for m in grid.methods for s in grid.steps(m)})), "best"]
     rows = []
     for m in grid.methods:
-        cells, have = grid.main(m), grid.steps(m)
-        rows.append([m, len(cells), *(value(m, cells, str(s)) if s in have else "–" for s in steps), value(m, cells, "best")])
-    return f"## {title}\n\n" + table(["method", "speakers", *(f"step {s}" for s in steps), "best step"], rows) + "\n"
+        cells = grid.main(m)
+        rows.append([m, len(cells), *(
+            value(m, cells, s) if all(known(c, s, key) for c in cells.values()) else "–" for s in steps
+        )])
+    head = ["method", "speakers", *(f"step {s}" if s != "best" else "best step" for s in steps)]
+    return f"## {title}\n\n" + table(head, rows) + "\n"
 
 
 def eer_text(grid: Grid, cells: dict[str, dict], step: str) -> str:
@@ -173,7 +181,7 @@ def against(grid: Grid, other: str = "sigma_reptile") -> str:
                 continue
             cells, out = grid.main(m), [m]
             for step in steps:
-                both = [s for s in cells if s in mine and (step == "best" or all(step in c[s][key] for c in (cells, mine)))]
+                both = [s for s in cells if s in mine and all(known(c[s], step, key) for c in (cells, mine))]
                 if not both:
                     out.append("–")
                     continue
@@ -458,7 +466,7 @@ def write_all(args: argparse.Namespace, root: Path) -> None:
         *([f"Not finished and left out: {', '.join(f'{m} ({len(grid.main(m))})' for m in grid.unfinished)} (speakers).\n"]
           if grid.unfinished else []),
         per_step(grid, "Loss of clips no method sees, nats per frame",
-                 lambda m, cells, s: bootstrap(loss_at(c, s) for c in cells.values()).show(2)),
+                 lambda m, cells, s: bootstrap(loss_at(c, s) for c in cells.values()).show(2), "curve"),
         against(grid),
         per_step(grid, "Position (0 other speakers, 1 the speaker's recordings through the vocoder)",
                  lambda m, cells, s: grid.similarity(cells, s).show(2)),

@@ -100,12 +100,19 @@ def evidence(*arguments: object) -> subprocess.CompletedProcess:
 
 def test_the_tables_and_the_page(made, tmp_path):
     (tmp_path / "evidence.md").write_text("# Evidence\n\n## Verdict\n\nIt depends.\n\n## More\n\nNot this.\n")
-    cells = tmp_path / "cells.tar.xz"
-    done = evidence("--cells", made, "--docs", tmp_path, "--page", tmp_path / "page.html", "--publish", cells)
+    cells, grid = tmp_path / "cells.tar.xz", tmp_path / "grid"
+    shutil.copytree(made, grid)
+    for path in sorted((grid / "cells").glob("*.json")):  # a method that was heard at fewer steps than the others
+        cell = json.loads(path.read_text()) | {"method": "prune_0.1"}
+        del cell["judged"]["best"]
+        (path.parent / path.name.replace("sigma_reptile", "prune_0.1")).write_text(json.dumps(cell))
+    done = evidence("--cells", grid, "--docs", tmp_path, "--page", tmp_path / "page.html", "--publish", cells)
     assert done.returncode == 0, done.stderr[-3000:]
     text, page = (tmp_path / "evidence_tables.md").read_text(), (tmp_path / "page.html").read_text()
     for part in ("| sigma_reptile | 5 |", "equal error rate", "| (vocoded recordings) |", "DNSMOS", "best step"):
         assert part in text, part
+    heard = next(part for part in text.split("\n## ") if part.startswith("Position (0"))
+    assert next(line for line in heard.splitlines() if line.startswith("| prune_0.1 |")).endswith("| – |")
     assert "It depends." in page and "Not this." not in page and "data:audio/ogg;base64," in page and "http" not in page
     for picture in ("loss.png", "position.png", "det.png", "tsne.png", "modules.png"):
         assert (tmp_path / "evidence" / picture).stat().st_size > 5000
