@@ -19,8 +19,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from evidence_pictures import pictures
 from jinja2 import Environment, select_autoescape
-from module_picture import module_table
 
 from tts_meta.audio.files import replace_file
 from tts_meta.evaluation.grid import (
@@ -35,8 +35,6 @@ from tts_meta.evaluation.grid import (
     words_of,
 )
 from tts_meta.evaluation.verification import TRIALS
-from tts_meta.training.fewshot.plots import plot_curve
-from tts_meta.voices.starter import load_starter
 
 NATIVE = ("vctk", "librispeech-test-other")
 
@@ -293,112 +291,6 @@ def expectation(grid: Grid, method: str = "sigma_reptile", step: str = "300") ->
         points.append({"seconds": seconds, "low": low, "middle": middle, "high": high, "speakers": len(cells)})
     points.sort(key=lambda p: p["seconds"])
     return {"method": method, "step": int(step), "speakers": len(grid.speakers), "points": points}
-
-
-def pictures(grid: Grid, folder: Path) -> list[str]:
-    """Curves, trade-off of errors, t-SNE, sigma against depth and the module table; returns the files' names."""
-    folder.mkdir(parents=True, exist_ok=True)
-
-    def as_ci(x: Interval) -> dict:
-        return {"mean": x.mean, "ci95": (x.high - x.low) / 2}
-
-    loss, position = {}, {}
-    for m in grid.methods:
-        cells = grid.main(m)
-        losses = {s: [c["curve"][str(s)]["total"] for c in cells.values()] for s in grid.steps(m, "curve")}
-        loss[m] = {s: {"loss": as_ci(bootstrap(values))} for s, values in losses.items()}
-        position[m] = {s: {"position": as_ci(grid.similarity(cells, str(s)))} for s in grid.steps(m)}
-    plot_curve(loss, "loss", folder / "loss.png", "Loss of clips no method sees", ylabel="nats per frame")
-    title = "Similarity: 0 other speakers, 1 the vocoded speaker"
-    plot_curve(position, "position", folder / "position.png", title, ylabel="position")
-    trade_error(grid, "best", folder / "det.png")
-    tsne(grid, "sigma_reptile", "best", folder / "tsne.png")
-    depth(folder / "modules.png")
-    module_table(folder / "module_table.png")
-    return ["loss.png", "position.png", "det.png", "tsne.png", "modules.png", "module_table.png"]
-
-
-def trade_error(grid: Grid, step: str, path: Path) -> None:
-    """Verification of the clones: misses against false alarms of every method, and of the vocoded recordings."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-    from sklearn.metrics import det_curve
-
-    figure, axis = pyplot.subplots(figsize=(6, 6), layout="constrained")
-    judged = {m: {s: c["judged"][step] for s, c in grid.main(m).items() if step in c["judged"]} for m in grid.methods}
-    for m, steps in {**judged, "(vocoded recordings)": {s: v["vocoded"] for s, v in grid.speakers.items()}}.items():
-        if len(grid.speakers) <= TRIALS or not steps:
-            continue
-        _, _, groups = verification(steps, grid.speakers)
-        same, different = (np.concatenate([g[i] for g in groups]).ravel() for i in (0, 1))
-        truth = np.repeat([1, 0], [len(same), len(different)])
-        alarms, misses, _ = det_curve(truth, np.concatenate([same, different]))
-        axis.plot(100 * alarms, 100 * misses, label=m, linewidth=3 if m == "sigma_reptile" else 1)
-    axis.plot([0, 50], [0, 50], color="grey", linestyle=":", label="equal")
-    axis.set_xlim(0, 50)
-    axis.set_ylim(0, 50)
-    axis.set_xlabel("other speakers taken for the clone's, %")
-    axis.set_ylabel("own speaker not taken for the clone's, %")
-    axis.legend(fontsize=7)
-    axis.grid(alpha=0.3)
-    figure.savefig(path, dpi=110)
-    pyplot.close(figure)
-
-
-def tsne(grid: Grid, method: str, step: str, path: Path) -> None:
-    """Real clips (circles) and clones (crosses) of every speaker, embeddings in two dimensions."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-    from sklearn.manifold import TSNE
-
-    rows, marks = [], []
-    for i, (s, c) in enumerate(grid.main(method).items()):
-        for kind, source in (("real", grid.speakers[s]["real"]["embeddings"]), ("real", grid.speakers[s]["centre"]),
-                             ("clone", c["judged"][step]["embeddings"])):
-            rows += source
-            marks += [(i, s, kind)] * len(source)
-    at = TSNE(perplexity=8, metric="cosine", init="random", random_state=0).fit_transform(np.array(rows))
-    figure, axis = pyplot.subplots(figsize=(7, 6), layout="constrained")
-    for i, s in enumerate(dict.fromkeys(m[1] for m in marks)):
-        for kind, marker in (("real", "o"), ("clone", "x")):
-            chosen = np.array([at[k] for k, m in enumerate(marks) if m[1] == s and m[2] == kind])
-            axis.scatter(*chosen.T, marker=marker, color=pyplot.get_cmap("tab20")(i), label=s if kind == "real" else None)
-    axis.legend(fontsize=7, title="o real  x clone", title_fontsize=7)
-    axis.set_xticks([])
-    axis.set_yticks([])
-    axis.set_title(f"Resemblyzer embeddings, t-SNE ({method}, {step} step)")
-    figure.savefig(path, dpi=110)
-    pyplot.close(figure)
-
-
-def depth(path: Path) -> None:
-    """sigma / RMS and worth of the decoder's modules against depth."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    starter = load_starter()
-    worth = {m["name"]: m.get("worth") for m in starter.info["modules"]}
-    figure, axes = pyplot.subplots(2, 1, figsize=(7, 6), layout="constrained", sharex=True)
-    layers = range(starter.model.config.decoder_layers)
-    for kind in ("film.weight", "film.bias", "conv", "out"):
-        names = [f"decoder.blocks.{i}.{kind}" for i in layers]
-        axes[0].plot(layers, [starter.sigma_relative[n] for n in names], marker="o", label=kind)
-        axes[1].plot(layers, [max(worth.get(n) or 0.0, 1e-4) for n in names], marker="o", label=kind)
-    axes[0].set_ylabel("sigma / RMS")
-    axes[1].set_ylabel("worth (nats per frame)")
-    axes[1].set_xlabel("decoder block")
-    for a in axes:
-        a.set_yscale("log")
-        a.grid(alpha=0.3)
-    axes[0].legend(fontsize=8)
-    figure.savefig(path, dpi=110)
-    pyplot.close(figure)
 
 
 PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">

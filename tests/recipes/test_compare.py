@@ -114,7 +114,7 @@ def test_the_tables_and_the_page(made, tmp_path):
     heard = next(part for part in text.split("\n## ") if part.startswith("Position (0"))
     assert next(line for line in heard.splitlines() if line.startswith("| prune_0.1 |")).endswith("| – |")
     assert "It depends." in page and "Not this." not in page and "data:audio/ogg;base64," in page and "http" not in page
-    for picture in ("loss.png", "position.png", "det.png", "tsne.png", "modules.png"):
+    for picture in ("loss.png", "position.png", "walks.png", "det.png", "tsne.png", "modules.png"):
         assert (tmp_path / "evidence" / picture).stat().st_size > 5000
     # The published cells alone give the same tables, and are packed to the same bytes.
     again = tmp_path / "again"
