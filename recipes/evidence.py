@@ -67,11 +67,8 @@ class Grid:
         sets = [{int(s) for s in c[key] if s != "best"} for c in self.main(method).values()]
         return sorted(set.intersection(*sets)) if sets else []
 
-    def similarity(self, cells: dict[str, dict], step: str, key: str = "position", native: bool = False) -> Interval:
-        return bootstrap(
-            similarity_of(c["judged"][step], self.speakers[s])[key]
-            for s, c in cells.items() if not native or self.speakers[s]["corpus"] in NATIVE
-        )
+    def similarity(self, cells: dict[str, dict], step: str, key: str = "position") -> Interval:
+        return bootstrap(similarity_of(c["judged"][step], self.speakers[s])[key] for s, c in cells.items())
 
 
 def publish(root: Path, archive: Path) -> None:
@@ -110,12 +107,15 @@ def known(cell: dict, step: str, key: str) -> bool:
     return step in cell[key] or (step == "best" and key == "curve")
 
 
-def per_step(grid: Grid, title: str, value, key: str = "judged") -> str:
+def per_step(grid: Grid, title: str, value, key: str = "judged", native: bool = False) -> str:
     """A table of methods against steps; `value(method, cells, step)` is the text of a place."""
+    corpora = NATIVE if native else {v["corpus"] for v in grid.speakers.values()}
     steps = [*map(str, sorted({s for m in grid.methods for s in grid.steps(m)})), "best"]
     rows = []
     for m in grid.methods:
-        cells = grid.main(m)
+        cells = {s: c for s, c in grid.main(m).items() if grid.speakers[s]["corpus"] in corpora}
+        if not cells:
+            continue  # no native speaker is done
         rows.append([m, len(cells), *(
             value(m, cells, s) if all(known(c, s, key) for c in cells.values()) else "–" for s in steps
         )])
@@ -363,7 +363,7 @@ def write_all(args: argparse.Namespace, root: Path) -> None:
         per_step(grid, "Position (0 other speakers, 1 the speaker's recordings through the vocoder)",
                  lambda m, cells, s: grid.similarity(cells, s).show(2)),
         per_step(grid, "Position, native speakers alone (VCTK, LibriSpeech)",
-                 lambda m, cells, s: grid.similarity(cells, s, native=True).show(2)),
+                 lambda m, cells, s: grid.similarity(cells, s).show(2), native=True),
         per_step(grid, "Verification: equal error rate, pair accuracy", lambda m, cells, s: eer_text(grid, cells, s)),
         last_against_best(grid), other_measures(grid, args.step), cost(grid), by_shots(grid, args.step),
         per_speaker(grid, "sigma_reptile", args.step),

@@ -72,6 +72,9 @@ def curves(found: dict[str, dict[int, float]], path: Path, title: str, unit: str
     if longest > 20:
         axis.set_xscale("log")
         axis.set_xlim(right=longest * 1.3)
+        axis.set_xticks(ticks := [t for t in (10, 30, 100, 300, 1000, 3000, 10_000) if axis.get_xlim()[0] <= t <= longest])
+        axis.set_xticklabels([f"{t:,}" for t in ticks])
+        axis.minorticks_off()
     axis.set_xlabel("inner steps")
     axis.set_ylabel(unit)
     axis.set_title(title)
@@ -134,14 +137,16 @@ def trade_error(grid: Grid, step: str, path: Path) -> None:
 
     figure, axis = pyplot.subplots(figsize=(6, 6), layout="constrained")
     judged = {m: {s: c["judged"][step] for s, c in grid.main(m).items() if step in c["judged"]} for m in grid.methods}
-    for m, steps in {**judged, "(vocoded recordings)": {s: v["vocoded"] for s, v in grid.speakers.items()}}.items():
+    vocoded = {s: v["vocoded"] for s, v in grid.speakers.items()}
+    for i, (m, steps) in enumerate({**judged, "(vocoded recordings)": vocoded}.items()):
         if len(grid.speakers) <= TRIALS or not steps:
             continue
         _, _, groups = verification(steps, grid.speakers)
         same, different = (np.concatenate([g[i] for g in groups]).ravel() for i in (0, 1))
         truth = np.repeat([1, 0], [len(same), len(different)])
         alarms, misses, _ = det_curve(truth, np.concatenate([same, different]))
-        axis.plot(100 * alarms, 100 * misses, label=m, **(style(m) if m in judged else {"color": "black", "linestyle": "--"}))
+        line = {"color": f"C{i % 10}", "linestyle": ("-", "--", ":")[i // 10 % 3], "linewidth": 3 if m == "sigma_reptile" else 1}
+        axis.plot(100 * alarms, 100 * misses, label=m, **(line if m in judged else {"color": "black", "linestyle": "--"}))
     axis.plot([0, 50], [0, 50], color="grey", linestyle=":", label="equal")
     axis.set_xlim(0, 50)
     axis.set_ylim(0, 50)
