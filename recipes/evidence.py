@@ -48,11 +48,11 @@ class Grid:
         for p in sorted((root / "cells").glob("*.json")):
             c = json.loads(p.read_text())
             self.cells[c["method"], c["shots"], c["seed"], c["speaker"]] = c
-        known = list(dict.fromkeys(k[0] for k in self.cells))
-        full = max((len(self.main(m)) for m in known), default=0)
+        methods = list(dict.fromkeys(k[0] for k in self.cells))
+        full = max((len(self.main(m)) for m in methods), default=0)
         # A mean over two speakers beside a mean over thirteen would only mislead.
-        self.methods = [m for m in known if len(self.main(m)) == full]
-        self.unfinished = [m for m in known if m not in self.methods]
+        self.methods = [m for m in methods if len(self.main(m)) == full]
+        self.unfinished = [m for m in methods if m not in self.methods]
 
     def main(self, method: str) -> dict[str, dict]:
         """{speaker: cell} of draw 0 with the most clips a speaker has."""
@@ -268,8 +268,41 @@ def by_shots(grid: Grid, step: str) -> str:
         wer = wer_interval(grid, {s: group[0] for s, group in cells.items()}, step)
         rows.append([m, "10 (LibriSpeech 5)" if shots == 10 else shots, f"{seconds:.0f}", len(cells), draws, position.show(2),
                      wer.show(1, 100)])
+    if not rows:
+        return ""  # every cell has all its speaker's clips
     head = ["method", "clips", "mean seconds", "speakers", "cells", "position", "WER, % (first draw)"]
     return f"## Clips against similarity, at step {step}\n\n" + table(head, rows) + "\n"
+
+
+def by_draws(grid: Grid, step: str) -> str:
+    """How much it matters which clips a speaker gives: the spread of one speaker's draws beside that of the speakers."""
+    drawn: dict[tuple, dict[str, list[dict]]] = defaultdict(lambda: defaultdict(list))
+    for (m, shots, _, speaker), cell in sorted(grid.cells.items()):
+        if step in cell["judged"]:
+            drawn[m, shots][speaker].append(cell)
+    rows = []
+    for (m, shots), speakers in drawn.items():
+        # A mean over the draws of a speaker who has only one would hide what is asked for.
+        several = {s: cells for s, cells in speakers.items() if len(cells) > 1}
+        if not several:
+            continue
+        out = [m, shots, len(several), sum(map(len, several.values()))]
+        for digits, value in (
+            (2, lambda c, s: similarity_of(c["judged"][step], grid.speakers[s])["position"]),
+            (1, lambda c, s: loss_at(c, step)),
+            (1, lambda c, s: 100 * pooled_wer([words_of(c["judged"][step], grid.speakers[s])])),
+        ):
+            found = [[value(c, s) for c in cells] for s, cells in several.items()]
+            within = np.sqrt(np.mean([np.var(draws, ddof=1) for draws in found]))
+            between = f"{np.std([np.mean(draws) for draws in found], ddof=1):.{digits}f}" if len(found) > 1 else "–"
+            out += [bootstrap(np.mean(draws) for draws in found).show(digits), f"{within:.{digits}f}", between]
+        rows.append(out)
+    if not rows:
+        return ""
+    head = ["method", "clips", "speakers", "cells"]
+    for name in ("position", "loss", "WER, %"):
+        head += [name, "sd of a speaker's draws", "sd of speakers"]
+    return f"## Other draws of the clips, at step {step}\n\n" + table(head, rows) + "\n"
 
 
 def expectation(grid: Grid, method: str = "sigma_reptile", step: str = "300") -> dict:
@@ -365,7 +398,7 @@ def write_all(args: argparse.Namespace, root: Path) -> None:
         per_step(grid, "Position, native speakers alone (VCTK, LibriSpeech)",
                  lambda m, cells, s: grid.similarity(cells, s).show(2), native=True),
         per_step(grid, "Verification: equal error rate, pair accuracy", lambda m, cells, s: eer_text(grid, cells, s)),
-        last_against_best(grid), other_measures(grid, args.step), cost(grid), by_shots(grid, args.step),
+        last_against_best(grid), other_measures(grid, args.step), cost(grid), by_shots(grid, args.step), by_draws(grid, args.step),
         per_speaker(grid, "sigma_reptile", args.step),
     ])
     args.docs.mkdir(parents=True, exist_ok=True)

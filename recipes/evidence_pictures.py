@@ -9,7 +9,7 @@ import matplotlib
 import numpy as np
 from module_picture import module_table
 
-from tts_meta.evaluation.grid import bootstrap_pooled, pooled_wer, verification, words_of
+from tts_meta.evaluation.grid import pooled_wer, verification, words_of
 from tts_meta.evaluation.verification import TRIALS
 from tts_meta.voices.starter import load_starter
 
@@ -95,10 +95,7 @@ def walks(grid: Grid, path: Path, start: int = 30) -> None:
         if not steps:
             continue
         x = [grid.similarity(cells, str(s)).mean for s in steps]
-        y = [
-            100 * bootstrap_pooled([words_of(c["judged"][str(s)], grid.speakers[k]) for k, c in cells.items()], pooled_wer).mean
-            for s in steps
-        ]
+        y = [100 * pooled_wer([words_of(c["judged"][str(s)], grid.speakers[k]) for k, c in cells.items()]) for s in steps]
         axis.plot(x, y, marker="o", markersize=3, **style(m))
         axis.plot(x[-1:], y[-1:], marker="o", markersize=7, **style(m))
         ends[m] = (x[-1], y[-1])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tts_meta.evaluation.intelligibility import word_error_rate
+from tts_meta.evaluation.intelligibility import word_errors
 from tts_meta.evaluation.similarity import similarity
 from tts_meta.evaluation.verification import equal_error_rate, pair_accuracy, trials
 
@@ -48,13 +48,14 @@ def similarity_of(judged: dict, speaker: dict) -> dict[str, float]:
     return similarity(*(list(np.array(x, dtype=np.float32)) for x in found)).to_dict()
 
 
-def words_of(judged: dict, speaker: dict) -> tuple[list[str], list[str]]:
-    """(texts, what the recogniser heard)."""
-    return speaker["texts"], [r["heard"] or "" for r in judged["rows"]]
+def words_of(judged: dict, speaker: dict) -> tuple[int, int]:
+    """(errors, words) of what the recogniser heard."""
+    return word_errors(speaker["texts"], [r["heard"] or "" for r in judged["rows"]])
 
 
-def pooled_wer(groups: list[tuple[list[str], list[str]]]) -> float:
-    return word_error_rate([t for g in groups for t in g[0]], [h for g in groups for h in g[1]])
+def pooled_wer(groups: list[tuple[int, int]]) -> float:
+    """Errors over words of all speakers together."""
+    return sum(errors for errors, _ in groups) / sum(words for _, words in groups)
 
 
 def mean_of(judged: dict, key: str) -> float | None:

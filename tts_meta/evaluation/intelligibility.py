@@ -68,6 +68,14 @@ def load_recogniser() -> Recogniser | None:
     return Recogniser(folder)
 
 
+def word_errors(texts: list[str], heard: list[str]) -> tuple[int, int]:
+    """(wrong, missing and added words, words to be read) of all sentences, after lower-casing and dropping marks."""
+    found = jiwer.process_words([_plain(t) for t in texts], [_plain(h) or "nothing" for h in heard])
+    wrong = found.substitutions + found.deletions
+    return wrong + found.insertions, found.hits + wrong
+
+
 def word_error_rate(texts: list[str], heard: list[str]) -> float:
-    """Errors over words of all sentences together, after lower-casing and dropping marks."""
-    return float(jiwer.wer([_plain(t) for t in texts], [_plain(h) or "nothing" for h in heard]))
+    """Errors over words of all sentences together."""
+    errors, words = word_errors(texts, heard)
+    return errors / words
