@@ -398,8 +398,8 @@ def write_all(args: argparse.Namespace, root: Path) -> None:
         per_step(grid, "Position, native speakers alone (VCTK, LibriSpeech)",
                  lambda m, cells, s: grid.similarity(cells, s).show(2), native=True),
         per_step(grid, "Verification: equal error rate, pair accuracy", lambda m, cells, s: eer_text(grid, cells, s)),
-        last_against_best(grid), other_measures(grid, args.step), cost(grid), by_shots(grid, args.step), by_draws(grid, args.step),
-        per_speaker(grid, "sigma_reptile", args.step),
+        last_against_best(grid), other_measures(grid, args.step), cost(grid),
+        by_shots(grid, args.step), by_draws(grid, args.step), per_speaker(grid, "sigma_reptile", args.step),
     ])
     args.docs.mkdir(parents=True, exist_ok=True)
     replace_file(args.docs / "evidence_tables.md", text.encode())

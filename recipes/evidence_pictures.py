@@ -43,8 +43,9 @@ def legend(axis: Axes, methods: list[str], place: str) -> None:
 
 
 def name_ends(axis: Axes, ends: dict[str, tuple[float, float]]) -> None:
-    """Write every name right of the end of its line, moved up or down as far as others need room."""
+    """Write every name right of the end of its line, moved up or down as far as others need room, within the axes."""
     low, high = axis.get_ylim()
+    axis.set_ylim(low, high)
     gap, right = (high - low) / 26, axis.get_xlim()[1]
     names = sorted(ends, key=lambda m: ends[m][1])
     at = [ends[m][1] for m in names]
@@ -52,6 +53,7 @@ def name_ends(axis: Axes, ends: dict[str, tuple[float, float]]) -> None:
         for i in range(len(at) - 1):
             if (lack := gap - (at[i + 1] - at[i])) > 0:
                 at[i], at[i + 1] = at[i] - lack / 2, at[i + 1] + lack / 2
+        at = [min(max(y, low + gap / 2), high - gap / 2) for y in at]
     for m, y in zip(names, at, strict=True):
         axis.annotate(
             m, ends[m], (right, y), textcoords="data", fontsize=8, va="center", annotation_clip=False,
