@@ -26,7 +26,6 @@ CSS = """
 
 # Gradio's own grey of hints has a contrast of 2.6 to 1 on white; readable is 4.5 (WCAG 1.4.3).
 THEME = gr.themes.Default().set(
-    block_info_text_color="*neutral_600", block_info_text_color_dark="*neutral_300",
     body_text_color_subdued="*neutral_600", body_text_color_subdued_dark="*neutral_300",
 )
 
