@@ -8,7 +8,7 @@ import pytest
 from tts_meta.errors import InputError
 from tts_meta.evaluation.distortion import f0_rmse_cents, mel_cepstral_distortion, voicing_error
 from tts_meta.evaluation.grid import Interval, bootstrap
-from tts_meta.evaluation.intelligibility import word_error_rate
+from tts_meta.evaluation.intelligibility import word_error_rate, word_errors
 from tts_meta.evaluation.judge import spoken_frames
 from tts_meta.evaluation.protocol import heldout_speakers
 from tts_meta.evaluation.similarity import other_speakers, similarity
@@ -39,6 +39,8 @@ def test_word_error_rate_counts_words_not_spelling():
     assert word_error_rate(["It costs $5, doesn't it?"], ["it costs five dollars doesn't it"]) == 0
     assert word_error_rate(["one two three four"], ["one two four"]) == pytest.approx(0.25)
     assert word_error_rate(["hello"], [""]) == 1
+    # Missing, wrong and added words count alike, over all sentences together.
+    assert word_errors(["one two three", "four five"], ["one three", "four six seven"]) == (3, 5)
 
 
 def test_position_is_zero_at_the_floor_and_one_at_the_ceiling():
