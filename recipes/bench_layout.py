@@ -3,17 +3,20 @@
     python recipes/bench_layout.py
 
 Median processor seconds of the vocoder, of a sentence, of a clone's inner step (3 utterances) and of a training step
-(12), with torch's own 1-D convolutions and with ours.
+(12), with torch's own 1-D convolutions and with ours. Then what a listener waits for: 20 sentences that were not spoken
+before, so of lengths that oneDNN has no kernels for, with the vocoder's windows and with whole mels.
 """
 
 from __future__ import annotations
 
 import copy
 import statistics
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
 from alternate import in_turns, show_ratio
 from torch import nn
@@ -33,6 +36,7 @@ from tts_meta.voices.transcripts import complete_transcripts, find_clips
 from tts_meta.voices.voice_file import load_voice
 
 CLIPS = Path(__file__).parent.parent / "app" / "examples" / "p225" / "clips"
+SENTENCES = (Path(__file__).parent / "sentences.txt").read_text().splitlines()
 TEXT = "The old lighthouse keeper poured himself another cup of tea and looked out over the water."
 
 
@@ -62,6 +66,47 @@ def compare(name: str, ours: Callable[[], object], theirs: Callable[[], object],
     print(f"{name}: {1000 * a:.0f} ms, torch's layers {1000 * b:.0f} ms, {ratio} times as fast{factor}", flush=True)
 
 
+class Whole(HiFiGan):
+    """Without windows: every length is a shape of its own."""
+
+    def __call__(self, mel: np.ndarray) -> np.ndarray:
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=self.bf16):
+            return self.generator(torch.from_numpy(mel).T[None].float())[0, 0].float().numpy()
+
+
+class Kept(HiFiGan):
+    """Keeps the mels it is given."""
+
+    def __call__(self, mel: np.ndarray) -> np.ndarray:
+        mels.append(mel)
+        return super().__call__(mel)
+
+
+mels: list[np.ndarray] = []
+
+
+def new_sentences(synthesizer: Synthesizer) -> None:
+    """Print the time of sentences that are spoken for the first time, and of their mels in windows and whole."""
+    synthesizer.speak(TEXT)
+    mels.clear()
+    begin, speech = time.process_time(), 0.0
+    for sentence in SENTENCES:
+        speech += len(synthesizer.speak(sentence).samples) / SAMPLE_RATE
+    rate = (time.process_time() - begin) / speech
+    print(f"{len(SENTENCES)} new sentences, from text to samples: {rate:.3f} s a second of speech")
+    spent: dict[str, list[float]] = {"windows": [], "whole": []}
+    ways = {"windows": HiFiGan(), "whole": Whole()}
+    for mel in mels:
+        for name, vocoder in ways.items():
+            begin = time.process_time()
+            vocoder(mel)
+            spent[name].append(time.process_time() - begin)
+    seconds = sum(map(len, mels)) * HOP / SAMPLE_RATE
+    a, b = (sum(t) / seconds for t in spent.values())
+    print(f"vocoder, {len(mels)} new lengths: {a:.3f} s a second of speech in windows, {b:.3f} whole, "
+          f"{show_ratio(spent['whole'], spent['windows'])} times as fast", flush=True)
+
+
 def main() -> None:
     torch.set_num_threads(1)
     mel = log_mel(check_clip(sorted(CLIPS.glob("*.flac"))[2]).samples)
@@ -76,6 +121,7 @@ def main() -> None:
     plain(theirs.vocoder.generator)  # type: ignore[union-attr]
     speech = len(ours.speak(TEXT).samples) / SAMPLE_RATE
     compare("a sentence, from text to samples", partial(ours.speak, TEXT), partial(theirs.speak, TEXT), speech)
+    new_sentences(Synthesizer.of(starter, voice, Kept()))
     clips = find_clips([CLIPS])
     items = [c.item for c in whole_clips(clips, complete_transcripts(clips, None), starter).values()]
     model = copy.deepcopy(starter.model).requires_grad_(True)

@@ -109,6 +109,25 @@ def test_bfloat16_changes_the_sound_less_than_the_vocoder_does():
     assert 0 < np.abs(fast - exact).mean() < 0.5 * np.abs(exact - mel).mean()
 
 
+def test_the_vocoders_windows_join_to_what_the_whole_mel_gives_and_are_all_of_one_shape():
+    import torch
+
+    from tts_meta.audio.vocoder import CONTEXT, WINDOW, HiFiGan
+
+    vocoder, shapes, step = HiFiGan(bf16=False), set(), WINDOW - 2 * CONTEXT
+    mel = np.tile(log_mel(speech()), (10, 1))[: WINDOW + 2 * step + 7].astype(np.float32)
+    with torch.inference_mode():
+        whole = vocoder.generator(torch.from_numpy(mel).T[None])[0, 0].numpy()
+    assert np.abs(whole).max() > 0.1
+    vocoder.generator.register_forward_hook(lambda _, inputs, __: shapes.add(tuple(inputs[0].shape)))
+    assert np.abs(vocoder(mel) - whole).max() < 1e-4
+    for length in (1, WINDOW - 1, WINDOW, WINDOW + 1, WINDOW + step, WINDOW + step + 1):
+        assert vocoder(mel[:length]).shape == (length * HOP,)
+    # A short one depends on what follows it as little as a long one does.
+    assert np.abs(vocoder(mel[: WINDOW - 40]) - whole[: (WINDOW - 40) * HOP])[: -CONTEXT * HOP].max() < 1e-4
+    assert shapes == {(1, 80, WINDOW)}
+
+
 def test_the_watermark_is_found_again_and_only_where_it_is(tmp_path, starter, cloned):
     from tts_meta.audio.files import write_wav
     from tts_meta.audio.watermark import apply, detect_file, name

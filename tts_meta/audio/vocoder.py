@@ -17,9 +17,16 @@ from typing import Protocol
 import numpy as np
 import torch
 
-from tts_meta.audio.mel import LOG_FLOOR
+from tts_meta.audio.mel import HOP, LOG_FLOOR
 from tts_meta.nets.channels_last import channels_last
 from tts_meta.processor import bf16_is_fast
+
+WINDOW = 160
+"""Frames that go through the network at a time. oneDNN makes its kernels anew for every shape it has not met, which takes
+many times as long as to run them, and no two sentences are of one length (`recipes/bench_layout.py`)."""
+
+CONTEXT = 16
+"""Frames to either side that a sample may depend on: the receptive field is under 14."""
 
 
 class Vocoder(Protocol):
@@ -61,10 +68,19 @@ class HiFiGan:
         return channels_last(generator)
 
     def __call__(self, mel: np.ndarray) -> np.ndarray:
-        x = torch.from_numpy(np.ascontiguousarray(mel, dtype=np.float32)).T[None]
-        x = x.clamp(min=float(np.log(LOG_FLOOR)))
+        silence = float(np.log(LOG_FLOOR))
+        x = torch.from_numpy(np.ascontiguousarray(mel, dtype=np.float32)).T[None].clamp(min=silence)
+        x = torch.nn.functional.pad(x, (0, max(WINDOW - len(mel), 0)), value=silence)
+        length, made = x.shape[-1], []
+        # Every window but the first begins where the one before stops to know what follows; the last ends with the mel.
+        starts = [*range(0, length - WINDOW, WINDOW - 2 * CONTEXT), length - WINDOW]
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=self.bf16):
-            return self.generator(x)[0, 0].float().numpy()
+            for start, following in zip(starts, [*starts[1:], None], strict=True):
+                samples = self.generator(x[..., start : start + WINDOW])[0, 0].float().numpy()
+                begin = CONTEXT if start else 0
+                end = WINDOW if following is None else following + CONTEXT - start
+                made.append(samples[begin * HOP : end * HOP])
+        return np.concatenate(made)[: len(mel) * HOP]
 
 
 @lru_cache(maxsize=1)
