@@ -1,0 +1,70 @@
+"""The loss of T speakers at once, in the form that the learning core asks for: (params, batch) -> `[T]`.
+
+params `{name: [T, ...]}` are the two styles and the deltas, batch `[T, n, ...]` are n clips of each speaker.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from tts_meta.nets.kokoro.likelihood import KokoroScales, mel_terms, prosody_terms
+from tts_meta.nets.kokoro.network import Kokoro
+
+TIMBRE, MANNER = "timbre", "manner"
+"""The two styles among the parameters: of the sound, and of the prosody."""
+
+
+def speaker_parameters(network: Kokoro, timbre: Tensor, manner: Tensor) -> dict[str, Tensor]:
+    """What a speaker may move at its start: the styles `[128]` given, every delta 0."""
+    zero = {name: timbre.new_zeros(shape) for name, shape in network.deltas().items()}
+    return {TIMBRE: timbre.clone(), MANNER: manner.clone(), **zero}
+
+
+def parts(network: Kokoro, params: dict[str, Tensor], batch: dict[str, Tensor], prosody: bool = True) -> dict[str, Tensor]:
+    """The likelihood's terms of every clip, each `[B]`: params `{name: [B, ...]}`, batch `[B, ...]`.
+
+    `heard_f0` and `heard_energy` in the batch are what the acoustic blocks get in place of the recorded curves.
+    """
+    timbre, manner = params[TIMBRE], params[MANNER]
+    mel = network.acoustic(
+        batch["sound"], batch["index"], batch.get("heard_f0", batch["f0"]), batch.get("heard_energy", batch["energy"]), timbre, batch["mask"], batch["mel"].shape[1],
+        batch["frame_mask"], params,
+    )
+    absolute, spread = mel_terms(mel.float(), batch["mel"], batch["frame_mask"])
+    found = {"mel": absolute, "spread": spread}
+    if prosody:
+        lengths = batch["token_mask"].sum(1).long().cpu()
+        read = network.prosody.read(batch["text"], manner, batch["token_mask"], lengths, params)
+        durations = network.prosody.durations(read, lengths, params)
+        f0, energy = network.melody(read, batch["index"], manner, batch["mask"], params)
+        terms = prosody_terms(durations.float(), f0.float(), energy.float(), batch)
+        found |= dict(zip(("duration", "pitch", "voicing", "energy"), terms, strict=True))
+    return found
+
+
+class SpeakerLoss:
+    """Negative log-likelihood (nats) of every speaker's clips, scaled to the whole support set by `batch["weight"]`."""
+
+    def __init__(self, network: Kokoro, scales: KokoroScales, bf16: bool = False) -> None:
+        self.network, self.scales, self.bf16 = network, scales, bf16
+
+    def __call__(self, params: dict[str, Tensor], batch: dict[str, Tensor], rng: torch.Generator | None = None) -> Tensor:
+        tasks, clips = batch["mel"].shape[:2]
+        rows = {k: v.unsqueeze(1).expand(-1, clips, *v.shape[1:]).flatten(0, 1) for k, v in params.items()}
+        flat = {k: v.flatten(0, 1) for k, v in batch.items() if k != "weight"}
+        with torch.autocast(flat["mel"].device.type, torch.bfloat16, enabled=self.bf16):
+            found = parts(self.network, rows, flat)
+        nats = self.nats(found) * flat["frame_mask"].sum(1) * flat["mel"].shape[-1]
+        total = nats.view(tasks, clips).sum(1)
+        return total * batch["weight"] if "weight" in batch else total
+
+    def nats(self, found: dict[str, Tensor]) -> Tensor:
+        """Nats a number of the mel, `[B]`."""
+        s = self.scales
+        weights = {"mel": 1.0, "spread": s.spread, "duration": s.duration, "pitch": s.pitch, "voicing": s.voicing,
+                   "energy": s.energy}
+        total = sum(weights[k] * v for k, v in found.items())
+        assert isinstance(total, Tensor)
+        return total / s.mel
+
