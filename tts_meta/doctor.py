@@ -29,7 +29,7 @@ def _starter() -> str:
     from tts_meta.voices.starter import default_starter
 
     s = default_starter()
-    return f"{sum(v.numel() for v in s.phi.values()):,} parameters, sounds: {' '.join(sorted(s.table.inventory))}"
+    return f"network {s.kind}, {s.size:,} parameters, sounds: {' '.join(sorted(s.checker.table.inventory))}"
 
 
 def _vocoder() -> str:

@@ -33,12 +33,14 @@ from generator import Generator, read_generator  # noqa: E402
 
 from tts_meta.kokoro.dequantise import OnnxWeights, read_onnx  # noqa: E402
 from tts_meta.nets.kokoro.layers import LowRankConv  # noqa: E402
-from tts_meta.nets.kokoro.likelihood import KokoroScales, spread_difference  # noqa: E402
+from tts_meta.nets.kokoro.likelihood import KokoroScales  # noqa: E402
 from tts_meta.nets.kokoro.network import Kokoro, KokoroConfig, hard_voicing, spread, token_index  # noqa: E402
 from tts_meta.nets.kokoro.speaker_loss import MANNER, TIMBRE, SpeakerLoss, parts, speaker_parameters  # noqa: E402
 
 RATE, HOP, MELS, N_FFT = 22050, 256, 80, 1024
 FRAMES_A_SECOND = RATE / HOP
+TIME_STEP, TOKEN_STEP = 80, 32
+"""Token frames (25 ms) and tokens to a multiple of which a GPU's batches are padded."""
 
 
 def mel_bands(rate: int, n_fft: int, high: float) -> Tensor:
@@ -101,7 +103,7 @@ class Campaign:
         return net.to(self.device).eval()
 
     def autocast(self):
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.cuda)
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.cuda or bool(self.args.bf16))
 
     # --- Kokoro's own speech ---------------------------------------------------------------------------------------
 
@@ -125,7 +127,7 @@ class Campaign:
         generator.load_state_dict(read_generator(OnnxWeights(self.onnx())), strict=False)
         texts = pickle.loads((self.data / "texts.pkl").read_bytes())
         self.own, seconds, started = [], 0.0, time.time()
-        for ids, style, speed, held, voice in texts:
+        for ids, style, speed, held, _ in texts:
             if time.time() - started > self.args.generate_seconds or len(self.own) >= self.args.sentences:
                 break
             i = torch.from_numpy(ids.astype(np.int64)).to(self.device)[None]
@@ -199,7 +201,7 @@ class Campaign:
                 whole = int(round(at))
                 xs.append(o["features"][:, first : first + size]), fs.append(o["f0"][first : first + size])
                 take = o["mel"][whole : whole + frames]
-                ms.append(take), ss.append(o["style"][:128]), ws.append((whole - at))
+                ms.append(take), ss.append(o["style"][:128]), ws.append(whole - at)
             n = max(a.shape[1] for a in xs)
             features = torch.stack([F.pad(a, (0, n - a.shape[1])) for a in xs]).float()
             f0 = torch.stack([F.pad(a, (0, n - len(a))) for a in fs])
@@ -247,7 +249,8 @@ class Campaign:
             mel = torch.from_numpy(mel).to(self.device)
             ids, fr = torch.from_numpy(blob["ids"].astype(np.int64)), torch.from_numpy(blob["fr"].astype(np.int64))
             f0 = torch.from_numpy(blob["f0"].astype(np.float32) / 10).to(self.device)
-            energy = torch.from_numpy(blob["N"].astype(np.float32) / 10).to(self.device)
+            # The original draws energy so much higher than its own speech measures.
+            energy = torch.from_numpy(blob["N"].astype(np.float32) / 10 + 0.39).to(self.device)
             a = b = c = 0
             for speaker, name, p, n, frames in blob["meta"]:
                 self.items.append({
@@ -270,28 +273,41 @@ class Campaign:
         self.log(f"{len(self.items)} pieces of {len({i['speaker'] for i in self.items})} people")
 
     def batch(self, rows: list[dict]) -> dict[str, Tensor]:
-        """Items -> the batch of `tts_meta.nets.kokoro.speaker_loss`, `[B, ...]`."""
+        """Items -> the batch of `tts_meta.nets.kokoro.speaker_loss`, `[B, ...]`.
+
+        Lengths are padded to a few: cuDNN plans every convolution anew for a shape that it has not met, and that took
+        more than nine tenths of a step when every batch had a length of its own.
+        """
         d = self.device
-
-        def pad(key: str, value: float = 0.0) -> Tensor:
-            return pad_sequence([r[key].float() for r in rows], batch_first=True, padding_value=value)
-
-        def ones(lengths: list[int]) -> Tensor:
-            n = torch.tensor(lengths, device=d)
-            return (torch.arange(max(lengths), device=d)[None] < n[:, None]).float()
-
-        mels = [r["mel"] if "mel" in r else r["mel8"].T.float() / 10 - 11.6 for r in rows]
-        counts = pad("counts")
         tokens = [len(r["ids"]) for r in rows]
         frames = [len(r["f0"]) // 2 for r in rows]
-        inner = ones(tokens)
+        time_to = -(-max(frames) // TIME_STEP) * TIME_STEP if d.type == "cuda" else max(frames)
+        tokens_to = -(-max(tokens) // TOKEN_STEP) * TOKEN_STEP if d.type == "cuda" else max(tokens)
+        mels_to = max(1, round(2 * time_to / 80 * FRAMES_A_SECOND))
+
+        def padded(values: list[Tensor], to: int) -> Tensor:
+            whole = pad_sequence(values, batch_first=True)
+            return F.pad(whole, (*(0, 0) * (whole.dim() - 2), 0, to - whole.shape[1]))
+
+        def pad(key: str) -> Tensor:
+            to = {"f0": 2 * time_to, "energy": 2 * time_to}.get(key, tokens_to)
+            return padded([r[key].float() for r in rows], to)
+
+        def ones(lengths: list[int], to: int) -> Tensor:
+            n = torch.tensor(lengths, device=d)
+            return (torch.arange(to, device=d)[None] < n[:, None]).float()
+
+        mels = [(r["mel"] if "mel" in r else r["mel8"].T.float() / 10 - 11.6)[:mels_to] for r in rows]
+        counts = pad("counts")
+        inner = ones(tokens, tokens_to)
         inner[:, 0] = 0
         inner[torch.arange(len(rows), device=d), torch.tensor(tokens, device=d) - 1] = 0
-        index = pad_sequence([token_index(r["counts"]) for r in rows], batch_first=True)
+        index = padded([token_index(r["counts"]) for r in rows], time_to)
         return {
-            "text": pad("text"), "sound": pad("sound").transpose(1, 2), "token_mask": ones(tokens), "inner_mask": inner,
-            "counts": counts, "index": index, "mask": ones(frames), "f0": pad("f0"), "energy": pad("energy"),
-            "mel": pad_sequence(mels, batch_first=True), "frame_mask": ones([len(m) for m in mels]),
+            "text": pad("text"), "sound": pad("sound").transpose(1, 2), "inner_mask": inner,
+            "token_mask": ones(tokens, tokens_to),
+            "counts": counts, "index": index, "mask": ones(frames, time_to), "f0": pad("f0"), "energy": pad("energy"),
+            "mel": padded(mels, mels_to), "frame_mask": ones([len(m) for m in mels], mels_to),
         }
 
     def heard(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -307,7 +323,8 @@ class Campaign:
         eroded = -F.max_pool1d(-voiced, 3, 1, 1)
         grown = F.max_pool1d(f0.unsqueeze(1), 3, 1, 1)
         which = torch.rand(b, 1, device=self.device)
-        changed = torch.where(which < 0.2, f0 * eroded.squeeze(1), torch.where(which > 0.8, torch.where(f0 > 0, f0, grown.squeeze(1)), f0))
+        wider = torch.where(f0 > 0, f0, grown.squeeze(1))
+        changed = torch.where(which < 0.2, f0 * eroded.squeeze(1), torch.where(which > 0.8, wider, f0))
         return {**batch, "heard_energy": energy, "heard_f0": changed}
 
     def sampler(self, pool: list[dict], seconds: float, share) -> list[dict]:
@@ -326,7 +343,7 @@ class Campaign:
         order, lengths, cumulative = self._pools[key]
         centre = int(np.searchsorted(cumulative, self.rng.random()))
         mean = lengths[order[min(centre, len(order) - 1)]]
-        count = max(2, int(seconds / mean))
+        count = max(2, int(seconds / (math.ceil(mean * 40 / TIME_STEP) * TIME_STEP / 40)) if self.cuda else int(seconds / mean))
         # From the neighbourhood in length, by weight.
         low = max(0.0, cumulative[max(0, centre - 1)] - 0.08)
         high = min(1.0, cumulative[min(centre, len(order) - 1)] + 0.08)
@@ -337,7 +354,8 @@ class Campaign:
         """Phase 1: the network to many people at once, each with styles and deltas of its own under a fixed prior."""
         a = self.args
         net = self.network()
-        net.head.load_state_dict(torch.load(self.work / "head.pt", map_location=self.device))
+        if not a.init:
+            net.head.load_state_dict(torch.load(self.work / "head.pt", map_location=self.device))
         pool = [i for i in self.items if i["fold"] == "phase1"]
         dev = [i for i in self.items if i["fold"] == "dev"]
         names = sorted({i["speaker"] for i in pool})
@@ -370,7 +388,11 @@ class Campaign:
         for p in [*base, *small, *head]:
             p.requires_grad_(True)
         start = speaker_parameters(net, mean[:128], mean[128:])
+        if a.styles_only:  # deltas of hundreds of people are too much for a computer without a GPU
+            start = {k: start[k] for k in (TIMBRE, MANNER)}
         table = {k: nn.Parameter(v.unsqueeze(0).repeat(len(names), *[1] * v.dim())) for k, v in start.items()}
+        if a.init:
+            self.take_up(net, table, names)
         groups = [
             {"params": base, "lr": a.base_rate}, {"params": small, "lr": a.small_rate}, {"params": head, "lr": a.body_rate},
             {"params": [table[TIMBRE], table[MANNER]], "lr": a.style_rate},
@@ -394,9 +416,10 @@ class Campaign:
             critic_optimiser = torch.optim.Adam(critic.parameters(), 2e-4, betas=(0.5, 0.9), fused=self.cuda)
         budget = a.sharpen_seconds if adversarial else a.people_seconds
         started, step, done, sums = time.time(), 0, 0.0, {}
+        saved = started
         # With minutes of somebody many clips are met, yet not as many more as there are seconds.
         def share(s: float) -> float:
-            return min(s, 400.0) ** 0.5
+            return min(s, 400.0) ** 0.75
 
         while done < 1:
             done = min(1.0, (time.time() - started) / budget)
@@ -406,16 +429,16 @@ class Campaign:
             rows = self.sampler(pool, a.batch_seconds, share)
             batch = self.heard(self.batch(rows))
             who = torch.tensor([number[r["speaker"]] for r in rows], device=self.device)
-            params = {k: v[who] for k, v in table.items()}
+            params = {k: v.index_select(0, who) for k, v in table.items()}
             with self.autocast():
                 found, mel = with_mel(net, params, batch)
             nats = loss_of.nats(found)
             loss = nats.mean() * scales.mel
             # The prior, in the unit of the mean above: the whole of a speaker's data is 2 x 80 x frames of it.
             # (whole data of the speaker: seconds x frames x bands numbers of the mel)
-            pull = sum((0.5 * ((v[who] - start[k]) / prior[k]) ** 2).flatten(1).sum(1) for k, v in table.items())
+            pull = sum((0.5 * ((params[k] - start[k]) / prior[k]) ** 2).flatten(1).sum(1) for k, v in table.items())
             loss = loss + (pull / (seconds_of[who] * FRAMES_A_SECOND * MELS)).mean() * scales.mel
-            rows2 = [own[i] for i in self.rng.integers(len(own), size=max(2, int(a.own_seconds / 5)))]
+            rows2 = [own[i] for i in self.rng.integers(len(own), size=max(1, int(a.own_seconds / 5)))]
             batch2 = self.heard(self.batch(rows2))
             s = torch.stack([r["style"] for r in rows2])
             with self.autocast():
@@ -427,7 +450,8 @@ class Campaign:
                 with self.autocast():
                     d_real, _ = critic(r)
                     d_fake, _ = critic(f.detach())
-                    d_loss = sum(((1 - x.float()) ** 2).mean() + (y.float() ** 2).mean() for x, y in zip(d_real, d_fake, strict=True))
+                    pairs = zip(d_real, d_fake, strict=True)
+                    d_loss = sum(((1 - x.float()) ** 2).mean() + (y.float() ** 2).mean() for x, y in pairs)
                 critic_optimiser.zero_grad()
                 d_loss.backward()
                 critic_optimiser.step()
@@ -446,13 +470,17 @@ class Campaign:
             step += 1
             decay = min(0.998, step / (step + 10))
             torch._foreach_lerp_(average, [p.detach() for p in shared], 1 - decay)
-            values = {k: v.mean().detach() for k, v in found.items()} | {f"own {k}": v.mean().detach() for k, v in found2.items() if k in ("mel", "spread")}
+            values = {k: v.mean().detach() for k, v in found.items()}
+            values |= {f"own {k}": found2[k].mean().detach() for k in ("mel", "spread")}
             if critic is not None:
                 values |= {"critic": d_loss.detach(), "adv": g_loss.detach(), "match": match.detach()}
             for k, v in values.items():
                 sums[k] = sums.get(k, 0) * 0.98 + 0.02 * v if k in sums else v
             if step % a.report == 0 or step == 1:
-                self.log(f"{'sharpen' if adversarial else 'people'} {step} " + " ".join(f"{k} {float(v):.3f}" for k, v in sums.items()))
+                self.log("sharpen" if adversarial else "people", step, *(f"{k} {float(v):.3f}" for k, v in sums.items()))
+            if time.time() - saved > 240:
+                saved = time.time()
+                self.keep(net, "people_now", small, head, table, names, average, shared)
         stage = "sharpen" if adversarial else "people"
         self.log(f"{stage}: {step} steps of {a.batch_seconds} s, {len(names)} people")
         for p, v in zip(shared, average, strict=True):
@@ -465,7 +493,24 @@ class Campaign:
             }
             found, _ = with_mel(net, zero, self.batch(rows))
             self.log(f"{stage} dev people at the mean style:", {k: round(float(v.mean()), 3) for k, v in found.items()})
-        torch.save({"shared": [p.detach().cpu() for p in shared], "table": {k: v.detach().cpu() for k, v in table.items()}}, self.work / f"{stage}.pt")
+        whole = {"shared": [p.detach().cpu() for p in shared], "table": {k: v.detach().cpu() for k, v in table.items()}}
+        torch.save(whole, self.work / f"{stage}.pt")
+        self.keep(net, stage, small, head, table, names)
+        spreads = {k: float((v.detach() - start[k]).pow(2).mean().sqrt()) for k, v in table.items()}
+        facts = {"steps": step, "spread": spreads, "style_deviation": float(deviation)}
+        (self.out / f"{stage}.json").write_text(json.dumps(facts, indent=1))
+        big = [number[n] for n in names if float(seconds_of[number[n]]) > 200]
+        spread_big = {k: float((v.detach()[big] - start[k]).pow(2).mean().sqrt()) for k, v in table.items()} if big else spreads
+        torch.save({"net": {k: v.cpu() for k, v in plain_state(net).items()}, "mean": {k: v.cpu() for k, v in mean_style.items()},
+                    "spread": spread_big}, self.work / f"{stage}_net.pt")
+
+    def keep(self, net, stage: str, small, head, table, names, average=None, shared=None) -> None:
+        """Write what differs from the original, with the moving average of the weights in place of the last ones."""
+        last = None
+        if average is not None:
+            last = [p.detach().clone() for p in shared]
+            for p, v in zip(shared, average, strict=True):
+                p.data.copy_(v)
         tensors = {}
         for name, layer in net.named_modules():
             if isinstance(layer, LowRankConv) and hasattr(layer.conv, "parametrizations"):
@@ -479,12 +524,30 @@ class Campaign:
         rest = {k: v for k, v in tensors.items() if k not in of_head}
         save(of_head, self.out / f"{stage}_head.safetensors", half=True)
         save(rest, self.out / f"{stage}_rest.safetensors", half=True, metadata={"speakers": json.dumps(names)})
-        spreads = {k: float((v.detach() - start[k]).pow(2).mean().sqrt()) for k, v in table.items()}
-        (self.out / f"{stage}.json").write_text(json.dumps({"steps": step, "spread": spreads, "style_deviation": float(deviation)}, indent=1))
-        big = [number[n] for n in names if float(seconds_of[number[n]]) > 200]
-        spread_big = {k: float((v.detach()[big] - start[k]).pow(2).mean().sqrt()) for k, v in table.items()} if big else spreads
-        torch.save({"net": {k: v.cpu() for k, v in plain_state(net).items()}, "mean": {k: v.cpu() for k, v in mean_style.items()},
-                    "spread": spread_big}, self.work / f"{stage}_net.pt")
+        if last is not None:
+            for p, v in zip(shared, last, strict=True):
+                p.data.copy_(v)
+
+    def take_up(self, net, table, names: list[str]) -> None:
+        """Begin where an earlier run of phase 1 ended: --init is the path of its files without `_head.safetensors`."""
+        from safetensors import safe_open
+
+        own = dict(net.named_parameters())
+        with torch.no_grad():
+            for part in ("head", "rest"):
+                with safe_open(f"{self.args.init}_{part}.safetensors", "pt") as f:
+                    for key in list(f.keys()):  # noqa: SIM118
+                        value = f.get_tensor(key).float().to(self.device)
+                        if key.startswith("styles."):
+                            old = json.loads(f.metadata()["speakers"])
+                            for k, n in enumerate(old):
+                                if n in names:
+                                    table[key.split(".")[1]].data[names.index(n)] = value[k]
+                        elif ".update." in key:
+                            layer, side = key.split(".update.")
+                            own[f"{layer}.conv.parametrizations.weight.0.{side}"].copy_(value)
+                        else:
+                            own[key].copy_(value)
 
     # --- sigma -------------------------------------------------------------------------------------------------------
 
@@ -563,14 +626,16 @@ class Campaign:
                 chosen.append((support, query))
             return Many(chosen, rng)
 
-        algorithm = Gradient(loss, lambda n: partition, ProximalAdam(a.inner_rate, decay=a.inner_decay), Displacement("first_order"), a.inner_steps)
+        solver = ProximalAdam(a.inner_rate, decay=a.inner_decay)
+        algorithm = Gradient(loss, lambda n: partition, solver, Displacement("first_order"), a.inner_steps)
         state = {f"phi/{k}": v for k, v in phi.items()} | {"log_sigma2": begin}
         groups = {
             "phi": Group("phi/*", lambda p: torch.optim.SGD(p, lr=a.phi_rate)),
             "sigma": Group("log_sigma2", lambda p: torch.optim.Adam(p, lr=a.sigma_rate, betas=(0.8, 0.95), eps=1e-12)),
         }
         low, high = begin - 2 * math.log(200), begin + 2 * math.log(20)
-        trainer = MetaTrainer(algorithm, state, draw, groups, a.tasks, a.tasks, 100_000, bounds={"log_sigma2": (low, high)}, seed=a.seed)
+        bounds = {"log_sigma2": (low, high)}
+        trainer = MetaTrainer(algorithm, state, draw, groups, a.tasks, a.tasks, 100_000, bounds=bounds, seed=a.seed)
         kept = self.work / f"sigma_{stage}.pt"
         started = time.time()
         while time.time() - started < a.sigma_seconds and trainer.step_count < a.meta_steps:
@@ -578,11 +643,13 @@ class Campaign:
             if trainer.step_count % a.sigma_report == 0 or trainer.step_count == 1:
                 now = 0.5 * (trainer.state["log_sigma2"] - begin)
                 top = sorted(zip(now.tolist(), partition.modules, strict=True))
-                self.log(f"sigma {trainer.step_count}", {k: round(v) for k, v in log.items()}, "least", [(m, round(v, 2)) for v, m in top[:3]], "most", [(m, round(v, 2)) for v, m in top[-3:]])
+                ends = [(m, round(v, 2)) for v, m in (*top[:3], *top[-3:])]
+                self.log(f"sigma {trainer.step_count}", {k: round(v) for k, v in log.items()}, "least and most", ends)
         prior = Shrinkage(partition, trainer.state["log_sigma2"])
         torch.save({"state": trainer.state, "modules": partition.modules, "begin": begin}, kept)
         tensors = {k: v for k, v in trainer.phi.items()} | {"log_sigma2": prior.log_sigma2}
-        meta = {"modules": json.dumps(partition.modules), "steps": str(trainer.step_count), "config": json.dumps(vars(a), default=str)}
+        config = json.dumps(vars(a), default=str)
+        meta = {"modules": json.dumps(partition.modules), "steps": str(trainer.step_count), "config": config}
         save(tensors, self.out / f"sigma_{stage}.safetensors", metadata=meta)
         self.log(f"sigma of {stage}: {trainer.step_count} meta-steps of {a.tasks} people, {a.inner_steps} steps each")
 
@@ -718,10 +785,11 @@ def main() -> None:
         "style_rate": 3e-3, "delta_rate": 5e-4, "adversarial": 0.1, "matching": 0.2, "report": 200, "limit": 0,
         "tasks": 16, "support": 10, "query": 5, "clips": 2, "inner_steps": 50, "inner_rate": 0.1, "inner_decay": 0.02,
         "phi_rate": 0.1, "sigma_rate": 0.12, "sigma_start": 1.0, "meta_steps": 1000, "sigma_seconds": 200.0, "sigma_report": 5,
-        "sigma_from": "people",
+        "sigma_from": "people", "init": "", "styles_only": 0, "threads": 1, "bf16": 0,
     }.items():
         p.add_argument("--" + name.replace("_", "-"), type=type(value), default=value)
     args = p.parse_args()
+    torch.set_num_threads(args.threads)
     campaign = Campaign(args)
     for stage in args.stages:
         getattr(campaign, stage)()

@@ -139,7 +139,7 @@ def test_stop_keeps_a_voice_and_can_be_continued_with_new_clips(finished, starte
     paths = find_clips([EXAMPLES / "reference"])[:2]
     more = check_clips(paths, find_transcripts(paths, None), starter)
     following = control.go_on(starter, job, steps=5, more=more)
-    assert following.id != job.id and len(load_prepared(following.file("clips.safetensors"))) == 7
+    assert following.id != job.id and len(load_prepared(following.file("clips.safetensors"), starter)) == 7
     wait(following, "done")
     assert read_header(Path(following.state.voice))["clips"] == 7
     with pytest.raises(InputError, match="new and usable"):
@@ -193,7 +193,7 @@ def test_a_preview_that_a_crash_left_out_is_made(finished, starter, checkup):
     from tts_meta.voices.jobs.work import keep
 
     job, _ = finished
-    cloning = Cloning(starter, load_prepared(job.file("clips.safetensors")), job.settings)
+    cloning = Cloning(starter, load_prepared(job.file("clips.safetensors"), starter), job.settings)
     next(cloning)
     (sound,) = job.path.glob("previews/000000.wav")
     sound.unlink()
@@ -210,10 +210,10 @@ def test_the_plan_says_what_will_happen(starter, checkup, library):
         control.create(starter, checkup, Settings("../up", 300))
 
 
-def test_prepared_clips_survive_the_file(tmp_path, checkup):
-    clips = prepare(checkup.used)
-    save_prepared(tmp_path / "c.safetensors", clips)
-    for a, b in zip(clips, load_prepared(tmp_path / "c.safetensors"), strict=True):
+def test_prepared_clips_survive_the_file(tmp_path, checkup, starter):
+    clips = prepare(checkup.used, starter)
+    save_prepared(tmp_path / "c.safetensors", clips, starter)
+    for a, b in zip(clips, load_prepared(tmp_path / "c.safetensors", starter), strict=True):
         assert (a.name, a.digest, a.text, a.item.phones) == (b.name, b.digest, b.text, b.item.phones)
         assert (a.item.mel == b.item.mel).all() and (a.item.durations == b.item.durations).all()
         assert (a.embedding == b.embedding).all()

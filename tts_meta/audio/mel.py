@@ -28,6 +28,11 @@ def _basis() -> tuple[torch.Tensor, torch.Tensor]:
     return torch.from_numpy(basis).float(), torch.hann_window(N_FFT)
 
 
+def mel_bands() -> torch.Tensor:
+    """The mel filter bank, `[80, 513]`."""
+    return _basis()[0]
+
+
 def log_mel(samples: np.ndarray) -> np.ndarray:
     """Log-mel of one clip: samples `[N]` at 22.05 kHz -> `[L, 80]` float32 (nats), L = N // 256.
 

@@ -14,7 +14,7 @@ from tts_meta.audio.files import replace_file
 from tts_meta.errors import InputError
 from tts_meta.evaluation.evaluate import Reference, evaluate_voice
 from tts_meta.evaluation.report import embedded_sounds
-from tts_meta.voices.starter import Starter
+from tts_meta.voices.network import Network
 from tts_meta.voices.voice_file import Voice
 
 _PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8">
@@ -38,7 +38,7 @@ td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}</style></head><bod
 
 
 def compare_voices(
-    starter: Starter, voices: list[tuple[str, Voice]], references: list[Reference], out: Path,
+    starter: Network, voices: list[tuple[str, Voice]], references: list[Reference], out: Path,
     say: Callable[[str], None] = lambda message: None,
 ) -> list[dict]:
     """Evaluate every (label, voice) into OUT/LABEL, and write compare.json and compare.html. Returns the metrics."""

@@ -30,7 +30,7 @@ from tts_meta.evaluation.judge import Sentence, measure_sentence
 from tts_meta.evaluation.report import Story, write_report
 from tts_meta.evaluation.similarity import ENCODER, centroid, embed, other_speakers, similarity
 from tts_meta.voices.clips import check_clip
-from tts_meta.voices.starter import Starter
+from tts_meta.voices.network import Network
 from tts_meta.voices.synthesize import Synthesizer
 from tts_meta.voices.transcripts import complete_transcripts, find_clips
 from tts_meta.voices.voice_file import Voice
@@ -78,7 +78,7 @@ def load_reference(
 
 
 def evaluate_voice(
-    starter: Starter,
+    starter: Network,
     voice: Voice,
     references: list[Reference],
     out: Path | None = None,
@@ -179,7 +179,7 @@ def evaluate_voice(
 
 
 def _step_similarity(
-    starter: Starter, voice: Voice, judged: list[Reference], middle: np.ndarray, out: Path | None, step: int
+    starter: Network, voice: Voice, judged: list[Reference], middle: np.ndarray, out: Path | None, step: int
 ) -> float:
     """Mean cosine of a kept step saying `judged`; its sounds are written beside the others."""
     synthesizer, found = Synthesizer.of(starter, voice), []

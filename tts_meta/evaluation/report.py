@@ -15,7 +15,7 @@ from jinja2 import Environment, select_autoescape
 from tts_meta.audio.files import replace_file
 
 if TYPE_CHECKING:
-    from tts_meta.voices.starter import Starter
+    from tts_meta.voices.network import Network
 
 _PAGE = (files("tts_meta") / "assets" / "report.html.jinja").read_text(encoding="utf-8")
 
@@ -106,7 +106,7 @@ def embedded_sounds(samples: Path) -> dict[tuple[int, str], str]:
 
 
 def write_report(
-    path: Path, metrics: dict, rows: list[dict], header: dict, starter: Starter,
+    path: Path, metrics: dict, rows: list[dict], header: dict, starter: Network,
     mels: list[tuple[np.ndarray, np.ndarray]], samples: Path, story: Story,
 ) -> None:
     """Render the page to `path`; sounds in `samples` (NUMBER_KIND.wav) are embedded as FLAC."""

@@ -17,15 +17,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tts_meta.data.batch import Item, collate
-from tts_meta.meta.loss import ModuleLoss, gradient
+from tts_meta.meta.loss import gradient
 from tts_meta.meta.tree import Tree, flatten, unflatten
-from tts_meta.nets.likelihood import utterance_loss
 from tts_meta.processor import bf16_is_fast
 from tts_meta.training.checkpoint import load_checkpoint, nest, save_checkpoint
 from tts_meta.voices.low_rank import LowRank
 from tts_meta.voices.methods import Method
-from tts_meta.voices.starter import Starter
+from tts_meta.voices.network import Network
 
 
 @dataclass(frozen=True)
@@ -52,7 +50,7 @@ class AdaptationRun:
     """
 
     def __init__(
-        self, starter: Starter, method: Method, support: Sequence[Item], heldout: Sequence[Item] = (),
+        self, starter: Network, method: Method, support: Sequence[Any], heldout: Sequence[Any] = (),
         steps: int = 400, chunk: int = 20, clips: int = 4, seed: int = 0, bf16: bool | None = None,
         start: Tree | None = None, measure: int = 1,
     ) -> None:
@@ -72,11 +70,12 @@ class AdaptationRun:
         self.best: Tree = dict(self.theta)
         self.best_loss, self.best_step, self.step, self.seconds = math.inf, 0, 0, 0.0
         self.state: dict[str, Any] = method.solver.init(self.theta)
-        self.network = ModuleLoss(starter.model, utterance_loss(starter.scales), bf16_is_fast() if bf16 is None else bf16)
-        self.cached = not any(m.startswith("encoder") for m in method.modules)
+        self.network = starter.task_loss(bf16_is_fast() if bf16 is None else bf16, method.modules)
         self.support, self.heldout = list(support), list(heldout)
         self.joined = False
-        self.encoded = {id(i): self._encode(i) for i in [*self.support, *self.heldout]} if self.cached else {}
+        # What of a clip no step changes.
+        self.encoded = {id(i): starter.encoded(i, method.modules) for i in [*self.support, *self.heldout]}
+        self.fixed = starter.fixed(list(self.origin))
         self.frames = sum(len(i.mel) for i in self.support)
         self.heldout_batch = self._batch(self.heldout, 1.0) if self.heldout else None
         self.history: list[tuple[int, float]] = []
@@ -87,20 +86,10 @@ class AdaptationRun:
 
     def loss(self, params: Tree, batch: dict[str, Tensor]) -> Tensor:
         """Negative log-likelihood `[1]` (nats) of a batch at a point of the solver's."""
-        return self.network(self.weights(params), batch)
+        return self.network({**self.fixed, **self.weights(params)}, batch)
 
-    @torch.no_grad()
-    def _encode(self, item: Item) -> Tensor:
-        ids, stress = torch.tensor([item.phones]), torch.tensor([item.stress])
-        return self.starter.model.encode(ids, stress, torch.ones(1, len(item.phones)))[0]
-
-    def _batch(self, items: Sequence[Item], weight: float) -> dict[str, Tensor]:
-        batch = {**collate(items, self.starter.model.config.reduction), "weight": torch.tensor(weight)}
-        if self.cached:
-            h = torch.zeros(len(items), self.starter.model.config.hidden, batch["phones"].shape[1])
-            for row, item in enumerate(items):
-                h[row, :, : len(item.phones)] = self.encoded[id(item)]
-            batch["h"] = h
+    def _batch(self, items: Sequence[Any], weight: float) -> dict[str, Tensor]:
+        batch = {**self.starter.collate(items, [self.encoded[id(i)] for i in items]), "weight": torch.tensor(weight)}
         return {k: v.unsqueeze(0) for k, v in batch.items()}
 
     def draw(self) -> list[dict[str, Tensor]]:

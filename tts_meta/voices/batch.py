@@ -20,7 +20,7 @@ from tts_meta.audio.watermark import name as watermark_name
 from tts_meta.errors import InputError
 from tts_meta.voices.books import read_epub
 from tts_meta.voices.library import find_voice
-from tts_meta.voices.starter import Starter
+from tts_meta.voices.network import Network
 from tts_meta.voices.synthesize import Synthesizer, comment
 from tts_meta.voices.voice_file import load_voice
 
@@ -79,7 +79,7 @@ def _voice(voice: str | None, path: Path) -> str:
 
 
 def run_batch(
-    starter: Starter, lines: list[Line], out: Path, lexicon: dict[str, str] | None = None, watermark: bool = False,
+    starter: Network, lines: list[Line], out: Path, lexicon: dict[str, str] | None = None, watermark: bool = False,
 ) -> Iterator[dict]:
     """Speak the lines into `out`; yields the manifest's row of each when it is written. A line that cannot be spoken has
     status `failed` and says why."""

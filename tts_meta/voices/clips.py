@@ -16,7 +16,7 @@ from tts_meta.data.batch import Item, make_item
 from tts_meta.data.tasks import align_items
 from tts_meta.errors import InputError
 from tts_meta.text.phonemes import phonemize
-from tts_meta.voices.starter import Starter
+from tts_meta.voices.network import Network
 
 SHORTEST = 0.6  # s
 LONGEST = 20.0  # s
@@ -54,8 +54,9 @@ def check_clip(path: Path) -> ClipFeatures:
     return found
 
 
-def whole_clips(paths: Sequence[Path], texts: dict[Path, str], starter: Starter) -> dict[Path, UsedClip]:
+def whole_clips(paths: Sequence[Path], texts: dict[Path, str], network: Network) -> dict[Path, UsedClip]:
     """Files with their texts, aligned, none cut; a file too short for its text is left out. Raises as check_clip."""
+    starter = network.checker
     used: dict[Path, UsedClip] = {}
     for path in paths:
         features = check_clip(path)

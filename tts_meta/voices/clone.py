@@ -11,9 +11,9 @@ from tts_meta.errors import InputError
 from tts_meta.voices.adapt import Progress
 from tts_meta.voices.checkup.checkup import Checkup, check_clips
 from tts_meta.voices.cloning import Cloning
+from tts_meta.voices.network import Network
 from tts_meta.voices.prepared import prepare
 from tts_meta.voices.settings import Settings
-from tts_meta.voices.starter import Starter
 from tts_meta.voices.transcripts import complete_transcripts, find_clips
 from tts_meta.voices.voice_file import read_header
 
@@ -47,7 +47,7 @@ def tell(checkup: Checkup, say: Callable[[str], None]) -> None:
     say(checkup.meter.sentence)
 
 
-def summary(path: Path, starter: Starter, report: list[dict], seconds: float) -> dict:
+def summary(path: Path, starter: Network, report: list[dict], seconds: float) -> dict:
     """What `clone --json` prints of a voice that was made; `report` are the rows of its clips."""
     header = read_header(path)
     return {
@@ -58,7 +58,7 @@ def summary(path: Path, starter: Starter, report: list[dict], seconds: float) ->
 
 
 def clone_voice(
-    starter: Starter,
+    starter: Network,
     given: Sequence[Path],
     name: str,
     folder: Path,
@@ -83,7 +83,7 @@ def clone_voice(
         texts = complete_transcripts(clips, transcripts, on_message)
     checkup = check_clips(clips, texts, starter)
     tell(checkup, on_message)
-    cloning = Cloning(starter, prepare(checkup.require()), settings)
+    cloning = Cloning(starter, prepare(checkup.require(), starter), settings)
     on_message(f"{len(cloning.heldout)} of the clips held out")
     for progress in cloning:
         on_progress(progress)

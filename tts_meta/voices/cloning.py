@@ -18,12 +18,12 @@ from tts_meta.evaluation.similarity import centroid, embed
 from tts_meta.meta.tree import Tree
 from tts_meta.voices.adapt import AdaptationRun, Progress
 from tts_meta.voices.methods import choose_method
+from tts_meta.voices.network import Network
 from tts_meta.voices.prepared import Prepared
 from tts_meta.voices.settings import Settings
-from tts_meta.voices.starter import Starter
 from tts_meta.voices.stopping import plateau
 from tts_meta.voices.synthesize import Synthesizer
-from tts_meta.voices.variance import Gains, measure_gains
+from tts_meta.voices.variance import Gains
 from tts_meta.voices.voice_file import load_voice, save_voice
 
 HELDOUT_SHARE = 0.15
@@ -46,7 +46,7 @@ def hold_out(clips: Sequence[Prepared], seed: int) -> tuple[list[Prepared], list
 class Cloning:
     """Iterator over Progress. `start` are deltas of an earlier clone to go on from."""
 
-    def __init__(self, starter: Starter, clips: Sequence[Prepared], settings: Settings, start: Tree | None = None) -> None:
+    def __init__(self, starter: Network, clips: Sequence[Prepared], settings: Settings, start: Tree | None = None) -> None:
         self.starter, self.clips, self.settings = starter, list(clips), settings.check()
         self.support, self.heldout = hold_out(clips, settings.seed)
         self.method = choose_method(starter, settings.method)
@@ -55,6 +55,7 @@ class Cloning:
             starter, self.method, [c.item for c in self.support], [c.item for c in self.heldout], settings.steps, chunk,
             starter.info["adaptation"]["clips"], settings.seed, start=start, measure=4 * chunk,
         )
+        self.measured = starter.measured([c.item for c in self.clips])
         self.curve: list[list[float]] = []  # [step, held-out loss]
         self.likeness: list[list[float]] = []  # [step, cosine to the speaker's clips, held-out loss]
         self.plateau_at: int | None = None
@@ -93,25 +94,26 @@ class Cloning:
     def measure_likeness(self) -> float:
         """Cosine between the shortest held-out sentence in the current voice and the mean of the speaker's clips."""
         text = min((c for c in self.heldout), key=lambda c: (c.speech_seconds < 1.5, c.speech_seconds)).text
-        deltas = self.run.now()
+        deltas = self.run.now() | self.measured
         spoken = Synthesizer(self.starter, deltas, gains=self.gains(deltas, GAIN_CLIPS)).speak(text)
         middle = centroid([c.embedding for c in self.clips])
         return float(embed(spoken.samples, SAMPLE_RATE) @ middle)
 
     def gains(self, deltas: Tree, limit: int | None = None) -> Gains:
         """Variance gains of the voice with `deltas`, measured on the first `limit` clips."""
-        return measure_gains(self.starter, deltas, [c.item for c in self.clips[:limit]])
+        return self.starter.gains(deltas, [c.item for c in self.clips[:limit]])
 
     def header(self, step: int, deltas: Tree, gains: Gains) -> dict:
         """What a voice file of this step says about itself (docs/voice-file.md)."""
         distance = {}
-        for m in self.method.modules:
+        for m in (*self.method.modules, *self.measured):
             names = self.starter.partition.members(m)
             square = sum(float(deltas[n].pow(2).sum()) for n in names)
             distance[m] = round((square / sum(deltas[n].numel() for n in names)) ** 0.5, 6)
         s = self.settings
         return {
-            "name": s.name, "starter": self.starter.digest, "modules": list(self.method.modules), "sample_rate": SAMPLE_RATE,
+            "name": s.name, "starter": self.starter.digest, "modules": [*self.method.modules, *self.measured],
+            "sample_rate": SAMPLE_RATE,
             "clips": len(self.clips), "seconds": round(sum(c.seconds for c in self.clips), 2), "steps": self.run.step,
             "best_step": step, "method": s.method, "heldout_loss": self.curve, "likeness": [r[:2] for r in self.likeness],
             "consent": s.consent, "purpose": s.purpose, "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -125,7 +127,7 @@ class Cloning:
 
         Done only when the file loads and speaks.
         """
-        deltas = self.run.deltas() if best else self.run.now()
+        deltas = (self.run.deltas() if best else self.run.now()) | self.measured
         gains = self.gains(deltas)
         size = save_voice(path, deltas, self.header(self.run.best_step if best else self.run.step, deltas, gains))
         voice = load_voice(path, self.starter)

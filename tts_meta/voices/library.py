@@ -8,8 +8,8 @@ from pathlib import Path
 
 from tts_meta.audio.files import replace_file
 from tts_meta.errors import InputError
+from tts_meta.voices.network import Network
 from tts_meta.voices.places import check_name, library_folder
-from tts_meta.voices.starter import Starter
 from tts_meta.voices.voice_file import change_header, load_voice, read_header
 
 EXAMPLE = "example"
@@ -108,7 +108,7 @@ def export_voice(name: str, out: Path, force: bool = False) -> Path:
     return target
 
 
-def import_voice(file: Path, starter: Starter, force: bool = False) -> Path:
+def import_voice(file: Path, starter: Network, force: bool = False) -> Path:
     """Check a voice file against the starter, then copy it into the library under the name in its header."""
     load_voice(file, starter)
     target = voice_path(read_header(file)["name"])

@@ -13,7 +13,7 @@ from tts_meta.meta.prior import Shrinkage
 from tts_meta.meta.solvers.adam import ProximalAdam
 from tts_meta.training.parts import build
 from tts_meta.training.sigma_reptile import ADAM
-from tts_meta.voices.starter import Starter
+from tts_meta.voices.network import Network
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Method:
     rank: int = 0
 
 
-def shrinking(starter: Starter, threshold: float | None = None, widened: bool = True) -> Method:
+def shrinking(starter: Network, threshold: float | None = None, widened: bool = True) -> Method:
     """The modules that the starter moves, under its sigmas times their widths (as they were learned without `widened`);
     with `threshold` those whose relative sigma reaches it, under the sigmas as they were learned."""
     solver = build(starter.info["adaptation"]["solver"], ADAM)
@@ -34,7 +34,7 @@ def shrinking(starter: Starter, threshold: float | None = None, widened: bool = 
     return Method(tuple(starter.moved(threshold)), prior, solver)
 
 
-def free(starter: Starter, patterns: Sequence[str], rate: float, decay: float = 0.0, rank: int = 0) -> Method:
+def free(starter: Network, patterns: Sequence[str], rate: float, decay: float = 0.0, rank: int = 0) -> Method:
     """Modules by name pattern, by Adam without a prior. Raises ValueError for a pattern that no module matches."""
     modules = starter.partition.modules
     for p in patterns:
@@ -45,13 +45,13 @@ def free(starter: Starter, patterns: Sequence[str], rate: float, decay: float = 
     return Method(chosen, none, ProximalAdam(rate, whiten=False, decay=decay), rank)
 
 
-def choose_method(starter: Starter, name: str) -> Method:
+def choose_method(starter: Network, name: str) -> Method:
     """`sigma`: the starter's modules under the learned prior. `embedding`: the speaker embedding alone (SEA-Emb).
     `all`: every weight, no prior. The rates of the last two were chosen on training speakers.
     """
     if name == "sigma":
         return shrinking(starter)
-    patterns = {"embedding": ["speaker"], "all": ["*"]}
+    patterns = {"embedding": starter.info["adaptation"].get("embedding", ["speaker"]), "all": ["*"]}
     if name in patterns:
         return free(starter, patterns[name], starter.info["adaptation"][f"{name}_rate"])
     raise ValueError(f"method is {name!r}; sigma, embedding or all is expected.")

@@ -8,92 +8,97 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from safetensors.torch import load_file, save
 from torch import Tensor
 
 from tts_meta.audio.files import replace_file
-from tts_meta.data.batch import Normaliser
+from tts_meta.data.batch import Item, Normaliser, collate
 from tts_meta.errors import InputError
-from tts_meta.meta.partition import Partition
+from tts_meta.meta.loss import ModuleLoss, TaskLoss
 from tts_meta.meta.prior import Shrinkage
 from tts_meta.meta.tree import Tree
 from tts_meta.nets.acoustic import AcousticConfig, AcousticModel
-from tts_meta.nets.likelihood import Scales
-from tts_meta.text.phonemes import SymbolTable
+from tts_meta.nets.likelihood import Scales, utterance_loss
+from tts_meta.text.phonemes import SILENCE, Phone, SymbolTable
 from tts_meta.training.modules import speech_partition
+from tts_meta.voices.network import Controls, Network
+from tts_meta.voices.small_mel import small_mel
+
+if TYPE_CHECKING:
+    from tts_meta.voices.variance import Gains
 
 
 @dataclass
-class Starter:
-    """A loaded starter. `phi` holds every parameter; `prior` covers the free ones, with sigma as it was learned."""
+class Starter(Network):
+    """The small network, loaded. `phi` holds every parameter; `prior` covers the free ones, with sigma as it was learned."""
 
     model: AcousticModel
-    phi: Tree
-    prior: Shrinkage
-    partition: Partition
-    sigma_relative: dict[str, float]
     norm: Normaliser
     table: SymbolTable
     scales: Scales
-    digest: str
-    info: dict
+
+    kind = "small"
 
     @property
-    def identity(self) -> str:
-        """Changes with all that a clone depends on: the weights, and how they are adapted. What results are kept under."""
-        return hashlib.sha256(json.dumps([self.digest, self.info["adaptation"]], sort_keys=True).encode()).hexdigest()
+    def checker(self) -> Starter:
+        return self
 
-    @property
-    def espeak_voice(self) -> str:
-        """The language (espeak-ng's name of it) that the starter was trained in."""
-        return self.info.get("espeak_voice", "en-us")
+    def item(self, clip: Any) -> Item:
+        return clip.item
 
-    def moved(self, threshold: float | None = None) -> list[str]:
-        """Modules that a clone moves, in network order: the starter's list, or those whose relative sigma reaches
-        `threshold`.
+    def item_tensors(self, item: Item) -> dict[str, np.ndarray]:
+        found = {k: getattr(item, k) for k in ("mel", "contour", "f0", "energy", "energy_nats", "durations")}
+        return found | {"phones": np.array(item.phones), "stress": np.array(item.stress)}
 
-        The list (`adaptation.moved` of the JSON) was made by recipes/choose_modules.py from what each module's
-        movement under its sigma was worth to development speakers. Without a list everything moves; the modules under
-        `adaptation.frozen` are on no list and over no threshold.
-        """
-        adaptation = self.info["adaptation"]
-        if threshold is None and "moved" in adaptation:
-            return [m for m in self.partition.modules if m in set(adaptation["moved"])]
-        limit = threshold or 0.0
-        frozen = adaptation.get("frozen", [])
-        return [
-            m for m in self.partition.modules
-            if self.sigma_relative[m] >= limit and not any(fnmatchcase(m, p) for p in frozen)
-        ]
+    def item_of(self, arrays: dict[str, np.ndarray]) -> Item:
+        return Item(**{**arrays, "phones": arrays["phones"].tolist(), "stress": arrays["stress"].tolist()})  # type: ignore[arg-type]
 
-    @property
-    def widths(self) -> dict[str, float]:
-        """{module: factor of its sigma when a clone moves the starter's list} (recipes/widen_sigma.py); others have 1."""
-        return self.info["adaptation"].get("widths", {})
+    def task_loss(self, bf16: bool, modules: Sequence[str] = ()) -> TaskLoss:
+        return ModuleLoss(self.model, utterance_loss(self.scales), bf16)
 
-    @property
-    def clone_prior(self) -> Shrinkage:
-        """The prior of a clone that moves the starter's list: sigma times the modules' widths."""
-        factors = torch.tensor([self.widths.get(m, 1.0) for m in self.partition.modules])
-        return Shrinkage(self.partition, self.prior.log_sigma2 + 2 * factors.log())
+    @torch.no_grad()
+    def encoded(self, item: Item, modules: Sequence[str]) -> Tensor | None:
+        """The text encoder's output `[H, P]` where no module of it moves."""
+        if any(m.startswith("encoder") for m in modules):
+            return None
+        ids, stress = torch.tensor([item.phones]), torch.tensor([item.stress])
+        return self.model.encode(ids, stress, torch.ones(1, len(item.phones)))[0]
 
-    def module_table(self, moved: list[str] | None = None) -> list[dict]:
-        """Rows of {name, parameters, sigma_relative (as a clone uses it), moved}."""
-        chosen = set(self.moved() if moved is None else moved)
-        return [
-            {
-                "name": m, "parameters": sum(self.phi[n].numel() for n in self.partition.members(m)),
-                "sigma_relative": self.sigma_relative[m] * self.widths.get(m, 1.0), "moved": m in chosen,
-            }
-            for m in self.partition.modules
-        ]
+    def collate(self, items: Sequence[Item], encoded: Sequence[Tensor | None]) -> dict[str, Tensor]:
+        batch = collate(items, self.model.config.reduction)
+        if encoded[0] is not None:
+            h = torch.zeros(len(items), self.model.config.hidden, batch["phones"].shape[1])
+            for row, (item, made) in enumerate(zip(items, encoded, strict=True)):
+                assert made is not None
+                h[row, :, : len(item.phones)] = made
+            batch["h"] = h
+        return batch
+
+    def gains(self, deltas: Tree, items: Sequence[Item]) -> Gains:
+        from tts_meta.voices.variance import measure_gains
+
+        return measure_gains(self, deltas, items)
+
+    def mel(
+        self, params: Tree, phones: Sequence[Phone], emphasis: Sequence[float], controls: Controls, gains: Gains | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        ids: list[int] = []
+        stress: list[int] = []
+        weight: list[float] = []
+        for phone, strong in zip([Phone(SILENCE), *phones, Phone(SILENCE)], [0.0, *emphasis, 0.0], strict=True):
+            i, k = self.table.encode([phone])
+            ids, stress, weight = ids + i, stress + k, weight + [strong] * len(i)
+        return small_mel(self, params, (ids, stress, weight), controls, gains)
 
 
 def save_starter(folder: Path, phi: Tree, log_sigma2: Tensor, info: dict, name: str = "starter") -> None:
@@ -127,13 +132,32 @@ def load_starter(folder: str | Path | None = None, name: str = "starter") -> Sta
     if partition.modules != [m["name"] for m in info["modules"]]:
         raise InputError(f"{header} names other modules than this version has; reinstall tts-meta.")
     return Starter(
-        model, phi, Shrinkage(partition, log_sigma2), partition,
-        {m["name"]: m["sigma_relative"] for m in info["modules"]},
-        Normaliser.from_dict(info["normaliser"]), SymbolTable(info["symbols"]), Scales(**info["scales"]), digest, info,
+        phi, Shrinkage(partition, log_sigma2), partition, {m["name"]: m["sigma_relative"] for m in info["modules"]}, digest,
+        info, model, Normaliser.from_dict(info["normaliser"]), SymbolTable(info["symbols"]), Scales(**info["scales"]),
     )
 
 
-@lru_cache(maxsize=1)
-def default_starter() -> Starter:
-    """The package's starter, loaded once a process."""
+NETWORKS = ("kokoro", "small")
+
+
+def chosen_network() -> str:
+    """The network that voices are made on: `TTS_META_NETWORK`, or Kokoro. Raises InputError for one that there is not."""
+    name = os.environ.get("TTS_META_NETWORK") or NETWORKS[0]
+    if name not in NETWORKS:
+        raise InputError(f"TTS_META_NETWORK is {name!r}; one of {', '.join(NETWORKS)} is expected.")
+    return name
+
+
+@lru_cache(maxsize=2)
+def starter_of(network: str) -> Network:
+    """The package's starter on a network, loaded once a process."""
+    if network == "kokoro":
+        from tts_meta.voices.kokoro_starter import load_kokoro
+
+        return load_kokoro()
     return load_starter()
+
+
+def default_starter() -> Network:
+    """The package's starter on the chosen network."""
+    return starter_of(chosen_network())

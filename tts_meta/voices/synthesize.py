@@ -11,20 +11,17 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from torch import Tensor
-from torch.func import functional_call
 
 from tts_meta.audio.loudness import PEAK, normalise_loudness
 from tts_meta.audio.mel import HOP, SAMPLE_RATE
 from tts_meta.audio.vocoder import Vocoder, default_vocoder
 from tts_meta.audio.watermark import apply
-from tts_meta.data.batch import frame_features, frame_index, line_through
 from tts_meta.errors import InputError
 from tts_meta.meta.tree import Tree
-from tts_meta.text.phonemes import BOUNDARY, MARKS, SILENCE, Phone, phonemize
+from tts_meta.text.phonemes import BOUNDARY, MARKS, Phone, phonemize
 from tts_meta.text.sentences import split_paragraphs
-from tts_meta.voices.starter import Starter
-from tts_meta.voices.variance import Gains, restore_variance, stretch_melody
+from tts_meta.voices.network import Controls, Network
+from tts_meta.voices.variance import Gains
 from tts_meta.voices.voice_file import Voice
 
 PAUSE_SECONDS = 0.12
@@ -38,7 +35,6 @@ LONGEST_TEXT = 500_000  # characters
 EMPHASIS = (1.25, 1.5, 2.0)
 """An emphasised word's phones: times their duration, semitones up, dB louder."""
 _EMPHASISED = re.compile(r"(?<![\w*])\*([^\W\d_][\w'’ -]{0,60}?)\*(?![\w*])")
-LONGEST_PHONE = 120  # frames: 1.4 s
 
 
 @dataclass
@@ -64,7 +60,7 @@ class Synthesizer:
     """
 
     def __init__(
-        self, starter: Starter, deltas: Tree | None = None, vocoder: Vocoder | None = None, gains: Gains | None = None,
+        self, starter: Network, deltas: Tree | None = None, vocoder: Vocoder | None = None, gains: Gains | None = None,
         watermark: bool = False,
     ) -> None:
         self.starter, self.gains, self.watermark = starter, gains, watermark
@@ -72,7 +68,7 @@ class Synthesizer:
         self.vocoder = vocoder
 
     @classmethod
-    def of(cls, starter: Starter, voice: Voice, vocoder: Vocoder | None = None, watermark: bool = False) -> Synthesizer:
+    def of(cls, starter: Network, voice: Voice, vocoder: Vocoder | None = None, watermark: bool = False) -> Synthesizer:
         """The synthesizer of a loaded voice."""
         return cls(starter, voice.deltas, vocoder, voice.gains, watermark)
 
@@ -82,36 +78,11 @@ class Synthesizer:
         lexicon: dict[str, str] | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Log-mel `[L, 80]` (nats) and frames a phone `[P]` of one sentence; pitch in semitones, energy in dB."""
-        s = self.starter
-        ids, stress, weight = self._phones(text, lexicon)
-        emphasis = torch.tensor([weight])
-        batch = {"phones": torch.tensor([ids]), "stress": torch.tensor([stress]), "phone_mask": torch.ones(1, len(ids))}
-        model, params = s.model, self.params
+        phones, weight = self._phones(text, lexicon)
+        return self.starter.mel(self.params, phones, weight, Controls(speed, pitch, energy, EMPHASIS), self.gains)
 
-        def call(fn: str, *args) -> Tensor:
-            return functional_call(_Method(model, fn), {f"model.{k}": v for k, v in params.items()}, args)
-
-        h = call("encode", batch["phones"], batch["stress"], batch["phone_mask"])
-        log_duration, log_f0, level = call("predict", h, batch["phone_mask"])
-        durations = (log_duration.exp() * (1 + (EMPHASIS[0] - 1) * emphasis) / speed).round().clamp(1, LONGEST_PHONE)
-        if self.gains is not None:
-            log_f0 = stretch_melody(log_f0, self.gains.pitch)
-        log_f0 = log_f0 + (pitch + EMPHASIS[1] * emphasis) * float(np.log(2) / 12) / s.norm.pitch_std
-        level = level + (energy + EMPHASIS[2] * emphasis) * float(np.log(10) / 20) / s.norm.energy_std
-        frames = int(durations.sum())
-        padded = frames + -frames % model.config.reduction
-        batch |= {
-            "energy": level, "frame_phone": frame_index(durations, padded),
-            "frame_features": frame_features(s.norm.hertz(line_through(log_f0, durations, padded)), durations),
-            "frame_mask": torch.ones(1, padded),
-        }
-        mel = call("decode", h, batch)[0, :frames].float().numpy()
-        if self.gains is not None:
-            mel = restore_variance(mel, self.gains.cepstra)
-        return s.norm.mel_inverse(mel), durations[0].int().numpy()
-
-    def _phones(self, text: str, lexicon: dict[str, str] | None) -> tuple[list[int], list[int], list[float]]:
-        """Ids, stresses and emphasis (0 or 1) of the phones of a sentence, in which `*these words*` are emphasised."""
+    def _phones(self, text: str, lexicon: dict[str, str] | None) -> tuple[list[Phone], list[float]]:
+        """Phones of a sentence, without the silences at its ends, and their emphasis (0 or 1): `*these words*` have it."""
         s = self.starter
         parts = _EMPHASISED.split(text)
         phones: list[Phone] = []
@@ -121,7 +92,7 @@ class Synthesizer:
                 # Between two marks, or at an end: at most a mark of its own.
                 found = [Phone(c) for c in part if c in MARKS][:1]
             else:
-                found = phonemize(part, s.espeak_voice, lexicon, s.table.inventory)[1:-1]
+                found = phonemize(part, s.espeak_voice, lexicon, s.checker.table.inventory)[1:-1]
             if not found:
                 continue
             if phones and found[0].symbol not in MARKS and phones[-1].symbol != BOUNDARY:
@@ -129,13 +100,7 @@ class Synthesizer:
             phones, emphasis = [*phones, *found], [*emphasis, *[float(number % 2)] * len(found)]
         if not phones:
             raise InputError(f"The text {text.strip()[:60]!r} has nothing to speak; give at least one word.")
-        ids: list[int] = []
-        stress: list[int] = []
-        weight: list[float] = []
-        for phone, strong in zip([Phone(SILENCE), *phones, Phone(SILENCE)], [0.0, *emphasis, 0.0], strict=True):
-            i, k = s.table.encode([phone])
-            ids, stress, weight = ids + i, stress + k, weight + [strong] * len(i)
-        return ids, stress, weight
+        return phones, emphasis
 
     def stream(
         self, text: str, speed: float = 1.0, pitch: float = 0.0, energy: float = 0.0,
@@ -206,14 +171,3 @@ def faded(samples: np.ndarray) -> np.ndarray:
     out[len(out) - count :] *= ramp[::-1]
     return out
 
-
-class _Method(torch.nn.Module):
-    """A method of the model as a module, so that functional_call can reach it."""
-
-    def __init__(self, model: torch.nn.Module, name: str) -> None:
-        super().__init__()
-        self.model = model
-        self.name = name
-
-    def forward(self, *args):
-        return getattr(self.model, self.name)(*args)

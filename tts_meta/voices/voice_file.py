@@ -21,7 +21,7 @@ from safetensors.torch import load, save
 from tts_meta.audio.files import replace_file
 from tts_meta.errors import InputError
 from tts_meta.meta.tree import Tree
-from tts_meta.voices.starter import Starter
+from tts_meta.voices.network import Network
 from tts_meta.voices.variance import Gains
 from tts_meta.voices.voice_schema import FORMAT, check_header
 
@@ -99,7 +99,7 @@ def read_header(path: Path) -> dict:
     return check_header(str(path), header)
 
 
-def load_voice(path: Path, starter: Starter) -> Voice:
+def load_voice(path: Path, starter: Network) -> Voice:
     """Read a voice for `starter`. Raises InputError for a file that is damaged or does not fit, naming both sides."""
     header = read_header(path)
     if header.get("starter") != starter.digest:

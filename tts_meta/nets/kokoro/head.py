@@ -7,8 +7,6 @@ ConvNeXt blocks (Liu et al. 2022) with the style's scale and shift.
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -34,7 +32,7 @@ def read_between(x: Tensor, at: Tensor) -> Tensor:
     at = at.clamp(0, last)
     low = at.floor().long().clamp(max=max(last - 1, 0))
     part = (at - low).to(x.dtype)
-    return torch.lerp(x[..., low], x[..., (low + 1).clamp(max=last)], part)
+    return torch.lerp(x.index_select(-1, low), x.index_select(-1, (low + 1).clamp(max=last)), part)
 
 
 class HarmonicPattern(nn.Module):
@@ -46,7 +44,12 @@ class HarmonicPattern(nn.Module):
         """`bands` `[80, F]`: the mel filter bank."""
         super().__init__()
         self.rate, self.hop = rate, hop
-        self.register_buffer("bands", bands / bands.sum(1, keepdim=True), persistent=False)
+        self.register_buffer("bands", bands, persistent=False)
+        self.set_bands(bands)
+
+    def set_bands(self, bands: Tensor) -> None:
+        """Take the filter bank, each band scaled to sum 1."""
+        self.bands = bands / bands.sum(1, keepdim=True)
 
     def forward(self, f0: Tensor, frames: int) -> Tensor:
         at = frame_positions(frames, self.rate, self.hop, f0.device)
@@ -55,7 +58,8 @@ class HarmonicPattern(nn.Module):
 
     def draw(self, voiced: Tensor, hertz: Tensor) -> Tensor:
         """Both `[B, 1, L]`, at the mel frames -> `[B, 81, L]`."""
-        bins = torch.arange(self.bands.shape[1], device=hertz.device, dtype=hertz.dtype) * (self.rate / 2 / (self.bands.shape[1] - 1))
+        count = self.bands.shape[1]
+        bins = torch.arange(count, device=hertz.device, dtype=hertz.dtype) * (self.rate / 2 / (count - 1))
         ratio = bins.view(1, -1, 1) / hertz
         away = (ratio - ratio.round()) * hertz
         drawn = torch.exp(-((away / WIDTH) ** 2)) * (ratio > 0.5)
@@ -66,9 +70,12 @@ class HeadBlock(nn.Module):
     def __init__(self, channels: int, rank: int) -> None:
         super().__init__()
         self.affine = StyleAffine(channels)
+        nn.init.zeros_(self.affine.fc.weight)
+        nn.init.zeros_(self.affine.fc.bias)
         self.depthwise = nn.Conv1d(channels, channels, 7, padding=3, groups=channels)
         self.up = LowRankConv(channels, 2 * channels, 1, rank)
         self.down = LowRankConv(2 * channels, channels, 1, rank)
+        nn.init.normal_(self.down.conv.weight, std=0.01)
 
     def forward(self, x: Tensor, style: Tensor, mask: Tensor, deltas: Deltas = NONE) -> Tensor:
         scale, shift = self.affine(style, deltas)
@@ -77,7 +84,9 @@ class HeadBlock(nn.Module):
 
 
 class MelHead(nn.Module):
-    def __init__(self, rank: int, bands: Tensor, rate: int, hop: int, channels: int = 448, layers: int = 6, inputs: int = 512) -> None:
+    def __init__(
+        self, rank: int, bands: Tensor, rate: int, hop: int, channels: int = 448, layers: int = 6, inputs: int = 512
+    ) -> None:
         super().__init__()
         self.rate, self.hop = rate, hop
         self.pattern = HarmonicPattern(bands, rate, hop)
@@ -86,10 +95,6 @@ class MelHead(nn.Module):
         self.blocks = nn.ModuleList(HeadBlock(channels, rank) for _ in range(layers))
         self.out = LowRankConv(channels, len(bands), 1, rank)
         self.level = nn.Parameter(torch.full((len(bands),), -5.0))
-        for block in self.blocks:
-            nn.init.zeros_(block.affine.fc.weight)
-            nn.init.zeros_(block.affine.fc.bias)
-            nn.init.normal_(block.down.conv.weight, std=0.02 / math.sqrt(layers))
 
     def frames(self, features: int) -> int:
         """Mel frames of `features` feature frames."""

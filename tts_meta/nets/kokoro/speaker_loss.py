@@ -27,9 +27,9 @@ def parts(network: Kokoro, params: dict[str, Tensor], batch: dict[str, Tensor], 
     `heard_f0` and `heard_energy` in the batch are what the acoustic blocks get in place of the recorded curves.
     """
     timbre, manner = params[TIMBRE], params[MANNER]
+    f0, level = batch.get("heard_f0", batch["f0"]), batch.get("heard_energy", batch["energy"])
     mel = network.acoustic(
-        batch["sound"], batch["index"], batch.get("heard_f0", batch["f0"]), batch.get("heard_energy", batch["energy"]), timbre, batch["mask"], batch["mel"].shape[1],
-        batch["frame_mask"], params,
+        batch["sound"], batch["index"], f0, level, timbre, batch["mask"], batch["mel"].shape[1], batch["frame_mask"], params,
     )
     absolute, spread = mel_terms(mel.float(), batch["mel"], batch["frame_mask"])
     found = {"mel": absolute, "spread": spread}
@@ -46,15 +46,15 @@ def parts(network: Kokoro, params: dict[str, Tensor], batch: dict[str, Tensor], 
 class SpeakerLoss:
     """Negative log-likelihood (nats) of every speaker's clips, scaled to the whole support set by `batch["weight"]`."""
 
-    def __init__(self, network: Kokoro, scales: KokoroScales, bf16: bool = False) -> None:
-        self.network, self.scales, self.bf16 = network, scales, bf16
+    def __init__(self, network: Kokoro, scales: KokoroScales, bf16: bool = False, prosody: bool = True) -> None:
+        self.network, self.scales, self.bf16, self.prosody = network, scales, bf16, prosody
 
     def __call__(self, params: dict[str, Tensor], batch: dict[str, Tensor], rng: torch.Generator | None = None) -> Tensor:
         tasks, clips = batch["mel"].shape[:2]
         rows = {k: v.unsqueeze(1).expand(-1, clips, *v.shape[1:]).flatten(0, 1) for k, v in params.items()}
         flat = {k: v.flatten(0, 1) for k, v in batch.items() if k != "weight"}
         with torch.autocast(flat["mel"].device.type, torch.bfloat16, enabled=self.bf16):
-            found = parts(self.network, rows, flat)
+            found = parts(self.network, rows, flat, self.prosody)
         nats = self.nats(found) * flat["frame_mask"].sum(1) * flat["mel"].shape[-1]
         total = nats.view(tasks, clips).sum(1)
         return total * batch["weight"] if "weight" in batch else total

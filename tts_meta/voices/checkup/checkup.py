@@ -29,6 +29,7 @@ from tts_meta.voices.checkup.meter import Meter, expected
 from tts_meta.voices.checkup.sounds import missing_sounds
 from tts_meta.voices.checkup.transcript import transcript_margin
 from tts_meta.voices.clips import CLIPPED, ENOUGH_SPEECH, SHORTEST, UsedClip
+from tts_meta.voices.network import Network
 from tts_meta.voices.starter import Starter
 
 LONGEST = 15.0  # s; longer recordings are cut
@@ -100,8 +101,9 @@ class Checkup:
         }
 
 
-def check_clips(paths: Sequence[Path], texts: dict[Path, str], starter: Starter) -> Checkup:
+def check_clips(paths: Sequence[Path], texts: dict[Path, str], network: Network) -> Checkup:
     """Check files and their texts (a file without one is checked as sound only). Never raises for a bad file."""
+    starter = network.checker
     clips: list[ClipCheck] = []
     seen: dict[str, Path] = {}
     for path in paths:

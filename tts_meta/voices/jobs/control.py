@@ -19,26 +19,26 @@ from tts_meta.voices.clone import free_path
 from tts_meta.voices.cloning import Cloning, hold_out
 from tts_meta.voices.jobs.folder import PREVIEW, Job, list_jobs, new_folder
 from tts_meta.voices.jobs.plan import Plan, plan
+from tts_meta.voices.network import Network
 from tts_meta.voices.places import library_folder
 from tts_meta.voices.prepared import load_prepared, prepare, save_prepared
 from tts_meta.voices.settings import Settings
-from tts_meta.voices.starter import Starter
 from tts_meta.voices.voice_file import load_voice
 
 ENDED = ("stopped", "interrupted", "failed", "done")
 
 
 def create(
-    starter: Starter, checkup: Checkup, settings: Settings, out: Path | None = None, force: bool = False,
+    starter: Network, checkup: Checkup, settings: Settings, out: Path | None = None, force: bool = False,
     preview: str = PREVIEW,
 ) -> tuple[Job, Plan]:
     """A job of checked clips and what it will take; nothing runs yet. Raises InputError for what the caller can mend."""
     folder = out or library_folder()
     free_path(folder, settings.check().name, force)
-    clips = prepare(checkup.require())
+    clips = prepare(checkup.require(), starter)
     made = plan(Cloning(starter, clips, settings))
     job = Job(new_folder())
-    save_prepared(job.file("clips.safetensors"), clips)
+    save_prepared(job.file("clips.safetensors"), clips, starter)
     # One held-out recording, to hear beside the clone.
     held = {c.digest for c in (hold_out(clips, settings.seed)[1] or clips)}
     real = next(c for c in checkup.used if c.digest in held)
@@ -111,7 +111,7 @@ def use_step(job: Job, step: int, name: str | None = None, force: bool = False) 
 
 
 def go_on(
-    starter: Starter, job: Job, steps: int | None = None, more: Checkup | None = None,
+    starter: Network, job: Job, steps: int | None = None, more: Checkup | None = None,
     say: Callable[[str], None] = lambda message: None,
 ) -> Job:
     """Continue: a stopped job where it was; one that is done, or that gets `more` clips, as a new job from its last step."""
@@ -131,10 +131,10 @@ def go_on(
         raise InputError(f"The job {job.id} is running; stop it first.")
     last = Path(kept[-1]["voice"])
     load_voice(last, starter)
-    clips = load_prepared(job.file("clips.safetensors"))
+    clips = load_prepared(job.file("clips.safetensors"), starter)
     if more is not None:
         known = {c.digest for c in clips}
-        new = [c for c in prepare(more.used) if c.digest not in known]
+        new = [c for c in prepare(more.used, starter) if c.digest not in known]
         if not new:
             raise InputError("None of the clips to add is new and usable; record others.")
         say(f"{len(new)} new clips beside {len(clips)}")
@@ -142,7 +142,7 @@ def go_on(
     settings = replace(settings, steps=steps or settings.steps)
     made = plan(Cloning(starter, clips, settings))
     following = Job(new_folder())
-    save_prepared(following.file("clips.safetensors"), clips)
+    save_prepared(following.file("clips.safetensors"), clips, starter)
     replace_file(following.file("start.voice"), last.read_bytes())
     replace_file(following.file("real.wav"), job.file("real.wav").read_bytes())
     checked = more.to_dict() if more else job.spec["checkup"]

@@ -7,11 +7,11 @@ from pathlib import Path
 from tts_meta.errors import InputError
 from tts_meta.evaluation.evaluate import Making
 from tts_meta.voices.jobs.folder import list_jobs
-from tts_meta.voices.starter import Starter
+from tts_meta.voices.network import Network
 from tts_meta.voices.voice_file import load_voice, read_header
 
 
-def making_of(path: Path, starter: Starter) -> Making:
+def making_of(path: Path, starter: Network) -> Making:
     """Of the newest job whose voice this file is (the same making: name, clips and steps); else only its bytes."""
     size, header = path.stat().st_size, read_header(path)
     same = ("created", "clip_digests", "seconds")

@@ -51,7 +51,7 @@ def plan(cloning: Cloning) -> Plan:
     steps = cloning.planned
     watching = (5 + (cloning.settings.steps / CHECK if cloning.settings.stop else 0)) * WATCH_SECONDS
     moved = sum(v.numel() for v in run.phi.values())
-    total = sum(v.numel() for v in cloning.starter.phi.values())
+    total = cloning.starter.size
     return Plan(
         len(cloning.clips), len(cloning.heldout), round(sum(c.seconds for c in cloning.clips), 1), list(cloning.method.modules),
         moved, moved / total, steps, round((steps * min(seconds) * 1.1 + watching) / 60, 1),

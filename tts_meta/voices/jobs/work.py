@@ -11,8 +11,9 @@ from tts_meta.errors import InputError
 from tts_meta.processor import use_threads
 from tts_meta.voices.cloning import Cloning
 from tts_meta.voices.jobs.folder import Job
+from tts_meta.voices.network import Network
 from tts_meta.voices.prepared import load_prepared
-from tts_meta.voices.starter import Starter, default_starter
+from tts_meta.voices.starter import default_starter
 from tts_meta.voices.synthesize import Synthesizer
 from tts_meta.voices.voice_file import load_voice
 
@@ -21,14 +22,14 @@ SAVE_SECONDS = 4.0
 KEPT = (0.0, 0.25, 0.5)  # shares of the steps whose voices are kept, beside the best and the last
 
 
-def work(job: Job, starter: Starter | None = None) -> None:
+def work(job: Job, starter: Network | None = None) -> None:
     """Run a job to its end, from its checkpoint where there is one. Raises InputError when it cannot go on."""
     use_threads()
     starter = starter or default_starter()
     settings = job.settings
     begun = job.file("start.voice")
     cloning = Cloning(
-        starter, load_prepared(job.file("clips.safetensors")), settings,
+        starter, load_prepared(job.file("clips.safetensors"), starter), settings,
         start=load_voice(begun, starter).deltas if begun.exists() else None,
     )
     checkpoint = job.file("run.safetensors")

@@ -1,0 +1,120 @@
+"""What differs from Kokoro, in the two files of a starter.
+
+    python recipes/kokoro/export.py RUN/people ALIGNER.safetensors --sigma SIGMA.safetensors
+
+RUN/people are campaign.py's `people_head.safetensors` and `people_rest.safetensors`. Changes of matrices are kept in 8 bits
+with a scale a row.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import sys
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+from tts_meta.audio.files import replace_file  # noqa: E402
+from tts_meta.audio.mel import mel_bands  # noqa: E402
+from tts_meta.kokoro.register import REGISTER, SIZE  # noqa: E402
+from tts_meta.kokoro.weights import base_weights  # noqa: E402
+from tts_meta.meta.partition import Partition  # noqa: E402
+from tts_meta.nets.kokoro.likelihood import KokoroScales  # noqa: E402
+from tts_meta.nets.kokoro.network import Kokoro, KokoroConfig  # noqa: E402
+from tts_meta.nets.kokoro.speaker_loss import MANNER, TIMBRE, speaker_parameters  # noqa: E402
+from tts_meta.voices.kokoro_starter import SCALE  # noqa: E402
+
+# Sigma of what has no learned one, by kind: styles, low-rank factors, shifts and biases.
+STYLE, FACTOR, SHIFT = 0.1, 0.01, 0.05
+
+
+def pack(name: str, value: Tensor) -> dict[str, Tensor]:
+    """8 bits and a scale a row for matrices, half precision for vectors."""
+    if value.ndim < 2:
+        return {name: value.to(torch.float16).contiguous()}
+    scale = value.flatten(1).abs().amax(1).clamp(min=1e-12) / 127
+    q = (value / scale.view(-1, *[1] * (value.ndim - 1))).round().to(torch.int8)
+    return {name: q.contiguous(), name + SCALE: scale.float().contiguous()}
+
+
+def main() -> None:
+    p = argparse.ArgumentParser()
+    p.add_argument("run", help="path of the phase-1 files without _head.safetensors")
+    p.add_argument("aligner")
+    p.add_argument("--sigma", default="", help="sigma_*.safetensors of campaign.py; without it every kind has one sigma")
+    p.add_argument("--steps", type=int, default=120)
+    p.add_argument("--clips", type=int, default=2)
+    p.add_argument("--rate", type=float, default=0.1)
+    p.add_argument("--decay", type=float, default=0.02)
+    p.add_argument("--wider", type=float, default=1.0, help="factor of the sigmas of a kind")
+    p.add_argument("--out", default=str(ROOT / "tts_meta" / "assets"))
+    p.add_argument("--training", default="{}", help="JSON: how it was made")
+    args = p.parse_args()
+    base = base_weights()
+    config = KokoroConfig()
+    tensors: dict[str, Tensor] = {}
+    styles: dict[str, Tensor] = {}
+    for part in ("head", "rest"):
+        for key, value in load_file(f"{args.run}_{part}.safetensors").items():
+            value = value.float()
+            if key.startswith("styles."):
+                styles[key.split(".")[1]] = value
+            elif key.endswith((".update.left", ".update.right")):
+                layer, _, side = key.rpartition(".update.")
+                tensors |= pack(f"{side}/{layer}.conv.weight", value)
+            elif key in base:
+                tensors |= pack(f"diff/{key}", value - base[key])
+            else:
+                tensors |= pack(f"net/{key}", value)
+    with safe_open(f"{args.run}_rest.safetensors", "pt") as f:
+        speakers = json.loads(f.metadata()["speakers"])
+    with torch.device("meta"):
+        net = Kokoro(config, torch.zeros(*mel_bands().shape))
+    phi = speaker_parameters(net, styles[TIMBRE].mean(0), styles[MANNER].mean(0))
+    phi = {k: v if v.device.type != "meta" else torch.zeros(v.shape) for k, v in phi.items()}
+    phi[REGISTER] = torch.zeros(SIZE)
+    partition = Partition.by_parameter(phi)
+    kind = {m: STYLE if m in (TIMBRE, MANNER) else FACTOR if m.endswith("factor") else SHIFT for m in partition.modules}
+    log_sigma2 = 2 * torch.tensor([kind[m] * args.wider for m in partition.modules]).log()
+    if args.sigma:
+        learned = load_file(args.sigma)
+        with safe_open(args.sigma, "pt") as f:
+            order = json.loads(f.metadata()["modules"])
+        found = dict(zip(order, learned["log_sigma2"].tolist(), strict=True))
+        log_sigma2 = torch.tensor([found.get(m, 0.0) for m in partition.modules])
+        phi |= {k: learned[k].float() for k in phi if k in learned}
+    tensors |= {f"phi/{k}": v.to(torch.float16) for k, v in phi.items() if k != REGISTER}
+    tensors["log_sigma2"] = log_sigma2
+    tensors |= {f"aligner/{k}": v.float() for k, v in load_file(args.aligner).items()}
+    blob = save(tensors)
+    spread = {TIMBRE: float(styles[TIMBRE].std(0).mean()), MANNER: float(styles[MANNER].std(0).mean())}
+    sigma = (0.5 * log_sigma2).exp().tolist()
+    rows = zip(partition.modules, sigma, strict=True)
+    info = {
+        "format": 1, "network": "kokoro", "sha256": hashlib.sha256(blob).hexdigest(), "net": config.to_dict(),
+        "espeak_voice": "en-us",
+        "scales": KokoroScales().to_dict(),
+        "modules": [{"name": m, "sigma_relative": s / spread.get(m, kind[m])} for m, s in rows],
+        "adaptation": {
+            "solver": {"rate": args.rate, "decay": args.decay}, "clips": args.clips, "steps": args.steps,
+            "frozen": [REGISTER, MANNER, "prosody.*"],
+            "moved": [m for m in partition.modules if m == TIMBRE or m.startswith(("blocks.", "head."))],
+            "embedding": [TIMBRE, MANNER], "embedding_rate": 0.005, "all_rate": 0.001,
+        },
+        "training": {**json.loads(args.training), "people": len(speakers)},
+    }
+    replace_file(Path(args.out) / "kokoro.safetensors", blob)
+    replace_file(Path(args.out) / "kokoro.json", (json.dumps(info, indent=1) + "\n").encode())
+    print(f"{len(blob):,} bytes")
+
+
+if __name__ == "__main__":
+    main()

