@@ -7,6 +7,7 @@ process maps it without a copy.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import sys
@@ -87,5 +88,6 @@ def convert(path: Path) -> None:
         ) from e
     finally:
         for left in (temporary, source):
-            left.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                left.unlink()
 

@@ -145,7 +145,7 @@ class Upsample(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.zeros(channels, 1, 3))
+        self.weight = nn.Parameter(torch.tensor([0.5, 1.0, 0.5]).repeat(channels, 1, 1))
         self.bias = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Tensor) -> Tensor:
