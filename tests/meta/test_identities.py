@@ -238,19 +238,6 @@ def test_newton_line_search_never_raises_the_loss():
     assert all((b <= a + 1e-12).all() for a, b in pairwise(values)) and (values[-1] < 0.7 * values[0]).all()
 
 
-def test_a_task_without_convex_directions_gets_the_first_order_gradient():
-    """A concave data term: conjugate gradients stop at once, and u = b rather than 0."""
-    from tts_meta.meta.conjugate import whitened_solve
-
-    def loss(params, batch):
-        return -5 * (params["w"] ** 2).sum(1)
-
-    prior = Shrinkage(Partition.single(["w"]), torch.zeros(1).double())
-    b = {"w": torch.tensor([[1.0, -2.0]]).double()}
-    u, _ = whitened_solve(loss, prior, {"w": torch.ones(1, 2).double()}, {}, b, 5)
-    assert torch.equal(u["w"], b["w"])
-
-
 # ---- Estimators of the sigma gradient
 
 

@@ -110,12 +110,12 @@ def test_batched_solve_equals_one_task_at_a_time(problem):
     prior, loss = Shrinkage(linear.partition(), log_sigma2), linear.loss(tasks.s)
     _, g = gradient(loss, linear.split(exact), tasks.batch(True))
     g = {k: prior.sigma(k) * v for k, v in g.items()}
-    together, _ = whitened_solve(loss, prior, linear.split(exact), tasks.batch(), g, 6)
+    together = whitened_solve(loss, prior, linear.split(exact), tasks.batch(), g, 6).u
     for t in range(3):
         one = {k: v[t : t + 1] for k, v in tasks.batch().items()}
-        alone, _ = whitened_solve(
+        alone = whitened_solve(
             loss, prior, linear.split(exact[t : t + 1]), one, {k: v[t : t + 1] for k, v in g.items()}, 6
-        )
+        ).u
         assert (linear.join(alone)[0] - linear.join(together)[t]).abs().max() < 1e-12
 
 

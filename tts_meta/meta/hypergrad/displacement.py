@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tts_meta.meta.conjugate import whitened_solve
+from tts_meta.meta.conjugate import solve_or_first_order
 from tts_meta.meta.hypergrad.base import Inner, MetaGrads, sum_by_module, support_metrics
 from tts_meta.meta.hypergrad.implicit import implicit_log_sigma2
 from tts_meta.meta.loss import gradient, hvp_operator
@@ -108,8 +108,8 @@ def _implicit(cfg: Displacement, inner: Inner, theta: Tree, support: Batch | Non
         raise ValueError("The implicit sigma gradient needs the whole support set.")
     fixed = inner.fixed(next(iter(theta.values())).shape[0])
     b = {k: inner.prior.sigma(k) * g[k] for k in theta}
-    u, residual = whitened_solve(inner.loss, inner.prior, theta, support, b, cfg.cg_steps, cfg.tolerance, fixed)
-    return implicit_log_sigma2(inner.prior, u, theta, inner.phi), {"cg_residual": float(residual.sum())}
+    u, solved = solve_or_first_order(inner.loss, inner.prior, theta, support, b, cfg.cg_steps, cfg.tolerance, fixed)
+    return implicit_log_sigma2(inner.prior, u, theta, inner.phi), solved
 
 
 ESTIMATORS = {"none": _none, "first_order": _first_order, "diagonal": _diagonal, "implicit": _implicit}
