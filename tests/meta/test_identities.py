@@ -540,6 +540,28 @@ def test_oracle_10_laplace_is_the_evidence(tasks):
             assert abs(float(laplace.detach()) - float(evidence)) < 1e-10
 
 
+def test_laplace_hypergradient_descends_the_evidence_without_its_penalty(tasks):
+    """Query = support, eta = 1/2, exact curvature, at the optimum: -log evidence - 1/2 |theta - phi|^2 / sigma^2 up to a
+    constant that is the same for every task."""
+    s, sigma2 = tasks.s, 0.6
+    loss = ModuleLoss(Linear().double(), lambda out, b: 0.5 * ((out[:, 0] - b["y"]) ** 2).sum() / s**2)
+    prior = Shrinkage(Partition.single(["w"]), torch.tensor([math.log(sigma2)], dtype=torch.float64))
+    problem = Inner(loss, prior, {"w": PHI}, {}, ProximalGD(1 / top(tasks)), 6000)
+    left, with_penalty = [], []
+    for t in range(3):
+        x, y = tasks.x[t], tasks.y[t]
+        one = {"x": x[None], "y": y[None]}
+        metrics = UnrollLaplace("exact", 0.5)(replace(problem, steps=0), FewShot(one, one)).metrics
+        theta = problem.solve(FewShot(one, one)).theta
+        value = float(loss(theta, one)) + 0.5 * metrics["log_det"]  # the curvature of a quadratic is the same everywhere
+        cov = sigma2 * x @ x.T + s**2 * torch.eye(len(y)).double()
+        evidence = -float(torch.distributions.MultivariateNormal(x @ PHI, cov).log_prob(y))
+        left.append(evidence - float(prior.penalty(theta, {"w": PHI})) - value)
+        with_penalty.append(evidence - value)
+    assert max(left) - min(left) < 1e-8, left
+    assert max(with_penalty) - min(with_penalty) > 0.1, with_penalty
+
+
 def small_regression():
     """A small network's loss, parameters and one task. At a generic point the ReLU network is smooth."""
     torch.manual_seed(1)

@@ -209,3 +209,33 @@ def test_a_domain_without_the_network_says_so(tmp_path, image_data):
     with pytest.raises(Exception, match="has no 'amortised' network.*does not fit"):
         make("versa", "hierarchical_gaussian", image_data, tmp_path)
     assert issubclass(InputError, ValueError)
+
+
+@pytest.mark.parametrize("kind", ["images", "regression"])
+def test_a_summed_likelihood_of_samples_is_the_sum(kind):
+    """VERSA's loss of samples `[L, B, C]`: the mean times the number of data is the sum, as `likelihood` says."""
+    from tts_meta.training.fewshot.images import classification_criterion
+    from tts_meta.training.fewshot.regression import regression_criterion
+
+    g = torch.Generator().manual_seed(0)
+    if kind == "images":
+        out, batch = torch.randn(4, 6, 3, generator=g), {"y": torch.tensor([0, 1, 2, 0, 1, 2])}
+        mean, total = (classification_criterion(k)(out, batch) for k in ("mean", "sum"))
+        by_hand = -sum(out.softmax(2)[:, i, y].mean().log() for i, y in enumerate(batch["y"].tolist()))
+    else:
+        out, batch = torch.randn(4, 6, 1, generator=g), {"y": torch.randn(6, 1, generator=g)}
+        mean, total = (regression_criterion(k, 0.5)(out, batch) for k in ("mean", "sum"))
+        normal = torch.distributions.Normal(out, 0.5)
+        joint = normal.log_prob(batch["y"]).sum((1, 2)).exp().mean().log()
+        by_hand = -joint - 6 * 0.5 * math.log(2 * math.pi)
+    assert abs(float(total - by_hand)) < 1e-4
+    assert abs(float(total - 6 * mean)) < 1e-4
+    with pytest.raises(InputError, match="likelihood is 'product'"):
+        (classification_criterion if kind == "images" else lambda k: regression_criterion(k, 0.5))("product")
+
+
+@pytest.mark.parametrize("domain", [d for d in DOMAINS if d != "hierarchical_gaussian"])
+def test_versa_has_the_likelihood_that_its_config_names(domain, image_data, tmp_path):
+    """Images: the mean, as its numbers in docs/validation.md were measured; points: the joint."""
+    run = make("versa", domain, image_data, tmp_path)
+    assert run.cfg.likelihood == ("sum" if domain == "sinusoid" else "mean")

@@ -24,8 +24,8 @@ from tts_meta.training.fewshot.base import TEST_SEED, Domain, Network, choose, r
 
 
 def classification_criterion(likelihood: str) -> Callable[[Tensor, Batch], Tensor]:
-    """One task's cross-entropy, nats, of logits `[B, C]` or of samples `[L, B, C]` (VERSA: -log of their mean likelihood,
-    per image). mean or sum over the images; `mask` `[B]` leaves images out, `class_weight` `[C]` weighs classes' means,
+    """One task's cross-entropy, nats, of logits `[B, C]` or of samples `[L, B, C]` (VERSA: of every image -log of the
+    samples' mean likelihood; Gordon et al. 2019 average it over the images). mean or sum over the images; `mask` `[B]` leaves images out, `class_weight` `[C]` weighs classes' means,
     `weight` `[]` scales a mini-batch's sum up to the whole support set."""
     if likelihood not in ("mean", "sum"):
         raise InputError(f"likelihood is {likelihood!r}; mean or sum is expected.")
@@ -34,7 +34,8 @@ def classification_criterion(likelihood: str) -> Callable[[Tensor, Batch], Tenso
         y = batch["y"]
         if out.dim() == 3:
             log_p = out.log_softmax(2).gather(2, y.expand(out.shape[0], -1)[..., None])[..., 0]
-            return (math.log(out.shape[0]) - torch.logsumexp(log_p, 0)).mean()
+            images = math.log(out.shape[0]) - torch.logsumexp(log_p, 0)
+            return images.mean() if likelihood == "mean" else images.sum()
         each = F.cross_entropy(out, y, reduction="none")
         if "class_weight" in batch:
             one = F.one_hot(y, out.shape[1]).to(each)
