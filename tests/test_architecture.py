@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -78,3 +80,55 @@ def test_one_thread_unless_asked_for():
         environment |= {"TTS_META_THREADS": asked} if asked else {}
         done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
         assert done.stdout.split() == [threads]
+
+
+def ignored_options(tree: ast.AST) -> list[str]:
+    """Arguments that a caller may set or leave (they have a default) and that their function never reads."""
+    found = []
+    for f in ast.walk(tree):
+        if not isinstance(f, ast.FunctionDef):
+            continue
+        a = f.args
+        options = [x.arg for x in (*a.posonlyargs, *a.args)][-len(a.defaults) :] if a.defaults else []
+        options += [x.arg for x, default in zip(a.kwonlyargs, a.kw_defaults, strict=True) if default is not None]
+        statements = [b for b in f.body if not (isinstance(b, ast.Expr) and isinstance(b.value, ast.Constant))]
+        if not statements or all(isinstance(b, ast.Raise) for b in statements):
+            continue  # a protocol
+        read = {n.id for n in ast.walk(f) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+        found += [f"{f.name}({name})" for name in options if name not in read]
+    return found
+
+
+def test_no_option_is_ignored():
+    assert ignored_options(ast.parse("def f(a, b=1):\n    return a\n")) == ["f(b)"]
+    for path in [*files("tts_meta"), *files("app"), *files("recipes")]:
+        assert not ignored_options(ast.parse(path.read_text())), path
+
+
+IMPORTED_AS = {
+    "setuptools": "pkg_resources", "hydra-core": "hydra", "tensorboard": "torch.utils.tensorboard", "pillow": "PIL",
+    "scikit-learn": "sklearn", "Resemblyzer": "resemblyzer", "resemble-perth": "perth",
+}
+INDIRECT = {"setuptools"}
+"""webrtcvad (of Resemblyzer) imports pkg_resources."""
+COMES_WITH = {"omegaconf": "hydra-core", "pydantic": "fastapi", "pandas": "gradio", "httpx": "gradio"}
+"""What the interface of a dependency is made of, which cannot be there without it."""
+
+
+def test_what_is_asked_for_is_imported_and_what_is_imported_is_asked_for():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = [line for group in project["optional-dependencies"].values() for line in group]
+
+    def modules(lines: list[str]) -> dict[str, str]:
+        names = [re.split(r"[<>=! \[]", line)[0] for line in lines]
+        return {n: IMPORTED_AS.get(n, n.replace("-", "_")) for n in names}
+
+    found = {m for f in ("tts_meta", "app", "recipes") for p in files(f) for m in imports(p)}
+    everything = found | {m.split(".")[0] for m in found}
+    unused = {n for n, module in modules(project["dependencies"]).items() if module not in everything} - INDIRECT
+    assert not unused, f"asked of every user and never imported: {unused}"
+    known = {m.split(".")[0] for m in modules([*project["dependencies"], *extras]).values()}
+    ours = {"tts_meta", "app", *(p.stem for p in files("recipes"))}
+    undeclared = {m.split(".")[0] for m in found} - set(sys.stdlib_module_names) - known - ours - set(COMES_WITH)
+    assert set(COMES_WITH.values()) <= set(modules([*project["dependencies"], *extras]))
+    assert not undeclared, f"imported and not asked for: {undeclared}"

@@ -239,3 +239,11 @@ def test_versa_has_the_likelihood_that_its_config_names(domain, image_data, tmp_
     """Images: the mean, as its numbers in docs/validation.md were measured; points: the joint."""
     run = make("versa", domain, image_data, tmp_path)
     assert run.cfg.likelihood == ("sum" if domain == "sinusoid" else "mean")
+
+
+def test_train_shots_of_an_alphabet_are_its_training_drawings(image_data, tmp_path):
+    run = make("maml", "omniglot_alphabets", image_data, tmp_path, "domain.instances=10", "+domain.train_shots=4")
+    assert run.domain.draw(0, [0]).whole_support()["y"].shape == (1, 3 * 4)
+    assert run.domain.test("test", 0, 1).whole_support()["y"].shape == (1, 3 * 10)
+    with pytest.raises(Exception, match="train_shots is 16; 1 to 15"):
+        make("maml", "omniglot_alphabets", image_data, tmp_path, "+domain.train_shots=16")

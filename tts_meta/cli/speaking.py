@@ -25,7 +25,6 @@ def say(
     energy: Annotated[float, typer.Option(help="dB of effort, up or down.")] = 0.0,
     lexicon: Lexicon = None,
     watermark: Watermark = False,
-    seed: int = 0,
     as_json: Json = False,
 ) -> None:
     """Speak text in a voice. Example: tts-meta say "Good morning." --voice me --out hello.wav"""
@@ -37,7 +36,6 @@ def say(
     from tts_meta.voices.synthesize import Synthesizer, comment
     from tts_meta.voices.voice_file import load_voice
 
-    del seed  # synthesis is deterministic; the flag is part of the contract for voices that will not be
     base = starter()
     loaded = load_voice(find_voice(voice), base)
     words = sys.stdin.read() if text == "-" else text

@@ -91,9 +91,8 @@ def evaluate_voice(
 
     `making` (what is known of the voice's job) adds its kept steps, the clips it was made from and its cost.
     """
-    half = len(references) // 2
     # Even and odd positions, so that both halves cover the same recording sessions.
-    centre, judged = references[1::2][: max(half, 1)], references[0::2][:limit]
+    centre, judged = references[1::2], references[0::2][:limit]
     vocoder, synth = default_vocoder(), Synthesizer.of(starter, voice)
     recogniser = load_recogniser()
     rows: list[dict] = []
