@@ -1,4 +1,4 @@
-"""Linear-Gaussian tasks y = X theta + noise with every answer in closed form (algorithms.md 4)."""
+"""Linear-Gaussian tasks y = X theta + noise with every answer in closed form."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Exact identities of the family (algorithms.md 1.3-1.6, 2 and 4), float64: every algorithm against closed forms,
+"""Exact identities of the family, float64: every algorithm against closed forms,
 central differences and each other."""
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def relative(a: torch.Tensor, b: torch.Tensor) -> float:
     return float((a - b).norm() / b.norm().clamp(min=1e-300))
 
 
-# ---- 1.3: the three ways to the unrolled gradient
+# ---- The three ways to the unrolled gradient
 
 
 @pytest.mark.parametrize("steps", [0, 1, 3, 5])
@@ -103,7 +103,7 @@ def test_sweep_is_unrolled_autograd_is_central_differences(tasks, name, steps):
 
 
 def test_k_step_jacobian_is_r_k_plus_implicit(tasks):
-    """d theta_K / d phi = R^K + (I - R^K) A^-1 P with R = I - alpha A (1.3)."""
+    """d theta_K / d phi = R^K + (I - R^K) A^-1 P with R = I - alpha A."""
     rate, k = 0.3 / (top(tasks) + 12), 6
     found = Unroll()(inner(tasks, ExplicitGD(rate), k), episodes(tasks))
     p = torch.diag(linear.precision(LOG_SIGMA2.exp()))
@@ -138,7 +138,7 @@ def test_oracle_2_unrolled_converges_to_implicit(tasks):
 
 
 def test_infinite_sigma_is_maml_and_approaches_it_like_one_over_sigma2(tasks):
-    """Oracle 3: MAML on a quadratic is (I - alpha H)^K g(theta_K); the difference falls with slope -1 in sigma^2."""
+    """MAML on a quadratic is (I - alpha H)^K g(theta_K); the difference falls with slope -1 in sigma^2."""
     rate, k = 0.5 / top(tasks), 4
     none = torch.full((4,), math.inf).double()
     maml = linear.join(Unroll()(inner(tasks, ProximalGD(rate), k, none), episodes(tasks)).phi)
@@ -347,7 +347,7 @@ def test_all_estimators_agree_when_the_prior_dominates(tasks):
 
 
 def test_joint_map_is_the_envelope(tasks):
-    """Oracle 5: d / d log sigma^2 of the least train loss, by central differences."""
+    """d / d log sigma^2 of the least train loss, by central differences."""
     problem = inner(tasks, ProximalGD(1 / top(tasks)), 3000)
     found = JointMAP()(problem, episodes(tasks)).log_sigma2
 
@@ -362,7 +362,7 @@ def test_joint_map_is_the_envelope(tasks):
         assert abs((least(LOG_SIGMA2 + e) - least(LOG_SIGMA2 - e)) / 2e-5 - float(found[m])) < 1e-4
 
 
-# ---- Leap (oracle 7)
+# ---- Leap
 
 
 def one_quadratic(a=0.8, c=0.3):
@@ -412,7 +412,7 @@ def test_leap_stabiliser_counts_a_rise_as_a_fall():
     assert rise > 0 and abs(found - (-(after - 1.5) + rise * 0.8 * 1.2)) < 1e-12
 
 
-# ---- SVGD and BMAML (oracle 8)
+# ---- SVGD and BMAML
 
 
 def test_svgd_kernel_gradient_and_bandwidth():
@@ -494,7 +494,7 @@ def test_bmaml_leader_at_rest_gives_no_gradient(tasks):
     assert found.metrics["chaser"] < 1e-10 and all(v.abs().max() < 1e-4 for v in found.grads.values())
 
 
-# ---- Gaussians, Laplace, evidence (oracles 9, 10, 11)
+# ---- Gaussians, Laplace, evidence
 
 
 def test_oracle_9_kl_and_gamma():

@@ -93,7 +93,7 @@ class Shrinkage:
     def proximal(self, theta: Tree, at: Tensor, phi: Tensor, rate: Tensor) -> Tensor:
         """The exact proximal step of the penalty: argmin_x |x - at|^2 / (2 rate) + |x - phi|^2 / (2 sigma^2).
 
-        = phi + (at - phi) / (1 + rate / sigma^2); stable for every sigma^2 (algorithms.md 1.6). `theta` names the
+        = phi + (at - phi) / (1 + rate / sigma^2); stable for every sigma^2 (Parikh & Boyd 2014, section 6.1.1). `theta` names the
         coordinates of the vectors `at` `[T, D]`, `phi` `[D]` and `rate` `[T, D]` (Adam's effective step).
         """
         precision = self.along(theta, "precision")

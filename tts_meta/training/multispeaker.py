@@ -1,8 +1,8 @@
 """Phase 1: the acoustic model on many speakers at once, with the durations that the aligner found.
 
 This is the MAP problem of the shrinkage model with sigma = 0 for every module but the speaker embedding, whose
-per-speaker values are a table with prior N(phi_speaker, I). A fold of the speakers is kept out: sigma must be learned
-on speakers that phi was not fitted to (see ../shared/spec/first-evidence.md, "the trap").
+per-speaker values are a table with prior N(phi_speaker, I). A fold of the speakers is kept out for sigma: a speaker whom
+phi was fitted to needs little more than an embedding, and sigmas learned on those are too small for anybody new.
 
 Every step draws its batch and its dropout from (seed, step), so a resumed run is the run that was not interrupted.
 """

@@ -39,7 +39,8 @@ from tts_meta.training.split import in_fold
 
 @dataclass
 class OuterConfig:
-    """phi by `phi_optimizer` (SGD's rate is Reptile's epsilon), log sigma^2 by Adam (scale-free, algorithms.md 1.7)."""
+    """phi by `phi_optimizer` (SGD's rate is Reptile's epsilon), log sigma^2 by Adam, whose step does not depend on
+    the gradient's scale (Kingma & Ba 2015, section 2.1): that of log sigma^2 vanishes like sigma^2 for small sigmas."""
 
     phi_rate: float = 0.1
     phi_optimizer: str = "SGD"  # of torch.optim
