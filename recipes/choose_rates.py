@@ -50,7 +50,7 @@ def main() -> None:
             cfg.methods[method].rate = rate
         starter, chosen = world.method(method)
         for name in names:
-            path = args.out / starter.digest[:8] / f"{method} {rate:.3g} {name.replace('/', '_')}.json"
+            path = args.out / starter.digest[:8] / str(args.steps) / f"{method} {rate:.3g} {name.replace('/', '_')}.json"
             if path.exists():
                 continue
             task = trainer.task(name, torch.Generator().manual_seed(0))
@@ -65,7 +65,8 @@ def main() -> None:
     for method in rated:
         digest, rows = world.starter(cfg.methods[method].starter).digest[:8], []
         for rate in cfg.methods[method].rates:
-            found = [json.loads(p.read_text()) for p in sorted((args.out / digest).glob(f"{method} {rate:.3g} *.json"))]
+            files = sorted((args.out / digest / str(args.steps)).glob(f"{method} {rate:.3g} *.json"))
+            found = [json.loads(p.read_text()) for p in files]
             if len(found) == len(names):
                 rows.append((
                     float(np.mean([min(v for _, v in c) for c in found])), float(np.mean([c[-1][1] for c in found])), rate

@@ -86,14 +86,15 @@ def main() -> None:
     for factors in args.factors:
         out, conv = map(float, factors.split(","))
         starter = make_starter(parts, args.run / "widened" / factors, moved=moved, widths=widths(moved, out, conv))
+        made_of = f"{starter.identity[:12]} {factors} {args.steps} {args.sentences}"
         for name in names:
-            key = f"{starter.identity[:12]} {factors} {args.steps} {name}"
+            key = f"{made_of} {name}"
             if key in done:
                 continue
             done[key] = measure(starter, trainer.task(name, torch.Generator().manual_seed(0)), args.steps, texts)
             replace_file(args.out, json.dumps({"rows": done}, indent=1).encode())
             print(f"{key}: loss {done[key]['loss']:.2f}, position {done[key]['position']:.2f}", flush=True)
-        rows = [r for k, r in done.items() if k.startswith(f"{starter.identity[:12]} {factors} {args.steps} ")]
+        rows = [r for k, r in done.items() if k in {f"{made_of} {name}" for name in names}]
         wer = word_error_rate(texts * len(rows), [h for r in rows for h in r["heard"]]) if rows[0]["heard"] else 0.0
         table.append((factors, *(float(np.mean([r[k] for r in rows])) for k in ("position", "loss")), wer))
     base = table[0]

@@ -166,3 +166,11 @@ def test_widths_are_those_of_the_moved_modules_of_a_kind(monkeypatch):
     assert widths(moved, 3.0, 1.0) == {"decoder.out": 3.0}
     assert widths(moved, 1.0, 2.0) == {"decoder.blocks.7.conv": 2.0}
     assert widths(moved, 1.0, 1.0) == {}
+
+
+def test_a_heldout_row_of_another_number_of_steps_is_made_again(starter, monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "recipes"))
+    from heldout import made_of
+
+    asked = starter.info["adaptation"]["steps"]
+    assert made_of(starter, None) == made_of(starter, asked) != made_of(starter, asked + 1)

@@ -94,8 +94,37 @@ def test_a_run_writes_its_results_and_is_not_repeated(tmp_path, image_data):
     rows = (tmp_path / "r" / "curve.csv").read_text().splitlines()
     assert rows[0].startswith("steps,mse,mse_ci95") and len(rows) == 1 + len(run.cfg.at)
     assert all((tmp_path / "r" / f).stat().st_size > 3000 for f in ("curve.png", "modules.png", "waves.png"))
-    again = make("sigma_reptile", "sinusoid", image_data, tmp_path / "r", "inner.sigma.steps=3", "meta_steps=5")
+    again = make("sigma_reptile", "sinusoid", image_data, tmp_path / "r", "inner.sigma.steps=3")
     assert again.run() == json.loads((tmp_path / "r" / "results.json").read_text())
+
+
+def test_a_run_is_not_continued_under_other_settings(tmp_path, image_data):
+    """A folder trained as MAML must not be reported as FO-MAML, nor with another rate, schedule, domain or test."""
+    make("maml", "sinusoid", image_data, tmp_path).run()
+    before = {f.name: f.read_bytes() for f in tmp_path.iterdir()}
+    for words, told in (
+        (["fomaml"], "algorithm.hypergrad.part was tts_meta.meta.hypergrad.unroll.U.* and is "),
+        (["maml", "inner.rate=0.02"], "algorithm.solver.rate was 0.01 and is 0.02"),
+        (["maml", "meta_steps=5"], "meta_steps was 3 and is 5"), (["maml", "test.split=val"], "split was test and is val"),
+        (["maml", "domain.shots=3"], "domain.shots was 10 and is 3"), (["maml", "seed=1"], "seed was 0 and is 1"),
+        (["maml", "sizes.cpu.lr=0.5"], "outer.phi.optimiser.lr was 0.002 and is 0.5"),
+    ):
+        with pytest.raises(Exception, match=f"other settings: .*{told}.*resume=false"):
+            make(words[0], "sinusoid", image_data, tmp_path, *words[1:])
+    assert {f.name: f.read_bytes() for f in tmp_path.iterdir()} == before
+    other_chunks = make("maml", "sinusoid", image_data, tmp_path, "test.chunk=1", "sizes.cpu.tasks_per_chunk=1")
+    assert other_chunks.run()["algorithm"] == "maml"
+    anew = make("fomaml", "sinusoid", image_data, tmp_path, "resume=false").run()
+    assert anew["algorithm"] == "fomaml" and json.loads((tmp_path / "results.json").read_text())["algorithm"] == "fomaml"
+    assert [json.loads(line)["step"] for line in (tmp_path / "log.jsonl").read_text().splitlines()] == [1, 2, 3]
+
+
+def test_a_run_that_does_not_say_its_settings_is_not_continued(tmp_path, image_data):
+    run = make("maml", "sinusoid", image_data, tmp_path)
+    run.settings = None
+    run.save(0.0)
+    with pytest.raises(Exception, match="does not say what it was made with.*resume=false"):
+        make("maml", "sinusoid", image_data, tmp_path)
 
 
 @pytest.mark.parametrize("algorithm", ["maml", "sigma_reptile", "abml", "bmaml", "platipus", "versa", "reptile"])

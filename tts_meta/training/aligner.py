@@ -17,11 +17,12 @@ from torch import Tensor
 
 from tts_meta.audio.mel import frame_energy
 from tts_meta.data.batch import Normaliser, best_path
-from tts_meta.data.speech import SpeechCorpus
+from tts_meta.data.speech import INDEX, SpeechCorpus
 from tts_meta.meta.ranks import start_ranks
 from tts_meta.nets.aligner import STATES, Aligner, alignment_features, quiet_frames
 from tts_meta.text.phonemes import BOUNDARY, MARKS, SILENCE, SymbolTable
-from tts_meta.training.checkpoint import load_checkpoint, nest, save_checkpoint
+from tts_meta.training.checkpoint import CHECKPOINT, load_checkpoint, nest, save_checkpoint
+from tts_meta.training.settings import check_same, file_digest, settings_of
 from tts_meta.training.split import split_speakers
 
 
@@ -34,15 +35,27 @@ class AlignerConfig:
     fold: float = 0.3
     teachers: list[str] = field(default_factory=list)
     seed: int = 0
+    resume: bool = True  # False: begin anew, whatever the folder holds
+
+
+DURATIONS = "durations.npz"
 
 
 class AlignerTrainer:
-    """`run()` writes last.safetensors and durations.npz; nothing is left to do when both are there."""
+    """`run()` writes last.safetensors and durations.npz; nothing is left to do when both are there.
+
+    Raises InputError for a folder whose run has other settings or was made of another corpus, unless `resume` is off.
+    """
 
     def __init__(self, cfg: AlignerConfig) -> None:
         self.cfg = cfg
         self.rank, self.world = start_ranks()
         self.folder = Path(cfg.run)
+        corpus = file_digest(Path(cfg.data) / INDEX)
+        self.settings = settings_of(cfg, ("run", "data", "resume"), corpus=corpus)
+        self.done = cfg.resume and all((self.folder / f).exists() for f in (DURATIONS, CHECKPOINT))
+        if self.done:
+            check_same(self.folder, load_checkpoint(self.folder / CHECKPOINT)[1].get("settings"), self.settings)
 
     def _prepare(self) -> None:
         cfg = self.cfg
@@ -112,8 +125,7 @@ class AlignerTrainer:
     def run(self) -> None:
         from tqdm import tqdm
 
-        done = (self.folder / "durations.npz").exists() and (self.folder / "last.safetensors").exists()
-        if self.rank == 0 and not done:
+        if self.rank == 0 and not self.done:
             self._prepare()
             self.folder.mkdir(parents=True, exist_ok=True)
             states = [self.flat_start(i) for i in range(len(self.phones))]
@@ -130,22 +142,22 @@ class AlignerTrainer:
             temporary = self.folder / "writing.npz"
             np.savez(temporary, durations=torch.cat(durations).numpy().astype(np.int16),
                      counts=np.array([len(d) for d in durations]))
-            save_checkpoint(self.folder / "last.safetensors", {f"net/{k}": v for k, v in self.net.state_dict().items()}, {
+            save_checkpoint(self.folder / CHECKPOINT, {f"net/{k}": v for k, v in self.net.state_dict().items()}, {
                 "config": asdict(self.cfg), "symbols": self.table.symbols, "normaliser": self.norm.to_dict(),
-                "likelihood": likelihood,
+                "likelihood": likelihood, "settings": self.settings,
             })
-            temporary.replace(self.folder / "durations.npz")
+            temporary.replace(self.folder / DURATIONS)
         if self.world > 1:
             torch.distributed.barrier()
 
 
 def load_aligner(folder: str | Path) -> tuple[dict[str, Tensor], dict]:
     """(the aligner's tensors, its metadata) of a run."""
-    tensors, meta = load_checkpoint(Path(folder) / "last.safetensors")
+    tensors, meta = load_checkpoint(Path(folder) / CHECKPOINT)
     return nest(tensors, "net"), meta
 
 
 def load_durations(folder: str | Path) -> list[np.ndarray]:
     """Frames a phone of every utterance in corpus order."""
-    with np.load(Path(folder) / "durations.npz") as data:
+    with np.load(Path(folder) / DURATIONS) as data:
         return np.split(data["durations"], np.cumsum(data["counts"])[:-1])

@@ -7,6 +7,7 @@ a crash during a save loses nothing.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,9 @@ from safetensors.torch import save
 from torch import Tensor
 
 from tts_meta.audio.files import replace_file
+
+CHECKPOINT = "last.safetensors"
+"""The newest checkpoint of a run's folder."""
 
 
 def save_checkpoint(path: str | Path, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
@@ -30,6 +34,12 @@ def load_checkpoint(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]
         # Clones: a slice of the file is not aligned as a tensor of its own, and kernels round by alignment.
         tensors = {k: f.get_tensor(k).clone() for k in f.keys()}  # noqa: SIM118
         return {k: v.float() if v.dtype == torch.half else v for k, v in tensors.items()}, json.loads(f.metadata()["json"])
+
+
+def clear(folder: Path, names: Iterable[str]) -> None:
+    """Remove files of a run that begins anew."""
+    for name in names:
+        (folder / name).unlink(missing_ok=True)
 
 
 def nest(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -21,13 +21,22 @@ import torch
 from torch import Tensor, nn
 
 from tts_meta.data.batch import Normaliser, collate, make_item
-from tts_meta.data.speech import SpeechCorpus, Utterance
+from tts_meta.data.speech import INDEX, SpeechCorpus, Utterance
 from tts_meta.meta.ranks import start_ranks, sum_over_ranks
 from tts_meta.nets.acoustic import AcousticConfig, AcousticModel
 from tts_meta.nets.likelihood import Scales, negative_log_likelihood
 from tts_meta.text.phonemes import SymbolTable
-from tts_meta.training.aligner import load_aligner, load_durations
-from tts_meta.training.checkpoint import load_checkpoint, nest, optimizer_tensors, restore_optimizer, save_checkpoint
+from tts_meta.training.aligner import DURATIONS, load_aligner, load_durations
+from tts_meta.training.checkpoint import (
+    CHECKPOINT,
+    clear,
+    load_checkpoint,
+    nest,
+    optimizer_tensors,
+    restore_optimizer,
+    save_checkpoint,
+)
+from tts_meta.training.settings import check_same, file_digest, settings_of
 from tts_meta.training.split import draw_batch, draw_weights, split_speakers
 
 
@@ -53,10 +62,18 @@ class MultispeakerConfig:
     device: str = "cpu"
     save_seconds: float = 90.0
     seed: int = 0
+    resume: bool = True  # False: begin anew, whatever the folder holds
+
+
+ELSEWHERE = ("run", "data", "aligner", "device", "save_seconds", "resume")
+"""Settings that change no result; of the data and the aligner the files' digests count."""
 
 
 class MultispeakerTrainer:
-    """Owns the model, its moving average and the optimiser; `run()` trains to the last step."""
+    """Owns the model, its moving average and the optimiser; `run()` trains to the last step.
+
+    Raises InputError for a folder whose run has other settings or was made of other files, unless `resume` is off.
+    """
 
     def __init__(self, cfg: MultispeakerConfig) -> None:
         self.cfg = cfg
@@ -88,8 +105,10 @@ class MultispeakerTrainer:
         self.scales = Scales()
         self.weights = draw_weights(self.train, cfg.corpus_weights)
         self.folder = Path(cfg.run)
-        if (self.folder / "last.safetensors").exists():
-            self.load(self.folder / "last.safetensors")
+        inputs = {"corpus": file_digest(Path(cfg.data) / INDEX), "durations": file_digest(Path(cfg.aligner) / DURATIONS)}
+        self.settings = settings_of(cfg, ELSEWHERE, inputs=inputs)
+        if cfg.resume and (self.folder / CHECKPOINT).exists():
+            self.load(self.folder / CHECKPOINT)
 
     def _split_utterances(self) -> tuple[list[Utterance], list[Utterance]]:
         fitted = [u for u in self.corpus.utterances if u.speaker in self.speaker_id]
@@ -189,13 +208,13 @@ class MultispeakerTrainer:
             "step": self.step, "seconds": self.seconds, "config": asdict(self.cfg), "net": self.model.config.to_dict(),
             "symbols": self.table.symbols, "normaliser": self.norm.to_dict(), "speakers": self.speakers,
             "fold": self.fold, "scales": asdict(self.scales), "espeak_voice": self.corpus.espeak_voice,
+            "settings": self.settings,
         }
-        save_checkpoint(self.folder / "last.safetensors", self.tensors(), meta)
+        save_checkpoint(self.folder / CHECKPOINT, self.tensors(), meta)
 
     def load(self, path: Path) -> None:
         tensors, meta = load_checkpoint(path)
-        if meta["speakers"] != self.speakers or meta["symbols"] != self.table.symbols:
-            raise ValueError(f"{path} was made from another corpus or fold; choose another run folder.")
+        check_same(self.folder, meta.get("settings"), self.settings)
         with torch.no_grad():
             for k, v in nest(tensors, "live").items():
                 self.named[k].copy_(v)
@@ -210,6 +229,8 @@ class MultispeakerTrainer:
 
         main = self.rank == 0
         self.folder.mkdir(parents=True, exist_ok=True)
+        if main and not self.cfg.resume:
+            clear(self.folder, (CHECKPOINT, "log.jsonl"))
         board = SummaryWriter(str(self.folder / "tensorboard")) if main else None
         bar = tqdm(total=self.cfg.steps, initial=self.step, desc="phase 1", disable=not main, mininterval=5)
         last, saved = time.monotonic(), time.monotonic()

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from tts_meta.data.batch import Item, Normaliser, make_item
-from tts_meta.data.speech import SpeechCorpus
+from tts_meta.data.speech import INDEX, SpeechCorpus
 from tts_meta.data.tasks import SpeakerTask, align_items, split_utterances
 from tts_meta.meta.algorithms.gradient import Gradient
 from tts_meta.meta.loss import ModuleLoss
@@ -31,9 +31,10 @@ from tts_meta.meta.trainer import MetaTrainer, task_rng
 from tts_meta.nets.acoustic import AcousticConfig, AcousticModel
 from tts_meta.nets.likelihood import Scales, utterance_loss
 from tts_meta.text.phonemes import SymbolTable
-from tts_meta.training.checkpoint import load_checkpoint, nest, save_checkpoint
+from tts_meta.training.checkpoint import CHECKPOINT, clear, load_checkpoint, nest, save_checkpoint
 from tts_meta.training.modules import module_table, print_module_table, speech_partition
 from tts_meta.training.parts import build
+from tts_meta.training.settings import check_same, file_digest, settings_of
 from tts_meta.training.split import in_fold
 
 
@@ -88,10 +89,22 @@ class SigmaReptileConfig:
     device: str = "cpu"
     save_seconds: float = 90.0
     seed: int = 0
+    resume: bool = True  # False: begin anew, whatever the folder holds
+
+    def __post_init__(self) -> None:
+        if isinstance(self.outer, dict):
+            self.outer = OuterConfig(**self.outer)
+
+
+ELSEWHERE = ("run", "start", "data", "device", "save_seconds", "resume", "outer.tasks_per_chunk")
+"""Settings that change no result; of the data and the start the files' digests count."""
 
 
 class SigmaReptileTrainer:
-    """Resumable; `run()` trains to the last meta-step and prints the module table."""
+    """Resumable; `run()` trains to the last meta-step and prints the module table.
+
+    Raises InputError for a folder whose run has other settings or was made of other files, unless `resume` is off.
+    """
 
     def __init__(self, cfg: SigmaReptileConfig) -> None:
         self.cfg = cfg
@@ -108,6 +121,8 @@ class SigmaReptileTrainer:
         self.model.eval()
         self.spread = float((speakers - speakers.mean(0)).pow(2).mean().sqrt())
         self.folder = Path(cfg.run)
+        inputs = {"corpus": file_digest(Path(cfg.data) / INDEX), "start": file_digest(cfg.start)}
+        self.settings = settings_of(cfg, ELSEWHERE, inputs=inputs)
         self.items: dict[str, list[Item]] = {}
         self.groups = self.corpus.by_speaker()
         known = set(self.base["fold"])
@@ -121,8 +136,9 @@ class SigmaReptileTrainer:
             )
         self.trainer = self._trainer()
         self.seconds = 0.0  # of all runs together
-        if (self.folder / "last.safetensors").exists():
-            saved, meta = load_checkpoint(self.folder / "last.safetensors")
+        if cfg.resume and (self.folder / CHECKPOINT).exists():
+            saved, meta = load_checkpoint(self.folder / CHECKPOINT)
+            check_same(self.folder, meta.get("settings"), self.settings)
             self.trainer.restore(saved)
             self.seconds = meta["seconds"]
 
@@ -178,7 +194,8 @@ class SigmaReptileTrainer:
         prior = prior.with_log_sigma2(prior.log_sigma2.to(cfg.device))
         # The aligner stays where the audio features are; the loss gets a copy on the device.
         network = self.model if cfg.device == "cpu" else copy.deepcopy(self.model).to(cfg.device)
-        outer = OuterConfig(**cfg.outer) if isinstance(cfg.outer, dict) else cfg.outer
+        outer = cfg.outer
+        assert isinstance(outer, OuterConfig)
         # The partition of the whole network: the state has only what may move.
         loss = utterance_loss(Scales(**{**self.base["scales"], "smooth": cfg.smooth}))
         algorithm = Gradient(
@@ -203,9 +220,10 @@ class SigmaReptileTrainer:
         meta = {
             "step": self.trainer.step_count, "seconds": seconds, "config": asdict(self.cfg), "modules": self.rows(),
             "unit": self.unit,
-            "base": {k: v for k, v in self.base.items() if k != "speakers"}, "dev": self.dev,
+            "base": {k: v for k, v in self.base.items() if k not in ("speakers", "settings")}, "dev": self.dev,
+            "settings": self.settings,
         }
-        save_checkpoint(self.folder / "last.safetensors", self.trainer.tensors(), meta)
+        save_checkpoint(self.folder / CHECKPOINT, self.trainer.tensors(), meta)
 
     def run(self) -> None:
         from torch.utils.tensorboard import SummaryWriter
@@ -213,6 +231,8 @@ class SigmaReptileTrainer:
 
         main = self.rank == 0
         self.folder.mkdir(parents=True, exist_ok=True)
+        if main and not self.cfg.resume:
+            clear(self.folder, (CHECKPOINT, "log.jsonl"))
         board = SummaryWriter(str(self.folder / "tensorboard")) if main else None
         trainer = self.trainer
         bar = tqdm(total=self.cfg.meta_steps, initial=trainer.step_count, desc="phase 2", disable=not main)

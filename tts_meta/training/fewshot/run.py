@@ -23,10 +23,11 @@ from tts_meta.meta.ranks import start_ranks
 from tts_meta.meta.task import Episodes
 from tts_meta.meta.trainer import MetaTrainer
 from tts_meta.meta.tree import Tree, pick
-from tts_meta.training.checkpoint import load_checkpoint, save_checkpoint
+from tts_meta.training.checkpoint import CHECKPOINT, clear, load_checkpoint, save_checkpoint
 from tts_meta.training.fewshot.base import Domain
 from tts_meta.training.fewshot.evaluate import Curve, evaluate
 from tts_meta.training.fewshot.plots import plot_curve, plot_modules
+from tts_meta.training.settings import check_same, settings_of
 
 
 @dataclass
@@ -54,10 +55,19 @@ class FewShotConfig:
     split: str = "test"  # val to choose settings on
     save_seconds: float = 60.0
     seed: int = 0
+    resume: bool = True  # False: begin anew, whatever the folder holds
+
+
+ELSEWHERE = ("run", "resume", "save_seconds", "tasks_per_chunk", "test_chunk", "domain.cache")
+"""Settings that change no result."""
 
 
 class FewShotRun:
-    """Resumable: `run()` continues from run/last.safetensors, and does nothing when results.json is there."""
+    """Resumable: `run()` continues from run/last.safetensors, and does nothing when results.json is there.
+
+    Raises InputError for a folder whose run has other settings (unless `resume` is off), and for an algorithm that does
+    not fit the domain.
+    """
 
     def __init__(self, cfg: FewShotConfig) -> None:
         if cfg.report not in cfg.at:
@@ -65,6 +75,11 @@ class FewShotRun:
         self.cfg = cfg
         self.rank, self.world = start_ranks()
         self.folder = Path(cfg.run)
+        self.settings = settings_of(cfg, ELSEWHERE)
+        checkpoint = self.folder / CHECKPOINT
+        saved, meta = load_checkpoint(checkpoint) if cfg.resume and checkpoint.exists() else (None, {})
+        if saved is not None:
+            check_same(self.folder, meta.get("settings"), self.settings)
         self.domain = cfg.domain(likelihood=cfg.likelihood, network=cfg.network, seed=cfg.seed)
         extras = {argument: getattr(self.domain, attribute, None) for argument, attribute in cfg.needs.items()}
         missing = [k for k, v in extras.items() if v is None]
@@ -77,20 +92,24 @@ class FewShotRun:
             self.rank, self.world, self.algorithm.bounds(state), cfg.seed,
         )
         self.seconds = 0.0
-        if (self.folder / "last.safetensors").exists():
-            saved, meta = load_checkpoint(self.folder / "last.safetensors")
+        if saved is not None:
             self.trainer.restore(saved)
             self.seconds = meta["seconds"]
 
     def save(self, seconds: float) -> None:
-        meta = {"step": self.trainer.step_count, "seconds": seconds, "name": self.cfg.name, "domain": self.cfg.domain_name}
-        save_checkpoint(self.folder / "last.safetensors", self.trainer.tensors(), meta)
+        meta = {
+            "step": self.trainer.step_count, "seconds": seconds, "name": self.cfg.name, "domain": self.cfg.domain_name,
+            "settings": self.settings,
+        }
+        save_checkpoint(self.folder / CHECKPOINT, self.trainer.tensors(), meta)
 
     def train(self) -> None:
         from tqdm import tqdm
 
         main = self.rank == 0
         self.folder.mkdir(parents=True, exist_ok=True)
+        if main and not self.cfg.resume:
+            clear(self.folder, (CHECKPOINT, "results.json", "log.jsonl"))
         trainer, cfg = self.trainer, self.cfg
         title = f"{cfg.domain_name} {cfg.name}"
         bar = tqdm(total=cfg.meta_steps, initial=trainer.step_count, desc=title, disable=not main, mininterval=1)
@@ -147,8 +166,10 @@ class FewShotRun:
 
     def run(self) -> dict[str, Any] | None:
         results = self.folder / "results.json"
-        if results.exists():
-            return json.loads(results.read_text())
+        if self.cfg.resume and results.exists():
+            found = json.loads(results.read_text())
+            check_same(self.folder, found.get("settings"), self.settings)
+            return found
         self.train()
         if self.rank:
             return None
@@ -161,7 +182,7 @@ class FewShotRun:
             "modules": self.modules(), "meta_steps": cfg.meta_steps, "tasks": cfg.tasks,
             "test_tasks": cfg.test_tasks, "split": cfg.split,
             "seed": cfg.seed, "train_seconds": round(self.seconds, 1), "test_seconds": round(time.monotonic() - begin, 1),
-            "ranks": self.world, "torch": torch.__version__,
+            "ranks": self.world, "torch": torch.__version__, "settings": self.settings,
         }
         with open(self.folder / "curve.csv", "w", newline="") as f:
             writer = csv.writer(f)
