@@ -49,6 +49,7 @@ def one_speaker(speaker: HeldOutSpeaker, out: Path, method: str, steps: int | No
     if recogniser is not None:
         heard = [recogniser.transcribe(synthesizer.speak(s).samples, SAMPLE_RATE) for s in SENTENCES]
         metrics["wer"]["new"] = round(word_error_rate(SENTENCES, heard), 4)
+        metrics["heard_new"] = heard
     summary = {k: made.summary[k] for k in ("steps", "best_step", "heldout_loss", "seconds_total", "bytes")}
     story = {"speaker": speaker.name, "corpus": speaker.corpus, "support": len(speaker.support), "method": method,
              **made_of(starter, steps)}
@@ -86,6 +87,7 @@ def main() -> None:
     parser.add_argument("--method", default="sigma")
     parser.add_argument("--steps", type=int)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--publish", type=Path, help="also write all rows into this JSON file")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     results = []
@@ -98,6 +100,8 @@ def main() -> None:
             results.append(one_speaker(speaker, args.out, args.method, args.steps))
             replace_file(done, json.dumps(results[-1]).encode())
     print(table(results))
+    if args.publish:
+        replace_file(args.publish, (json.dumps(results, indent=1) + "\n").encode())
 
 
 if __name__ == "__main__":
