@@ -130,7 +130,7 @@ def build(page: gr.Blocks) -> gr.State:
     fill.click(gathering.recognise, table, [table, trouble3])
     asked = [name, consent, permission, purpose, table, steps]
     shown_progress = [status, held, train, like, kept, trouble4, timer]
-    planning.click(adapting.make_plan, asked, [plan, modules, job, trouble4])
+    planning.click(adapting.make_plan, [*asked, job], [plan, modules, job, trouble4])
     go.click(adapting.start, job, [trouble4, timer]).then(adapting.choices, job, earlier)
     halt.click(adapting.stop, job, trouble4)
     timer.tick(adapting.progress, job, shown_progress, show_progress="hidden")
