@@ -54,12 +54,13 @@ def choose(worth: dict[str, float], sizes: dict[str, int], budget: float) -> lis
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path)
-    parser.add_argument("--data", default="cache/train")
+    parser.add_argument("--data", help="the prepared corpus, where it has moved since the training")
     parser.add_argument("--steps", type=int, default=150)
     parser.add_argument("--share", type=float, default=0.185)
     parser.add_argument("--speakers", type=int, default=20)
-    parser.add_argument("--out", type=Path, default=Path("runs/starter/worth.json"))
+    parser.add_argument("--out", type=Path, help="default: worth.json in the run's folder")
     args = parser.parse_args()
+    args.out = args.out or args.run / "worth.json"
     torch.set_num_threads(1)
     trainer, starter = load_trainer(args.run, args.data), make_starter(phase2_parts(args.run), args.run / "starter")
     done = json.loads(args.out.read_text()) if args.out.exists() else {}

@@ -31,7 +31,7 @@ TIE = 0.15  # nats per frame
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", type=Path, default=Path("runs/starter"))
-    parser.add_argument("--data", default="cache/train")
+    parser.add_argument("--data", help="the prepared corpus, where it has moved since the training")
     parser.add_argument("--out", type=Path, default=Path("runs/evidence/rates"))
     parser.add_argument("--methods", nargs="*")
     parser.add_argument("--speakers", type=int, default=3)

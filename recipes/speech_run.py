@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from tts_meta.errors import InputError
 from tts_meta.meta.tree import Tree
 from tts_meta.nets.acoustic import AcousticConfig, AcousticModel
 from tts_meta.training.checkpoint import load_checkpoint, nest
@@ -15,14 +16,21 @@ from tts_meta.training.sigma_reptile import SigmaReptileConfig, SigmaReptileTrai
 from tts_meta.voices.starter import Starter, load_starter, save_starter
 
 LAST = "last.safetensors"
-DATA = "CMU ARCTIC (bdl, slt), kathleen (CC0), LibriSpeech train-clean-100 (CC BY 4.0), speechocean762"
+CORPORA = {
+    "arctic": "CMU ARCTIC (bdl, slt)", "kathleen": "kathleen (CC0)",
+    "librispeech-train-clean-100": "LibriSpeech train-clean-100 (CC BY 4.0)",
+}
 FROZEN = ["encoder.*"]
 
 
-def load_trainer(run: Path, data: str) -> SigmaReptileTrainer:
-    """Phase 2's trainer, for its development speakers (`dev`, seen by neither phase) and their tasks."""
+def load_trainer(run: Path, data: str | None = None) -> SigmaReptileTrainer:
+    """Phase 2's trainer, for its development speakers (`dev`, seen by neither phase) and their tasks; `data` says where the
+    prepared corpus lies now. Raises InputError when there is no such speaker."""
     config = load_checkpoint(run / "phase2" / LAST)[1]["config"]
-    return SigmaReptileTrainer(SigmaReptileConfig(**{**config, "data": data}))
+    trainer = SigmaReptileTrainer(SigmaReptileConfig(**{**config, **({"data": data} if data else {}), "resume": True}))
+    if not trainer.dev:
+        raise InputError(f"{run} has no development speaker, who was kept out of both phases; train with more speakers.")
+    return trainer
 
 
 def phase2_parts(run: Path) -> tuple[Tree, torch.Tensor, dict]:
@@ -66,7 +74,7 @@ def common(base: dict) -> dict:
         "net": base["net"], "symbols": base["symbols"], "normaliser": base["normaliser"],
         "espeak_voice": base.get("espeak_voice", "en-us"),
         "training": {
-            "data": DATA,
+            "data": ", ".join(CORPORA.get(c, c) for c in base.get("corpora", sorted(base["config"]["corpus_weights"]))),
             "phase1": {k: base["config"][k] for k in ("steps", "batch", "lr", "fold", "corpus_weights", "seed")}
             | {"hours": round(base["seconds"] / 3600, 2)},
             "commit": subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip(),

@@ -27,7 +27,7 @@ from tts_meta.voices.starter import load_starter
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", type=Path, default=Path("runs/starter"))
-    parser.add_argument("--data", default="cache/train")
+    parser.add_argument("--data", help="the prepared corpus, where it has moved since the training")
     parser.add_argument("--out", type=Path, default=Path("runs/evidence/weight_change.json"))
     parser.add_argument("--speakers", type=int, default=6)
     parser.add_argument("--steps", type=int, default=100)

@@ -63,9 +63,9 @@ def measure(starter: Starter, task: SpeakerTask, steps: int, texts: list[str]) -
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path)
-    parser.add_argument("--data", default="cache/train")
-    parser.add_argument("--worth", type=Path, default=Path("runs/starter/worth.json"))
-    parser.add_argument("--out", type=Path, default=Path("runs/starter/widths.json"))
+    parser.add_argument("--data", help="the prepared corpus, where it has moved since the training")
+    parser.add_argument("--worth", type=Path, help="of recipes/choose_modules.py; default: worth.json in the run's folder")
+    parser.add_argument("--out", type=Path, help="default: widths.json in the run's folder")
     parser.add_argument(
         "--factors", nargs="+", default=["1,1", "2,2", "3,1", "3,2"], help="OUT,CONV; the first is the base"
     )
@@ -73,6 +73,7 @@ def main() -> None:
     parser.add_argument("--sentences", type=int, default=5)
     parser.add_argument("--steps", type=int, default=100, help="the horizon sigma was learned at")
     args = parser.parse_args()
+    args.worth, args.out = args.worth or args.run / "worth.json", args.out or args.run / "widths.json"
     torch.set_num_threads(1)
     trainer, parts = load_trainer(args.run, args.data), phase2_parts(args.run)
     moved = json.loads(args.worth.read_text())["moved"]

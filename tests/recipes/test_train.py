@@ -17,7 +17,7 @@ from tts_meta.training.checkpoint import load_checkpoint
 
 def command(run, corpus, steps: int, *more: str) -> list[str]:
     return [
-        sys.executable, "recipes/train.py", "experiment=starter", f"run={run}", f"aligner.cfg.data={corpus}",
+        sys.executable, "recipes/train.py", "experiment=own", f"run={run}", f"aligner.cfg.data={corpus}",
         "aligner.cfg.rounds=3", f"multispeaker.cfg.data={corpus}", f"sigma_reptile.cfg.data={corpus}",
         "multispeaker.cfg.net={hidden: 32, speaker: 8, encoder_layers: 1, decoder_layers: 2, predictor_layers: 1, "
         "predictor_hidden: 16}",

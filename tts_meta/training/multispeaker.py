@@ -55,7 +55,7 @@ class MultispeakerConfig:
     ema: float = 0.999
     speaker_prior: float = 1e-3  # weight of the table's |e|^2 / 2 beside the mean loss per mel bin
     variance_weight: float = 10.0  # the few numbers a phone beside the 80 a frame
-    corpus_weights: dict[str, float] = field(default_factory=dict)  # share of the draws; absent = 0
+    corpus_weights: dict[str, float] = field(default_factory=dict)  # share of the draws; empty: every utterance is as likely
     fold: float = 0.3  # share of the task speakers kept for learning sigma
     teachers: list[str] = field(default_factory=list)  # corpora whose few long voices teach reading, never in the fold
     bf16: bool = True
@@ -208,7 +208,7 @@ class MultispeakerTrainer:
             "step": self.step, "seconds": self.seconds, "config": asdict(self.cfg), "net": self.model.config.to_dict(),
             "symbols": self.table.symbols, "normaliser": self.norm.to_dict(), "speakers": self.speakers,
             "fold": self.fold, "scales": asdict(self.scales), "espeak_voice": self.corpus.espeak_voice,
-            "settings": self.settings,
+            "corpora": sorted({u.corpus for u in self.corpus.utterances}), "settings": self.settings,
         }
         save_checkpoint(self.folder / CHECKPOINT, self.tensors(), meta)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import json
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -21,6 +22,7 @@ import torch
 from tts_meta.data.batch import Item, Normaliser, make_item
 from tts_meta.data.speech import INDEX, SpeechCorpus
 from tts_meta.data.tasks import SpeakerTask, align_items, split_utterances
+from tts_meta.errors import InputError
 from tts_meta.meta.algorithms.gradient import Gradient
 from tts_meta.meta.loss import ModuleLoss
 from tts_meta.meta.outer import Group
@@ -35,7 +37,7 @@ from tts_meta.training.checkpoint import CHECKPOINT, clear, load_checkpoint, nes
 from tts_meta.training.modules import module_table, print_module_table, speech_partition
 from tts_meta.training.parts import build
 from tts_meta.training.settings import check_same, file_digest, settings_of
-from tts_meta.training.split import in_fold
+from tts_meta.training.split import check_corpora, take_fold
 
 
 @dataclass
@@ -84,7 +86,7 @@ class SigmaReptileConfig:
     query: int = 5
     clips: int = 4  # utterances in one inner step
     dev: float = 0.06  # share (of all task speakers) of the fold kept to choose steps and thresholds on
-    corpus_share: dict[str, float] = field(default_factory=dict)  # share of the draws
+    corpus_share: dict[str, float] = field(default_factory=dict)  # of the draws; empty: every speaker is as likely
     bf16: bool = True
     device: str = "cpu"
     save_seconds: float = 90.0
@@ -127,13 +129,15 @@ class SigmaReptileTrainer:
         self.groups = self.corpus.by_speaker()
         known = set(self.base["fold"])
         usable = sorted(s for s in known if len(self.groups[s]) >= 2)
-        self.dev = [s for s in usable if in_fold(s, cfg.dev) and "@" not in s]
-        self.tasks = [s for s in usable if not in_fold(s, cfg.dev)]
-        if not any(s.split("/")[0] in cfg.corpus_share for s in self.tasks):
-            raise ValueError(
-                f"No speaker of the fold ({len(self.tasks)} of {sorted({s.split('/')[0] for s in self.tasks})}) belongs to "
-                f"the corpora of corpus_share ({sorted(cfg.corpus_share)}); name at least one of theirs."
+        kept = take_fold(usable, cfg.dev)
+        self.dev = [s for s in kept if "@" not in s]
+        self.tasks = [s for s in usable if s not in kept]
+        if not self.tasks:
+            raise InputError(
+                f"The fold of phase 1 has {len(known)} speakers and none of them two utterances to learn sigma from; give more "
+                "speakers or a larger fold."
             )
+        check_corpora("corpus_share", cfg.corpus_share, {s.split("/")[0] for s in self.tasks})
         self.trainer = self._trainer()
         self.seconds = 0.0  # of all runs together
         if cfg.resume and (self.folder / CHECKPOINT).exists():
@@ -170,9 +174,10 @@ class SigmaReptileTrainer:
     def draw_one(self, step: int, position: int) -> SpeakerTask:
         """The task at `position` of meta-step `step`; the same on every rank and on a resumed run."""
         rng = np.random.default_rng([self.cfg.seed, step, position])
-        present = {s.split("/")[0] for s in self.tasks}
-        corpora = sorted(c for c in self.cfg.corpus_share if c in present)
-        share = np.array([self.cfg.corpus_share[c] for c in corpora])
+        counts = Counter(s.split("/")[0] for s in self.tasks)
+        shares = self.cfg.corpus_share or counts
+        corpora = sorted(shares)
+        share = np.array([shares[c] for c in corpora])
         corpus = corpora[rng.choice(len(corpora), p=share / share.sum())]
         names = [s for s in self.tasks if s.startswith(corpus + "/")]
         speaker = names[rng.integers(len(names))]
