@@ -225,6 +225,10 @@ def test_plateau_needs_both_signals():
     flat = [(50.0 + 0.01 * i, 0.8 - 0.001 * i) for i in range(20)]
     assert not plateau(falling) and not plateau(rising) and plateau(flat)
     assert not plateau(flat[:6]) and plateau(flat[:7])
+    # Another unit of the mel adds a constant to a negative log-density; it decides nothing.
+    slow = [(45.0 - 0.05 * i, 0.8) for i in range(20)]
+    for series in (falling, flat, slow):
+        assert len({plateau([(loss + unit, like) for loss, like in series]) for unit in (-45.0, 0.0, 1000.0)}) == 1, series
 
 
 def running(job: Job, starter):
