@@ -9,8 +9,6 @@ from pathlib import Path
 import gradio as gr
 import pandas as pd
 
-from app import show
-from app.gathering import TEXTS, typed
 from tts_meta.audio.files import SUFFIXES, write_wav
 from tts_meta.audio.mel import SAMPLE_RATE
 from tts_meta.errors import InputError
@@ -23,6 +21,9 @@ from tts_meta.voices.starter import default_starter
 from tts_meta.voices.synthesize import Synthesizer
 from tts_meta.voices.transcripts import complete_transcripts, read_tables
 from tts_meta.voices.voice_file import load_voice, read_header
+
+from . import show
+from .gathering import TEXTS, typed
 
 NEWEST = 20
 

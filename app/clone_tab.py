@@ -5,9 +5,10 @@ from __future__ import annotations
 import gradio as gr
 import pandas as pd
 
-from app import adapting, gathering, show
 from tts_meta.audio.files import SUFFIXES
 from tts_meta.voices.starter import default_starter
+
+from . import adapting, gathering, show
 
 
 def build(page: gr.Blocks) -> gr.State:

@@ -7,7 +7,6 @@ from pathlib import Path
 import gradio as gr
 import pandas as pd
 
-from app import show
 from tts_meta.audio.files import SUFFIXES
 from tts_meta.errors import InputError
 from tts_meta.evaluation.intelligibility import WHY_MISSING, load_recogniser
@@ -18,6 +17,8 @@ from tts_meta.voices.jobs.folder import forget_plans
 from tts_meta.voices.places import check_name
 from tts_meta.voices.starter import default_starter
 from tts_meta.voices.transcripts import find_transcripts, read_tables
+
+from . import show
 
 TABLE = ["clip", "text", "note"]
 EXAMPLES = Path(__file__).parent / "examples" / "p225" / "clips"

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from tts_meta.cli.common import Json, emit, starter
+from tts_meta.cli.common import Json, edge, emit, starter
 from tts_meta.cli.common import say as tell
 from tts_meta.errors import InputError
 
@@ -91,12 +91,10 @@ def serve(
     key: Annotated[str | None, typer.Option(envvar="TTS_META_KEY", help="Bearer token that every request needs.")] = None,
 ) -> None:
     """Serve POST /v1/audio/speech and GET /v1/voices (OpenAI's shape). Example: tts-meta serve --port 8000"""
-    from app.api import serve as run
-
     _warn(host, "API", key is not None)
     starter()
     tell(f"http://{host}:{port}/v1/audio/speech")
-    run(host, port, key, watermark)
+    edge("api").serve(host, port, key, watermark)
 
 
 def page(
@@ -104,11 +102,9 @@ def page(
     password: Annotated[str | None, typer.Option(envvar="TTS_META_PASSWORD", help="Of the user `me`.")] = None,
 ) -> None:
     """Open the page in a browser. Example: tts-meta app"""
-    from app.page import serve as run
-
     _warn(host, "page", password is not None)
     starter()
-    run(host, port, password=password)
+    edge("page").serve(host, port, password=password)
 
 
 def _warn(host: str, what: str, guarded: bool) -> None:
