@@ -67,7 +67,7 @@ def build(page: gr.Blocks) -> gr.State:
             to4 = gr.Button("Next: adapt", variant="primary", elem_id="to4")
         with gr.Step("Adapt", id=4):
             steps = gr.Slider(
-                10, 3000, value=default_starter().info["adaptation"]["steps"], step=10, label="Steps", elem_id="steps",
+                10, 3000, value=default_starter().adaptation.need("steps"), step=10, label="Steps", elem_id="steps",
                 info="More steps are slower, and safe: the prior keeps the voice from overfitting. It ends early on a plateau.",
             )
             with gr.Row():

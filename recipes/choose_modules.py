@@ -30,7 +30,7 @@ def worth_of(trainer: SigmaReptileTrainer, starter: Starter, speaker: str, steps
     """{modules: {name: nats per frame}, start, end: query loss at phi and after adaptation}."""
     task = trainer.task(speaker, torch.Generator().manual_seed(0))
     method = shrinking(starter)  # a starter without a list yet moves all but the frozen ones
-    clips = starter.info["adaptation"]["clips"]
+    clips = starter.adaptation.clips
     run = AdaptationRun(starter, method, task.support_items, task.query_items, steps, steps, clips)
     for _ in run:
         pass

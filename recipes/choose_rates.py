@@ -56,7 +56,7 @@ def main() -> None:
             task = trainer.task(name, torch.Generator().manual_seed(0))
             query = Query(starter, list(task.query_items))
             run = AdaptationRun(
-                starter, chosen, list(task.support_items), (), args.steps, 10, starter.info["adaptation"]["clips"]
+                starter, chosen, list(task.support_items), (), args.steps, 10, starter.adaptation.clips
             )
             curve = [(p.step, query(run.now())["total"]) for p in run]
             replace_file(path, json.dumps(curve).encode())

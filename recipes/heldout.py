@@ -58,7 +58,7 @@ def one_speaker(speaker: HeldOutSpeaker, out: Path, method: str, steps: int | No
 
 def made_of(starter: Starter, steps: int | None) -> dict:
     """A row of another starter, another number of steps or another kind of voice is measured again."""
-    asked = starter.info["adaptation"]["steps"] if steps is None else steps
+    asked = starter.adaptation.need("steps") if steps is None else steps
     return {"starter_identity": starter.identity, "voice_format": FORMAT, "asked_steps": asked}
 
 

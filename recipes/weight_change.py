@@ -43,7 +43,7 @@ def main() -> None:
     ratios: dict[str, list[float]] = {m: [] for m in starter.partition.modules}
     for speaker in sorted(trainer.dev, key=lambda s: -len(trainer.groups[s]))[: args.speakers]:
         task = trainer.task(speaker, torch.Generator().manual_seed(0))
-        clips = starter.info["adaptation"]["clips"]
+        clips = starter.adaptation.clips
         run = AdaptationRun(starter, free(starter, ["*"], args.rate), list(task.support_items), (), args.steps, args.steps, clips)
         for _ in run:
             pass

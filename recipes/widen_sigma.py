@@ -46,7 +46,7 @@ def measure(starter: Starter, task: SpeakerTask, steps: int, texts: list[str]) -
     def vocoded(items: list[Item]) -> list[np.ndarray]:
         return [embed(vocoder(starter.norm.mel_inverse(i.mel)), SAMPLE_RATE) for i in items]
 
-    run = AdaptationRun(starter, shrinking(starter), support, query, steps, steps, starter.info["adaptation"]["clips"])
+    run = AdaptationRun(starter, shrinking(starter), support, query, steps, steps, starter.adaptation.clips)
     for _ in run:
         pass
     deltas = run.now()  # after all steps, as with a user who has no clip to spare for choosing the best

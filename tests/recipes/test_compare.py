@@ -172,7 +172,7 @@ def test_a_heldout_row_of_another_number_of_steps_is_made_again(starter, monkeyp
     monkeypatch.syspath_prepend(str(ROOT / "recipes"))
     from heldout import made_of
 
-    asked = starter.info["adaptation"]["steps"]
+    asked = starter.adaptation.steps
     assert made_of(starter, None) == made_of(starter, asked) != made_of(starter, asked + 1)
 
 

@@ -77,7 +77,7 @@ def clone(
 
     base = starter()
     settings = Settings(
-        name, base.info["adaptation"]["steps"] if steps is None else steps, method, consent, purpose, seed, stop
+        name, base.adaptation.need("steps") if steps is None else steps, method, consent, purpose, seed, stop
     ).check()
     free_path(out or library_folder(), name, force)
     checkup = _checked(clips, transcripts, need_texts=True)

@@ -18,11 +18,13 @@ import torch
 from torch import Tensor
 
 from tts_meta.data.batch import Item, collate
+from tts_meta.errors import InputError
 from tts_meta.meta.loss import ModuleLoss, gradient
 from tts_meta.meta.tree import Tree, flatten, unflatten
 from tts_meta.nets.likelihood import utterance_loss
 from tts_meta.processor import bf16_is_fast
 from tts_meta.training.checkpoint import load_checkpoint, nest, save_checkpoint
+from tts_meta.training.settings import describe
 from tts_meta.voices.low_rank import LowRank
 from tts_meta.voices.methods import Method
 from tts_meta.voices.starter import Starter
@@ -192,12 +194,14 @@ class AdaptationRun:
         return {n: (v[0] - self.origin[n]).detach() for n, v in self.weights(self.theta).items()}
 
     def save(self, path: str | Path, extra: dict | None = None) -> None:
-        """All state in one safetensors file, and what the caller wants kept with it."""
+        """All state in one safetensors file, whatever the solver keeps, and what the caller wants kept with it."""
         tensors = {f"theta/{k}": v for k, v in self.theta.items()} | {f"best/{k}": v for k, v in self.best.items()}
-        tensors |= {f"m/{k}": v for k, v in self.state["m"].items()}
-        tensors |= {f"v/{k}": v for k, v in self.state["v"].items()}
+        trees = {k: v for k, v in self.state.items() if isinstance(v, dict)}
+        tensors |= {f"state/{slot}/{k}": v for slot, tree in trees.items() for k, v in tree.items()}
         meta = {
-            "step": self.step, "count": self.state["count"], "best_step": self.best_step, "seconds": self.seconds,
+            "step": self.step, "solver": describe(self.method.solver), "slots": sorted(trees),
+            "numbers": {k: v for k, v in self.state.items() if k not in trees}, "best_step": self.best_step,
+            "seconds": self.seconds,
             "best_loss": None if math.isinf(self.best_loss) else self.best_loss, "history": self.history,
             "starter": self.starter.identity, "seed": self.seed, "modules": list(self.method.modules),
             "joined": self.joined, "steps": self.steps, "parts": self.parts, "extra": extra or {},
@@ -207,11 +211,15 @@ class AdaptationRun:
     def restore(self, path: str | Path) -> dict:
         """Continue from `save`; returns what was kept with it.
 
-        Raises ValueError when the file belongs to another starter or set of modules.
+        Raises InputError when the file belongs to another starter, set of modules or solver.
         """
         tensors, meta = load_checkpoint(path)
-        if meta["starter"] != self.starter.identity or meta["modules"] != list(self.method.modules):
-            raise ValueError(f"{path} was saved with another starter or other modules; start the run again.")
+        own = {
+            "starter": self.starter.identity, "modules": list(self.method.modules), "solver": describe(self.method.solver),
+        }
+        other = [k for k, v in own.items() if meta.get(k) != v]
+        if other:
+            raise InputError(f"{path} was saved with another {' and '.join(other)}; start the run again.")
         theta, best = nest(tensors, "theta"), nest(tensors, "best")
         if meta["joined"] and not self.joined:
             self._join()
@@ -220,7 +228,7 @@ class AdaptationRun:
         # by a tensor's alignment.
         self.theta = unflatten(flatten({n: theta[n] for n in self.phi}), self.phi)
         self.best = {n: best[n] for n in self.phi}
-        self.state = {"count": meta["count"], "m": nest(tensors, "m"), "v": nest(tensors, "v")}
+        self.state = {**meta["numbers"], **{slot: nest(tensors, f"state/{slot}") for slot in meta["slots"]}}
         self.step, self.best_step, self.seconds, self.seed = (
             meta["step"], meta["best_step"], meta["seconds"], meta["seed"],
         )

@@ -53,7 +53,7 @@ class Cloning:
         chunk = max(1, min(5, settings.steps // 10))
         self.run = AdaptationRun(
             starter, self.method, [c.item for c in self.support], [c.item for c in self.heldout], settings.steps, chunk,
-            starter.info["adaptation"]["clips"], settings.seed, start=start, measure=4 * chunk,
+            starter.adaptation.clips, settings.seed, start=start, measure=4 * chunk,
         )
         self.curve: list[list[float]] = []  # [step, held-out loss]
         self.likeness: list[list[float]] = []  # [step, cosine to the speaker's clips, held-out loss]
@@ -138,6 +138,6 @@ class Cloning:
         self.run.save(path, extra)
 
     def restore(self, path: Path) -> None:
-        """Continue from `save`. Raises ValueError for a file of another starter or other modules."""
+        """Continue from `save`. Raises InputError for a file of another starter, other modules or another solver."""
         extra = self.run.restore(path)
         self.curve, self.likeness, self.plateau_at = extra["curve"], extra["likeness"], extra["plateau_at"]

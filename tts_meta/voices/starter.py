@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -28,6 +29,10 @@ from tts_meta.nets.acoustic import AcousticConfig, AcousticModel
 from tts_meta.nets.likelihood import Scales
 from tts_meta.text.phonemes import SymbolTable
 from tts_meta.training.modules import speech_partition
+from tts_meta.voices.adaptation import Adaptation
+
+NEEDED = ("sha256", "net", "symbols", "normaliser", "scales", "modules", "adaptation")
+"""Keys of the JSON."""
 
 
 @dataclass
@@ -44,6 +49,7 @@ class Starter:
     scales: Scales
     digest: str
     info: dict
+    adaptation: Adaptation
 
     @property
     def identity(self) -> str:
@@ -63,20 +69,19 @@ class Starter:
         movement under its sigma was worth to development speakers. Without a list everything moves; the modules under
         `adaptation.frozen` are on no list and over no threshold.
         """
-        adaptation = self.info["adaptation"]
-        if threshold is None and "moved" in adaptation:
-            return [m for m in self.partition.modules if m in set(adaptation["moved"])]
+        adaptation = self.adaptation
+        if threshold is None and adaptation.moved is not None:
+            return [m for m in self.partition.modules if m in set(adaptation.moved)]
         limit = threshold or 0.0
-        frozen = adaptation.get("frozen", [])
         return [
             m for m in self.partition.modules
-            if self.sigma_relative[m] >= limit and not any(fnmatchcase(m, p) for p in frozen)
+            if self.sigma_relative[m] >= limit and not any(fnmatchcase(m, p) for p in adaptation.frozen)
         ]
 
     @property
-    def widths(self) -> dict[str, float]:
+    def widths(self) -> Mapping[str, float]:
         """{module: factor of its sigma when a clone moves the starter's list} (recipes/widen_sigma.py); others have 1."""
-        return self.info["adaptation"].get("widths", {})
+        return self.adaptation.widths
 
     @property
     def clone_prior(self) -> Shrinkage:
@@ -112,12 +117,32 @@ def load_starter(folder: str | Path | None = None, name: str = "starter") -> Sta
     weights, header = root / f"{name}.safetensors", root / f"{name}.json"
     if not weights.is_file() or not header.is_file():
         raise InputError(f"{root} holds no starter; {weights.name} and {header.name} are expected. Reinstall tts-meta.")
-    info = json.loads(header.read_text())
+    try:
+        info = json.loads(header.read_text(encoding="utf-8"))
+        missing = sorted(set(NEEDED) - set(info))
+    except (ValueError, TypeError) as e:
+        raise InputError(f"{header} is damaged ({e}); reinstall tts-meta.") from e
+    if missing:
+        raise InputError(f"{header} has no {missing[0]}; {', '.join(NEEDED)} are expected, reinstall tts-meta.")
+    adaptation = Adaptation.read(str(header), info["adaptation"])
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()
     if digest != info["sha256"]:
         raise InputError(f"{weights} is damaged (its SHA-256 is not the one {header.name} names); reinstall tts-meta.")
     tensors = {k: v.float() for k, v in load_file(str(weights)).items()}
     log_sigma2 = tensors.pop("log_sigma2")
+    try:
+        return _assemble(header, info, adaptation, digest, tensors, log_sigma2)
+    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as e:
+        if isinstance(e, InputError):
+            raise
+        reason = " ".join(str(e).split())[:200]
+        raise InputError(f"{header} does not fit {weights.name} ({type(e).__name__}: {reason}); reinstall tts-meta.") from e
+
+
+def _assemble(
+    header: Path, info: dict, adaptation: Adaptation, digest: str, tensors: Tree, log_sigma2: Tensor
+) -> Starter:
+    """The starter that the JSON `info` describes."""
     model = AcousticModel(AcousticConfig(**info["net"]))
     model.load_state_dict(tensors)
     model.eval().requires_grad_(False)
@@ -130,6 +155,7 @@ def load_starter(folder: str | Path | None = None, name: str = "starter") -> Sta
         model, phi, Shrinkage(partition, log_sigma2), partition,
         {m["name"]: m["sigma_relative"] for m in info["modules"]},
         Normaliser.from_dict(info["normaliser"]), SymbolTable(info["symbols"]), Scales(**info["scales"]), digest, info,
+        adaptation,
     )
 
 

@@ -73,8 +73,12 @@ class Job:
 
     @property
     def state(self) -> State:
-        """As the file says, but `interrupted` where no process holds a job that says it runs or waits."""
-        found = State(**json.loads(self.file("state.json").read_text()))
+        """As the file says, but `interrupted` where no process holds a job that says it runs or waits, and `failed` where
+        the file is damaged."""
+        try:
+            found = State(**json.loads(self.file("state.json").read_text()))
+        except (ValueError, TypeError):
+            return State("failed", reason=f"{self.file('state.json')} is damaged.", fix="Delete the job and clone again.")
         if found.status in ("queued", "running") and time.time() - found.updated > START_SECONDS and not self.held():
             return State(**{**asdict(found), "status": "interrupted", "reason": "Its process ended without a word.",
                             "fix": "Continue it: nothing older than the last checkpoint is lost."})
