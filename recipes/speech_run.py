@@ -8,9 +8,9 @@ from pathlib import Path
 import torch
 
 from tts_meta.errors import InputError
-from tts_meta.meta.tree import Tree
+from tts_meta.meta.tree import Tree, pick
 from tts_meta.nets.acoustic import AcousticConfig, AcousticModel
-from tts_meta.training.checkpoint import load_checkpoint, nest
+from tts_meta.training.checkpoint import load_checkpoint
 from tts_meta.training.modules import speech_partition
 from tts_meta.training.sigma_reptile import SigmaReptileConfig, SigmaReptileTrainer
 from tts_meta.voices.starter import Starter, load_starter, save_starter
@@ -37,9 +37,9 @@ def phase2_parts(run: Path) -> tuple[Tree, torch.Tensor, dict]:
     """phi, log sigma^2 and the starter's JSON of a phase 2."""
     tensors, meta = load_checkpoint(run / "phase2" / LAST)
     base, config = meta["base"], meta["config"]
-    phi = nest(tensors, "phi")
+    phi = pick(tensors, "phi")
     frozen, _ = load_checkpoint(config["start"])
-    phi |= {k: v for k, v in nest(frozen, "ema").items() if k not in phi and k != "table"}
+    phi |= {k: v for k, v in pick(frozen, "ema").items() if k not in phi and k != "table"}
     info = common(base) | {
         "scales": {**base["scales"], "smooth": config.get("smooth", 0.0)},
         "modules": [{k: r[k] for k in ("name", "parameters", "sigma_relative")} for r in meta["modules"]],
@@ -55,7 +55,7 @@ def phase2_parts(run: Path) -> tuple[Tree, torch.Tensor, dict]:
 def phase1_parts(run: Path) -> tuple[Tree, torch.Tensor, dict]:
     """The same of phase 1 alone: phi is its moving average with the mean speaker, sigma says nothing (infinite)."""
     tensors, base = load_checkpoint(run / "phase1" / LAST)
-    phi = nest(tensors, "ema")
+    phi = pick(tensors, "ema")
     phi["speaker"] = phi.pop("table").mean(0)
     # In the order of the network, which is that of the modules.
     phi = {k: phi[k] for k, _ in AcousticModel(AcousticConfig(**base["net"])).named_parameters()}

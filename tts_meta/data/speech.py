@@ -92,6 +92,7 @@ def prepare(
         raise InputError(f"No clip of {len(jobs)} could be used for {folder}; check the audio and the transcripts.")
     symbols = sorted({s for u in utterances for s, _ in u.phones} | {SILENCE, BOUNDARY, *MARKS})
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / INDEX).unlink(missing_ok=True)  # a crash from here on leaves no corpus, rather than the old index beside new frames
     np.save(folder / "mels.npy", np.concatenate(mels))
     np.save(folder / "f0.npy", np.concatenate(f0s))
     index = {"symbols": symbols, "espeak_voice": espeak_voice, "utterances": [asdict(u) for u in utterances]}

@@ -7,6 +7,7 @@ Trees are {name: [T, ...]} for theta and {name: [...]} for phi; sigma^2 lives in
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor
@@ -102,6 +103,15 @@ class Shrinkage:
 
     def with_log_sigma2(self, log_sigma2: Tensor) -> Shrinkage:
         return Shrinkage(self.partition, log_sigma2, self.log_rate)
+
+
+def module_distance(partition: Partition, deltas: Tree, modules: Iterable[str]) -> dict[str, float]:
+    """|theta_m - phi_m| / sqrt(D_m) of each of `modules`, from the differences `{name: [...]}`: what sigma_m is a scale of."""
+    out = {}
+    for m in modules:
+        members = [deltas[n] for n in partition.members(m)]
+        out[m] = math.sqrt(sum(float(d.pow(2).sum()) for d in members) / sum(d.numel() for d in members))
+    return out
 
 
 def relative_sigma(prior: Shrinkage, phi: Tree, scale: dict[str, float] | None = None) -> Tensor:

@@ -7,6 +7,7 @@ with the others at the end, as a clone's clips are.
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -15,13 +16,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tts_meta.audio.files import replace_file
 from tts_meta.audio.mel import frame_energy
 from tts_meta.data.batch import Normaliser, best_path
 from tts_meta.data.speech import INDEX, SpeechCorpus
 from tts_meta.meta.ranks import start_ranks
+from tts_meta.meta.tree import pick
 from tts_meta.nets.aligner import STATES, Aligner, alignment_features, quiet_frames
 from tts_meta.text.phonemes import BOUNDARY, MARKS, SILENCE, SymbolTable
-from tts_meta.training.checkpoint import CHECKPOINT, load_checkpoint, nest, save_checkpoint
+from tts_meta.training.checkpoint import CHECKPOINT, load_checkpoint, save_checkpoint
 from tts_meta.training.settings import check_same, file_digest, settings_of
 from tts_meta.training.split import split_speakers
 
@@ -139,14 +142,14 @@ class AlignerTrainer:
             (self.folder / "log.jsonl").write_text(
                 "".join(json.dumps({"round": i + 1, "likelihood": v}) + "\n" for i, v in enumerate(likelihood))
             )
-            temporary = self.folder / "writing.npz"
-            np.savez(temporary, durations=torch.cat(durations).numpy().astype(np.int16),
+            packed = io.BytesIO()
+            np.savez(packed, durations=torch.cat(durations).numpy().astype(np.int16),
                      counts=np.array([len(d) for d in durations]))
             save_checkpoint(self.folder / CHECKPOINT, {f"net/{k}": v for k, v in self.net.state_dict().items()}, {
                 "config": asdict(self.cfg), "symbols": self.table.symbols, "normaliser": self.norm.to_dict(),
                 "likelihood": likelihood, "settings": self.settings,
             })
-            temporary.replace(self.folder / DURATIONS)
+            replace_file(self.folder / DURATIONS, packed.getvalue())
         if self.world > 1:
             torch.distributed.barrier()
 
@@ -154,7 +157,7 @@ class AlignerTrainer:
 def load_aligner(folder: str | Path) -> tuple[dict[str, Tensor], dict]:
     """(the aligner's tensors, its metadata) of a run."""
     tensors, meta = load_checkpoint(Path(folder) / CHECKPOINT)
-    return nest(tensors, "net"), meta
+    return pick(tensors, "net"), meta
 
 
 def load_durations(folder: str | Path) -> list[np.ndarray]:

@@ -17,6 +17,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from tts_meta.audio.files import replace_file
+from tts_meta.meta.tree import pick
 
 CHECKPOINT = "last.safetensors"
 """The newest checkpoint of a run's folder."""
@@ -42,11 +43,6 @@ def clear(folder: Path, names: Iterable[str]) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
-def nest(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """The tensors whose names start with `prefix/`, without it."""
-    return {k[len(prefix) + 1 :]: v for k, v in tensors.items() if k.startswith(prefix + "/")}
-
-
 def optimizer_tensors(optimizer: torch.optim.Optimizer, names: list[str]) -> dict[str, Tensor]:
     """Adam's moments and step counts under `optimizer/FIELD/NAME`."""
     out = {}
@@ -61,7 +57,7 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, names: list[str], tensor
     """The inverse of optimizer_tensors."""
     params = [p for g in optimizer.param_groups for p in g["params"]]
     for name, p in zip(names, params, strict=True):
-        for key, value in nest(tensors, "optimizer").items():
+        for key, value in pick(tensors, "optimizer").items():
             field, _, owner = key.partition("/")
             if owner == name:
                 optimizer.state[p][field] = value.clone()

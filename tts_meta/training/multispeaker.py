@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from tts_meta.data.batch import Normaliser, collate, make_item
 from tts_meta.data.speech import INDEX, SpeechCorpus, Utterance
 from tts_meta.meta.ranks import start_ranks, sum_over_ranks
+from tts_meta.meta.tree import pick
 from tts_meta.nets.acoustic import AcousticConfig, AcousticModel
 from tts_meta.nets.likelihood import Scales, negative_log_likelihood
 from tts_meta.text.phonemes import SymbolTable
@@ -31,7 +32,6 @@ from tts_meta.training.checkpoint import (
     CHECKPOINT,
     clear,
     load_checkpoint,
-    nest,
     optimizer_tensors,
     restore_optimizer,
     save_checkpoint,
@@ -216,7 +216,7 @@ class MultispeakerTrainer:
         tensors, meta = load_checkpoint(path)
         check_same(self.folder, meta.get("settings"), self.settings)
         with torch.no_grad():
-            for k, v in nest(tensors, "live").items():
+            for k, v in pick(tensors, "live").items():
                 self.named[k].copy_(v)
             for k in self.ema:
                 self.ema[k].copy_(tensors[f"ema/{k}"])

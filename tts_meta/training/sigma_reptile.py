@@ -30,10 +30,11 @@ from tts_meta.meta.prior import Shrinkage, module_rms, relative_sigma
 from tts_meta.meta.ranks import start_ranks
 from tts_meta.meta.task import Stacked
 from tts_meta.meta.trainer import MetaTrainer, task_rng
+from tts_meta.meta.tree import pick
 from tts_meta.nets.acoustic import AcousticConfig, AcousticModel
 from tts_meta.nets.likelihood import Scales, utterance_loss
 from tts_meta.text.phonemes import SymbolTable
-from tts_meta.training.checkpoint import CHECKPOINT, clear, load_checkpoint, nest, save_checkpoint
+from tts_meta.training.checkpoint import CHECKPOINT, clear, load_checkpoint, save_checkpoint
 from tts_meta.training.modules import module_table, print_module_table, speech_partition
 from tts_meta.training.parts import build
 from tts_meta.training.settings import check_same, file_digest, settings_of
@@ -116,7 +117,7 @@ class SigmaReptileTrainer:
         self.table = SymbolTable(self.base["symbols"])
         self.norm = Normaliser.from_dict(self.base["normaliser"])
         self.model = AcousticModel(AcousticConfig(**self.base["net"]))
-        average = nest(tensors, "ema")
+        average = pick(tensors, "ema")
         speakers = average.pop("table")
         average["speaker"] = speakers.mean(0)
         self.model.load_state_dict(average)

@@ -20,10 +20,11 @@ from torch import Tensor
 from tts_meta.data.batch import Item, collate
 from tts_meta.errors import InputError
 from tts_meta.meta.loss import ModuleLoss, gradient
-from tts_meta.meta.tree import Tree, flatten, unflatten
+from tts_meta.meta.prior import module_distance
+from tts_meta.meta.tree import Tree, flatten, pick, unflatten
 from tts_meta.nets.likelihood import utterance_loss
 from tts_meta.processor import bf16_is_fast
-from tts_meta.training.checkpoint import load_checkpoint, nest, save_checkpoint
+from tts_meta.training.checkpoint import load_checkpoint, save_checkpoint
 from tts_meta.training.settings import describe
 from tts_meta.voices.low_rank import LowRank
 from tts_meta.voices.methods import Method
@@ -141,12 +142,7 @@ class AdaptationRun:
 
     def distance(self) -> dict[str, float]:
         """|theta_m - phi_m| / sqrt(D_m) of every moved module."""
-        out, at = {}, self.weights(self.theta)
-        for m in self.method.modules:
-            names = self.starter.partition.members(m)
-            square = sum(float((at[n][0] - self.origin[n]).pow(2).sum()) for n in names)
-            out[m] = math.sqrt(square / sum(self.origin[n].numel() for n in names))
-        return out
+        return module_distance(self.starter.partition, self.now(), self.method.modules)
 
     def __iter__(self) -> Iterator[Progress]:
         return self
@@ -220,7 +216,7 @@ class AdaptationRun:
         other = [k for k, v in own.items() if meta.get(k) != v]
         if other:
             raise InputError(f"{path} was saved with another {' and '.join(other)}; start the run again.")
-        theta, best = nest(tensors, "theta"), nest(tensors, "best")
+        theta, best = pick(tensors, "theta"), pick(tensors, "best")
         if meta["joined"] and not self.joined:
             self._join()
             self.steps = meta["steps"]
@@ -228,7 +224,7 @@ class AdaptationRun:
         # by a tensor's alignment.
         self.theta = unflatten(flatten({n: theta[n] for n in self.phi}), self.phi)
         self.best = {n: best[n] for n in self.phi}
-        self.state = {**meta["numbers"], **{slot: nest(tensors, f"state/{slot}") for slot in meta["slots"]}}
+        self.state = {**meta["numbers"], **{slot: pick(tensors, f"state/{slot}") for slot in meta["slots"]}}
         self.step, self.best_step, self.seconds, self.seed = (
             meta["step"], meta["best_step"], meta["seconds"], meta["seed"],
         )

@@ -15,6 +15,7 @@ import torch
 
 from tts_meta.audio.mel import SAMPLE_RATE
 from tts_meta.evaluation.similarity import centroid, embed
+from tts_meta.meta.prior import module_distance
 from tts_meta.meta.tree import Tree
 from tts_meta.voices.adapt import AdaptationRun, Progress
 from tts_meta.voices.methods import choose_method
@@ -104,11 +105,8 @@ class Cloning:
 
     def header(self, step: int, deltas: Tree, gains: Gains) -> dict:
         """What a voice file of this step says about itself (docs/voice-file.md)."""
-        distance = {}
-        for m in self.method.modules:
-            names = self.starter.partition.members(m)
-            square = sum(float(deltas[n].pow(2).sum()) for n in names)
-            distance[m] = round((square / sum(deltas[n].numel() for n in names)) ** 0.5, 6)
+        moved = module_distance(self.starter.partition, deltas, self.method.modules)
+        distance = {m: round(d, 6) for m, d in moved.items()}
         s = self.settings
         return {
             "name": s.name, "starter": self.starter.digest, "modules": list(self.method.modules), "sample_rate": SAMPLE_RATE,

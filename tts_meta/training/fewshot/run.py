@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from typing import Any
 
 import torch
 
+from tts_meta.audio.files import replace_file
 from tts_meta.errors import InputError
 from tts_meta.meta.algorithms.base import Algorithm
 from tts_meta.meta.algorithms.gradient import Gradient
@@ -193,9 +193,7 @@ class FewShotRun:
         if found["modules"]:
             plot_modules(self.modules(), self.folder / "modules.png", f"{cfg.domain_name}: {cfg.name}")
         domain.draw_pictures(self.adapt, cfg.report, self.folder)
-        temporary = results.with_suffix(".tmp")
-        temporary.write_text(json.dumps(found, indent=1))
-        os.replace(temporary, results)
+        replace_file(results, json.dumps(found, indent=1).encode())
         best = curve[cfg.report][domain.measures[0]]
         value = f"{best['mean']:.4g} ± {best['ci95']:.2g}"
         print(f"{cfg.domain_name} {cfg.name}: {domain.measures[0]} {value} at step {cfg.report}")
