@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -31,13 +31,15 @@ from tts_meta.training.split import split_speakers
 
 @dataclass
 class AlignerConfig:
-    run: str = "runs/aligner"
-    data: str = "cache/train"
-    rounds: int = 12
-    prior_frames: float = 50.0  # frames of the corpus's own mean and variance that every state starts from
-    fold: float = 0.3
-    teachers: list[str] = field(default_factory=list)
-    seed: int = 0
+    """Its values are those of configs/stage/aligner.yaml and what is written over them; there are no others here."""
+
+    run: str
+    data: str
+    rounds: int
+    prior_frames: float  # frames of the corpus's own mean and variance that every state starts from
+    fold: float
+    teachers: list[str]
+    seed: int
     resume: bool = True  # False: begin anew, whatever the folder holds
 
 

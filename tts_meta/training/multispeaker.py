@@ -14,7 +14,7 @@ import math
 import time
 import zlib
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -42,26 +42,28 @@ from tts_meta.training.split import draw_batch, draw_weights, split_speakers
 
 @dataclass
 class MultispeakerConfig:
-    run: str = "runs/multispeaker"
-    data: str = "cache/train"
-    aligner: str = "runs/aligner"  # folder of phase 0
-    net: dict = field(default_factory=dict)
-    steps: int = 9000
-    batch: int = 32  # utterances, over all ranks
-    lr: float = 1e-3
-    warmup: int = 400
-    final_lr: float = 3e-5
-    clip: float = 1.0
-    ema: float = 0.999
-    speaker_prior: float = 1e-3  # weight of the table's |e|^2 / 2 beside the mean loss per mel bin
-    variance_weight: float = 10.0  # the few numbers a phone beside the 80 a frame
-    corpus_weights: dict[str, float] = field(default_factory=dict)  # share of the draws; empty: every utterance is as likely
-    fold: float = 0.3  # share of the task speakers kept for learning sigma
-    teachers: list[str] = field(default_factory=list)  # corpora whose few long voices teach reading, never in the fold
-    bf16: bool = True
-    device: str = "cpu"
-    save_seconds: float = 90.0
-    seed: int = 0
+    """Its values are those of configs/stage/multispeaker.yaml and what is written over them; there are no others here."""
+
+    run: str
+    data: str
+    aligner: str  # folder of phase 0
+    net: dict
+    steps: int
+    batch: int  # utterances, over all ranks
+    lr: float
+    warmup: int
+    final_lr: float
+    clip: float
+    ema: float
+    speaker_prior: float  # weight of the table's |e|^2 / 2 beside the mean loss per mel bin
+    variance_weight: float  # the few numbers a phone beside the 80 a frame
+    corpus_weights: dict[str, float]  # share of the draws; empty: every utterance is as likely
+    fold: float  # share of the task speakers kept for learning sigma
+    teachers: list[str]  # corpora whose few long voices teach reading, never in the fold
+    bf16: bool
+    device: str
+    save_seconds: float
+    seed: int
     resume: bool = True  # False: begin anew, whatever the folder holds
 
 

@@ -13,7 +13,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -46,14 +46,14 @@ class OuterConfig:
     """phi by `phi_optimizer` (SGD's rate is Reptile's epsilon), log sigma^2 by Adam, whose step does not depend on
     the gradient's scale (Kingma & Ba 2015, section 2.1): that of log sigma^2 vanishes like sigma^2 for small sigmas."""
 
-    phi_rate: float = 0.1
-    phi_optimizer: str = "SGD"  # of torch.optim
-    log_sigma2_rate: float = 0.1
-    beta1: float = 0.8
-    beta2: float = 0.95
-    tasks: int = 4
-    tasks_per_chunk: int = 1
-    inner_steps: int = 100
+    phi_rate: float
+    phi_optimizer: str  # of torch.optim
+    log_sigma2_rate: float
+    beta1: float
+    beta2: float
+    tasks: int
+    tasks_per_chunk: int
+    inner_steps: int
 
     def groups(self, prior: bool) -> dict[str, Group]:
         betas, optimizer = (self.beta1, self.beta2), getattr(torch.optim, self.phi_optimizer)
@@ -71,27 +71,29 @@ ADAM = "tts_meta.meta.solvers.adam.ProximalAdam"
 
 @dataclass
 class SigmaReptileConfig:
-    run: str = "runs/sigma_reptile"
-    start: str = "runs/multispeaker/last.safetensors"  # phase 1's checkpoint
-    data: str = "cache/train"
-    meta_steps: int = 60
-    outer: OuterConfig | dict = field(default_factory=OuterConfig)
-    hypergrad: dict = field(default_factory=lambda: {"kind": DISPLACEMENT})
-    solver: dict = field(default_factory=lambda: {"kind": ADAM, "rate": 0.1, "decay": 0.02})
-    prior: bool = True  # False: sigma is infinite and stays so
-    smooth: float = 0.0  # of the likelihood (Scales); implicit gradients need its curvature
-    start_relative: float = 0.03  # sigma_m / RMS(phi_m) at the start
-    floor_relative: float = 5e-4
-    ceiling_relative: float = 1.0
-    support: int = 10  # utterances
-    query: int = 5
-    clips: int = 4  # utterances in one inner step
-    dev: float = 0.06  # share (of all task speakers) of the fold kept to choose steps and thresholds on
-    corpus_share: dict[str, float] = field(default_factory=dict)  # of the draws; empty: every speaker is as likely
-    bf16: bool = True
-    device: str = "cpu"
-    save_seconds: float = 90.0
-    seed: int = 0
+    """Its values are those of configs/stage/sigma_reptile.yaml and what is written over them; there are no others here."""
+
+    run: str
+    start: str  # phase 1's checkpoint
+    data: str
+    meta_steps: int
+    outer: OuterConfig | dict
+    hypergrad: dict
+    solver: dict
+    prior: bool  # False: sigma is infinite and stays so
+    smooth: float  # of the likelihood (Scales); implicit gradients need its curvature
+    start_relative: float  # sigma_m / RMS(phi_m) at the start
+    floor_relative: float
+    ceiling_relative: float
+    support: int  # utterances
+    query: int
+    clips: int  # utterances in one inner step
+    dev: float  # share (of all task speakers) of the fold kept to choose steps and thresholds on
+    corpus_share: dict[str, float]  # of the draws; empty: every speaker is as likely
+    bf16: bool
+    device: str
+    save_seconds: float
+    seed: int
     resume: bool = True  # False: begin anew, whatever the folder holds
 
     def __post_init__(self) -> None:

@@ -6,7 +6,7 @@ import csv
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,8 @@ from tts_meta.training.settings import check_same, settings_of
 @dataclass
 class FewShotConfig:
     """`domain` and `algorithm` are partial constructors: the domain gets `likelihood` and `network`, which the algorithm
-    chooses; the algorithm gets the domain's attributes named in `needs` ({argument: attribute})."""
+    chooses; the algorithm gets the domain's attributes named in `needs` ({argument: attribute}). The values are those of
+    configs/stage/fewshot.yaml and of the groups it reads; there are no others here."""
 
     run: str
     name: str
@@ -42,19 +43,19 @@ class FewShotConfig:
     domain: Callable[..., Domain]
     algorithm: Callable[..., Algorithm]
     outer: Mapping[str, Group]
-    likelihood: str = "mean"
-    network: str = "plain"
-    needs: Mapping[str, str] = field(default_factory=lambda: {"loss": "loss"})
-    meta_steps: int = 1000
-    tasks: int = 4
-    tasks_per_chunk: int = 4
-    at: Sequence[int] = (0, 1, 5, 10)
-    report: int = 10
-    test_tasks: int = 600
-    test_chunk: int = 10
-    split: str = "test"  # val to choose settings on
-    save_seconds: float = 60.0
-    seed: int = 0
+    likelihood: str
+    network: str
+    needs: Mapping[str, str]
+    meta_steps: int
+    tasks: int
+    tasks_per_chunk: int
+    at: Sequence[int]
+    report: int
+    test_tasks: int
+    test_chunk: int
+    split: str  # val to choose settings on
+    save_seconds: float
+    seed: int
     resume: bool = True  # False: begin anew, whatever the folder holds
 
 
