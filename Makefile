@@ -11,11 +11,11 @@ export HF_HUB_OFFLINE := 1
 
 install: $(VENV)/.installed
 
-$(VENV)/.installed: pyproject.toml
+$(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.12"; exit 2; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=24" "setuptools<81" wheel
-	$(BIN)/python -m pip install --quiet -e ".[asr,eval,formats,watermark,dev]"
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[asr,eval,formats,watermark,dev]"
 	touch $@
 
 # Headless Chromium for the page's test; only where it is absent.
@@ -48,7 +48,7 @@ validation: install
 
 # Speed against other implementations and memory against inner steps (about ten minutes, on an idle machine).
 bench: install
-	$(BIN)/python -m pip install --quiet -e ".[bench]"
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[bench]"
 	$(BIN)/python recipes/bench.py
 	$(BIN)/python recipes/memory_curve.py
 

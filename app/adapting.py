@@ -9,14 +9,12 @@ from pathlib import Path
 import gradio as gr
 import pandas as pd
 
-from app import show
-from app.gathering import TEXTS, typed
 from tts_meta.audio.files import SUFFIXES, write_wav
 from tts_meta.audio.mel import SAMPLE_RATE
 from tts_meta.errors import InputError
 from tts_meta.voices.checkup.checkup import check_clips
 from tts_meta.voices.jobs import control
-from tts_meta.voices.jobs.folder import Job, delete_job, find_job, list_jobs
+from tts_meta.voices.jobs.folder import Job, delete_job, find_job, forget_plans, list_jobs
 from tts_meta.voices.library import facts
 from tts_meta.voices.settings import Settings
 from tts_meta.voices.starter import default_starter
@@ -24,11 +22,15 @@ from tts_meta.voices.synthesize import Synthesizer
 from tts_meta.voices.transcripts import complete_transcripts, read_tables
 from tts_meta.voices.voice_file import load_voice, read_header
 
+from . import show
+from .gathering import TEXTS, typed
+
 NEWEST = 20
 
 
-def make_plan(name: str, consent: bool, permission: str, purpose: str, rows: pd.DataFrame, steps: int):
-    """A planned job, what it will take, and the same on the command line."""
+def make_plan(name: str, consent: bool, permission: str, purpose: str, rows: pd.DataFrame, steps: int, before: str = ""):
+    """A planned job, what it will take, and the same on the command line. The plan `before` it goes, if it was not
+    started: it holds a copy of the clips."""
     def refused(why: str):
         return "", gr.skip(), "", show.problem(why)
 
@@ -44,6 +46,7 @@ def make_plan(name: str, consent: bool, permission: str, purpose: str, rows: pd.
         agreed = f"The speaker agreed, says {permission.strip() or 'the person at the page'}."
         settings = Settings(name.strip(), int(steps), consent=agreed, purpose=purpose.strip(), stop=True)
         job, plan = control.create(starter, checkup, settings)
+        forget_plans(0, before)
     except InputError as e:
         return refused(str(e))
     modules = pd.DataFrame(
@@ -51,7 +54,8 @@ def make_plan(name: str, consent: bool, permission: str, purpose: str, rows: pd.
         columns=["module that moves", "parameters", "sigma (share of its weights' size)"],
     )
     same = show.command("clone", "YOUR_CLIPS/", "--name", name.strip(), "--consent", agreed, "--steps", int(steps))
-    return f"**{plan.sentence}**\n\nThe same on the command line: `{same}`", modules, job.id, ""
+    where = f"What is learned from the clips is kept in `{job.path}` until the job is deleted."
+    return f"**{plan.sentence}**\n\n{where}\n\nThe same on the command line: `{same}`", modules, job.id, ""
 
 
 def start(job_id: str):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import gradio as gr
 import pandas as pd
 
-from app import adapting, gathering, show
 from tts_meta.audio.files import SUFFIXES
 from tts_meta.voices.starter import default_starter
+
+from . import adapting, gathering, show
 
 
 def build(page: gr.Blocks) -> gr.State:
@@ -66,7 +67,7 @@ def build(page: gr.Blocks) -> gr.State:
             to4 = gr.Button("Next: adapt", variant="primary", elem_id="to4")
         with gr.Step("Adapt", id=4):
             steps = gr.Slider(
-                10, 3000, value=default_starter().info["adaptation"]["steps"], step=10, label="Steps", elem_id="steps",
+                10, 3000, value=default_starter().adaptation.need("steps"), step=10, label="Steps", elem_id="steps",
                 info="More steps are slower, and safe: the prior keeps the voice from overfitting. It ends early on a plateau.",
             )
             with gr.Row():
@@ -130,7 +131,7 @@ def build(page: gr.Blocks) -> gr.State:
     fill.click(gathering.recognise, table, [table, trouble3])
     asked = [name, consent, permission, purpose, table, steps]
     shown_progress = [status, held, train, like, kept, trouble4, timer]
-    planning.click(adapting.make_plan, asked, [plan, modules, job, trouble4])
+    planning.click(adapting.make_plan, [*asked, job], [plan, modules, job, trouble4])
     go.click(adapting.start, job, [trouble4, timer]).then(adapting.choices, job, earlier)
     halt.click(adapting.stop, job, trouble4)
     timer.tick(adapting.progress, job, shown_progress, show_progress="hidden")

@@ -7,16 +7,18 @@ from pathlib import Path
 import gradio as gr
 import pandas as pd
 
-from app import show
 from tts_meta.audio.files import SUFFIXES
 from tts_meta.errors import InputError
 from tts_meta.evaluation.intelligibility import WHY_MISSING, load_recogniser
 from tts_meta.voices.checkup.checkup import check_clips
 from tts_meta.voices.checkup.sounds import prompts
 from tts_meta.voices.draft import EXAMPLE, Draft
+from tts_meta.voices.jobs.folder import forget_plans
 from tts_meta.voices.places import check_name
 from tts_meta.voices.starter import default_starter
 from tts_meta.voices.transcripts import find_transcripts, read_tables
+
+from . import show
 
 TABLE = ["clip", "text", "note"]
 EXAMPLES = Path(__file__).parent / "examples" / "p225" / "clips"
@@ -110,10 +112,11 @@ def step_prompt(number: int, by: int):
 
 
 def start_over(sure: str | None):
-    """Remove the clips that were gathered; voices and clones stay."""
+    """Remove the clips that were gathered, and plans made of them that were not started; voices and clones stay."""
     if not sure:
         return *[gr.skip()] * 5, ""
     Draft().clear()
+    forget_plans(0)
     return table(), 0, prompt_text(0), show.no_checks(), "", show.fine("All clips and texts are removed.")
 
 

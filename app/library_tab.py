@@ -9,7 +9,6 @@ from pathlib import Path
 import gradio as gr
 import pandas as pd
 
-from app import show
 from tts_meta.audio.files import SUFFIXES, write_wav
 from tts_meta.audio.mel import SAMPLE_RATE
 from tts_meta.doctor import run_checks
@@ -21,6 +20,8 @@ from tts_meta.voices.jobs.making import making_of
 from tts_meta.voices.starter import default_starter
 from tts_meta.voices.synthesize import Synthesizer
 from tts_meta.voices.voice_file import load_voice
+
+from . import show
 
 LISTED = ["name", "clips", "seconds", "made", "note"]
 

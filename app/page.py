@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import gradio as gr
 
-from app import clone_tab, library_tab, show, speak_tab
 from tts_meta.errors import InputError
 from tts_meta.voices.library import voice_names
+
+from . import clone_tab, library_tab, show, speak_tab
 
 
 def build() -> gr.Blocks:

@@ -11,7 +11,6 @@ import gradio as gr
 import numpy as np
 import pandas as pd
 
-from app import show
 from tts_meta.audio.files import write_wav
 from tts_meta.audio.mel import SAMPLE_RATE
 from tts_meta.errors import InputError
@@ -20,6 +19,8 @@ from tts_meta.voices.library import find_voice, voice_names
 from tts_meta.voices.starter import default_starter
 from tts_meta.voices.synthesize import Synthesizer
 from tts_meta.voices.voice_file import load_voice
+
+from . import show
 
 SPOKEN = ["sentence", "seconds"]
 

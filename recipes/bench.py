@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
+from tts_meta.audio.files import replace_file
 from tts_meta.data.episodes import FewShot
 from tts_meta.meta.algorithms.gradient import Gradient
 from tts_meta.meta.hypergrad.displacement import Displacement
@@ -335,9 +336,7 @@ def main() -> None:
     ranks.close()
     out = Path(args.out)
     out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = out.with_suffix(".tmp")
-    temporary.write_text(json.dumps(found, indent=1))
-    os.replace(temporary, out)
+    replace_file(out, json.dumps(found, indent=1).encode())
 
 
 if __name__ == "__main__":

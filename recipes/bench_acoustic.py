@@ -24,9 +24,10 @@ from tts_meta.data.tasks import SpeakerTask
 from tts_meta.meta.algorithms.gradient import Gradient
 from tts_meta.meta.hypergrad.displacement import Displacement
 from tts_meta.meta.loss import ModuleLoss
-from tts_meta.meta.solvers.adam import ProximalAdam
 from tts_meta.meta.task import Stacked
 from tts_meta.nets.likelihood import utterance_loss
+from tts_meta.training.parts import build
+from tts_meta.training.sigma_reptile import ADAM
 from tts_meta.voices.clips import whole_clips
 from tts_meta.voices.starter import default_starter
 from tts_meta.voices.transcripts import complete_transcripts, find_clips
@@ -43,7 +44,7 @@ def meta_step(tasks: int, together: bool, steps: int, device: str, bf16: bool) -
     network = copy.deepcopy(starter.model).to(device)
     algorithm = Gradient(
         ModuleLoss(network, utterance_loss(starter.scales), bf16), lambda names: starter.partition,
-        ProximalAdam(**starter.info["adaptation"]["solver"]), Displacement(), steps,
+        build(starter.adaptation.need("solver"), ADAM), Displacement(), steps,
     )
     state = {f"phi/{k}": starter.phi[k].to(device) for k in starter.partition.free()}
     state["log_sigma2"] = starter.prior.log_sigma2.to(device)

@@ -30,7 +30,7 @@ def main() -> None:
     methods = {
         "sigma": shrinking(starter), "all weights": free(starter, ["*"], 3e-4), "embedding": free(starter, ["speaker"], 0.03)
     }
-    clips = starter.info["adaptation"]["clips"]
+    clips = starter.adaptation.clips
     runs = {name: AdaptationRun(starter, m, items, (), 10**6, STEPS, clips) for name, m in methods.items()}
     for run in runs.values():
         next(run)  # step 0 measures only

@@ -30,7 +30,7 @@ def worth_of(trainer: SigmaReptileTrainer, starter: Starter, speaker: str, steps
     """{modules: {name: nats per frame}, start, end: query loss at phi and after adaptation}."""
     task = trainer.task(speaker, torch.Generator().manual_seed(0))
     method = shrinking(starter)  # a starter without a list yet moves all but the frozen ones
-    clips = starter.info["adaptation"]["clips"]
+    clips = starter.adaptation.clips
     run = AdaptationRun(starter, method, task.support_items, task.query_items, steps, steps, clips)
     for _ in run:
         pass
@@ -54,27 +54,29 @@ def choose(worth: dict[str, float], sizes: dict[str, int], budget: float) -> lis
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path)
-    parser.add_argument("--data", default="cache/train")
+    parser.add_argument("--data", help="the prepared corpus, where it has moved since the training")
     parser.add_argument("--steps", type=int, default=150)
     parser.add_argument("--share", type=float, default=0.185)
     parser.add_argument("--speakers", type=int, default=20)
-    parser.add_argument("--out", type=Path, default=Path("runs/starter/worth.json"))
+    parser.add_argument("--out", type=Path, help="default: worth.json in the run's folder")
     args = parser.parse_args()
+    args.out = args.out or args.run / "worth.json"
     torch.set_num_threads(1)
     trainer, starter = load_trainer(args.run, args.data), make_starter(phase2_parts(args.run), args.run / "starter")
     done = json.loads(args.out.read_text()) if args.out.exists() else {}
-    rows = done.get("speakers", {}) if done.get("starter") == starter.digest else {}
+    made_of = {"starter": starter.digest, "steps": args.steps}
+    rows = done.get("speakers", {}) if made_of.items() <= done.items() else {}
     for speaker in sorted(trainer.dev, key=lambda s: -len(trainer.groups[s]))[: args.speakers]:
         if speaker not in rows:
             rows[speaker] = worth_of(trainer, starter, speaker, args.steps)
             print(f"{speaker}: {rows[speaker]['start']:.2f} -> {rows[speaker]['end']:.2f}", flush=True)
-            replace_file(args.out, json.dumps({"starter": starter.digest, "speakers": rows}).encode())
+            replace_file(args.out, json.dumps({**made_of, "speakers": rows}).encode())
     names = next(iter(rows.values()))["modules"]
     worth = {m: float(np.mean([r["modules"][m] for r in rows.values()])) for m in names}
     sizes = {m: sum(starter.phi[n].numel() for n in starter.partition.members(m)) for m in starter.partition.modules}
     taken = choose(worth, sizes, args.share * sum(sizes.values()))
     replace_file(args.out, json.dumps(
-        {"starter": starter.digest, "share": args.share, "worth": worth, "moved": taken, "speakers": rows}, indent=1
+        {**made_of, "share": args.share, "worth": worth, "moved": taken, "speakers": rows}, indent=1
     ).encode())
     print(f"\n| module | parameters | sigma / RMS | worth (nats per frame) | moved |\n{'|---' * 5}|")
     for m in sorted(worth, key=lambda m: -worth[m]):

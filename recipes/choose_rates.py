@@ -31,7 +31,7 @@ TIE = 0.15  # nats per frame
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", type=Path, default=Path("runs/starter"))
-    parser.add_argument("--data", default="cache/train")
+    parser.add_argument("--data", help="the prepared corpus, where it has moved since the training")
     parser.add_argument("--out", type=Path, default=Path("runs/evidence/rates"))
     parser.add_argument("--methods", nargs="*")
     parser.add_argument("--speakers", type=int, default=3)
@@ -50,13 +50,13 @@ def main() -> None:
             cfg.methods[method].rate = rate
         starter, chosen = world.method(method)
         for name in names:
-            path = args.out / starter.digest[:8] / f"{method} {rate:.3g} {name.replace('/', '_')}.json"
+            path = args.out / starter.digest[:8] / str(args.steps) / f"{method} {rate:.3g} {name.replace('/', '_')}.json"
             if path.exists():
                 continue
             task = trainer.task(name, torch.Generator().manual_seed(0))
             query = Query(starter, list(task.query_items))
             run = AdaptationRun(
-                starter, chosen, list(task.support_items), (), args.steps, 10, starter.info["adaptation"]["clips"]
+                starter, chosen, list(task.support_items), (), args.steps, 10, starter.adaptation.clips
             )
             curve = [(p.step, query(run.now())["total"]) for p in run]
             replace_file(path, json.dumps(curve).encode())
@@ -65,7 +65,8 @@ def main() -> None:
     for method in rated:
         digest, rows = world.starter(cfg.methods[method].starter).digest[:8], []
         for rate in cfg.methods[method].rates:
-            found = [json.loads(p.read_text()) for p in sorted((args.out / digest).glob(f"{method} {rate:.3g} *.json"))]
+            files = sorted((args.out / digest / str(args.steps)).glob(f"{method} {rate:.3g} *.json"))
+            found = [json.loads(p.read_text()) for p in files]
             if len(found) == len(names):
                 rows.append((
                     float(np.mean([min(v for _, v in c) for c in found])), float(np.mean([c[-1][1] for c in found])), rate

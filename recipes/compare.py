@@ -225,7 +225,7 @@ class Walk:
         held = min(max(1, round(spec.hold_out * len(support))), len(support) - 1) if "hold_out" in spec else 0
         self.inside, self.outside = support[: len(support) - held], support[len(support) - held :]
         self.early = bool(held)
-        self.clips = self.starter.info["adaptation"]["clips"]
+        self.clips = self.starter.adaptation.clips
         self.seed, self.cell = cell.seed, cell
         self.first: AdaptationRun | None = None
         self.switch = 0

@@ -1,6 +1,6 @@
 """Turn a run into the starter of the package (tts_meta/assets): half precision + JSON.
 
-    python recipes/export_starter.py runs/starter --worth runs/starter/worth.json --widths runs/starter/widths.json
+    python recipes/export_starter.py runs/starter
 
 Also writes other_speakers.safetensors: Resemblyzer embeddings of one clip of each of 80 training speakers, the floor
 of every evaluation.
@@ -42,14 +42,15 @@ def other_speakers(root: Path, count: int) -> np.ndarray:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path, help="folder of the run, with phase2 in it")
-    parser.add_argument("--worth", type=Path, required=True, help="file of recipes/choose_modules.py")
-    parser.add_argument("--widths", type=Path, required=True, help="file of recipes/widen_sigma.py")
+    parser.add_argument("--worth", type=Path, help="of recipes/choose_modules.py; default: worth.json in the run's folder")
+    parser.add_argument("--widths", type=Path, help="of recipes/widen_sigma.py; default: widths.json in the run's folder")
     parser.add_argument("--out", type=Path, default=Path("tts_meta/assets"))
     parser.add_argument("--corpus", type=Path, default=Path("../shared/data/speech/train"))
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--embedding-rate", type=float, default=0.03)
     parser.add_argument("--all-rate", type=float, default=3e-4)
     args = parser.parse_args()
+    args.worth, args.widths = args.worth or args.run / "worth.json", args.widths or args.run / "widths.json"
     worth, widths = json.loads(args.worth.read_text()), json.loads(args.widths.read_text())["widths"]
     parts = phase2_parts(args.run)
     for row in parts[2]["modules"]:

@@ -49,15 +49,17 @@ def one_speaker(speaker: HeldOutSpeaker, out: Path, method: str, steps: int | No
     if recogniser is not None:
         heard = [recogniser.transcribe(synthesizer.speak(s).samples, SAMPLE_RATE) for s in SENTENCES]
         metrics["wer"]["new"] = round(word_error_rate(SENTENCES, heard), 4)
+        metrics["heard_new"] = heard
     summary = {k: made.summary[k] for k in ("steps", "best_step", "heldout_loss", "seconds_total", "bytes")}
     story = {"speaker": speaker.name, "corpus": speaker.corpus, "support": len(speaker.support), "method": method,
-             **made_of(starter)}
+             **made_of(starter, steps)}
     return {**story, **metrics, **summary}
 
 
-def made_of(starter: Starter) -> dict:
-    """A row of another starter or another kind of voice is measured again."""
-    return {"starter_identity": starter.identity, "voice_format": FORMAT}
+def made_of(starter: Starter, steps: int | None) -> dict:
+    """A row of another starter, another number of steps or another kind of voice is measured again."""
+    asked = starter.adaptation.need("steps") if steps is None else steps
+    return {"starter_identity": starter.identity, "voice_format": FORMAT, "asked_steps": asked}
 
 
 def table(rows: list[dict]) -> str:
@@ -85,18 +87,21 @@ def main() -> None:
     parser.add_argument("--method", default="sigma")
     parser.add_argument("--steps", type=int)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--publish", type=Path, help="also write all rows into this JSON file")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     results = []
     for speaker in heldout_speakers(args.root, args.speakers):
         done = args.out / f"{speaker.name}.{args.method}.json"
         known = json.loads(done.read_text()) if done.exists() else {}
-        if made_of(default_starter()).items() <= known.items():
+        if made_of(default_starter(), args.steps).items() <= known.items():
             results.append(known)
         else:
             results.append(one_speaker(speaker, args.out, args.method, args.steps))
             replace_file(done, json.dumps(results[-1]).encode())
     print(table(results))
+    if args.publish:
+        replace_file(args.publish, (json.dumps(results, indent=1) + "\n").encode())
 
 
 if __name__ == "__main__":

@@ -18,5 +18,5 @@ def load_run(folder: str | Path) -> FewShotRun:
     if missing:
         raise InputError(f"{folder} is not a finished run ({', '.join(missing)} missing); run recipes/train.py first.")
     cfg = OmegaConf.load(folder / "config.yaml")
-    cfg.fewshot.cfg.run = str(folder)
+    cfg.fewshot.cfg.run, cfg.fewshot.cfg.resume = str(folder), True
     return instantiate(cfg.fewshot, _convert_="all")

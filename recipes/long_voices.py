@@ -19,10 +19,11 @@ from tts_meta.audio.mel import SAMPLE_RATE
 from tts_meta.data.batch import Normaliser
 from tts_meta.evaluation.intelligibility import load_recogniser, word_error_rate
 from tts_meta.meta.prior import Shrinkage
+from tts_meta.meta.tree import pick
 from tts_meta.nets.acoustic import AcousticConfig, AcousticModel
 from tts_meta.nets.likelihood import Scales
 from tts_meta.text.phonemes import SymbolTable
-from tts_meta.training.checkpoint import load_checkpoint, nest
+from tts_meta.training.checkpoint import load_checkpoint
 from tts_meta.training.modules import speech_partition
 from tts_meta.voices.starter import Starter
 from tts_meta.voices.synthesize import Synthesizer
@@ -31,7 +32,7 @@ from tts_meta.voices.synthesize import Synthesizer
 def phase1_voice(checkpoint: Path, voice: str) -> Starter:
     """Phase 1's moving average with `voice`'s row of the table as its speaker embedding; nothing of it can be cloned."""
     tensors, meta = load_checkpoint(checkpoint)
-    average = nest(tensors, "ema")
+    average = pick(tensors, "ema")
     names = [s for s in meta["speakers"] if s.rpartition("/")[2] == voice]
     if len(names) != 1:
         raise SystemExit(f"{checkpoint} knows {len(names)} speakers called {voice!r}; one is expected.")

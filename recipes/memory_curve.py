@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import resource
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from pathlib import Path
 
 import torch
 
+from tts_meta.audio.files import replace_file
 from tts_meta.data.episodes import FewShot
 from tts_meta.meta.algorithms.gradient import Gradient
 from tts_meta.meta.hypergrad.displacement import Displacement
@@ -79,9 +79,7 @@ def main() -> None:
             found[kind][k] = float(done.stdout)
             print(f"{kind:20} {k:5} steps {found[kind][k]:9.1f} MB", flush=True)
     args.out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = args.out.with_suffix(".tmp")
-    temporary.write_text(json.dumps(found, indent=1))
-    os.replace(temporary, args.out)
+    replace_file(args.out, json.dumps(found, indent=1).encode())
     import matplotlib
 
     matplotlib.use("Agg")

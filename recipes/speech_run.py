@@ -7,31 +7,39 @@ from pathlib import Path
 
 import torch
 
-from tts_meta.meta.tree import Tree
+from tts_meta.errors import InputError
+from tts_meta.meta.tree import Tree, pick
 from tts_meta.nets.acoustic import AcousticConfig, AcousticModel
-from tts_meta.training.checkpoint import load_checkpoint, nest
+from tts_meta.training.checkpoint import load_checkpoint
 from tts_meta.training.modules import speech_partition
 from tts_meta.training.sigma_reptile import SigmaReptileConfig, SigmaReptileTrainer
 from tts_meta.voices.starter import Starter, load_starter, save_starter
 
 LAST = "last.safetensors"
-DATA = "CMU ARCTIC (bdl, slt), kathleen (CC0), LibriSpeech train-clean-100 (CC BY 4.0), speechocean762"
+CORPORA = {
+    "arctic": "CMU ARCTIC (bdl, slt)", "kathleen": "kathleen (CC0)",
+    "librispeech-train-clean-100": "LibriSpeech train-clean-100 (CC BY 4.0)",
+}
 FROZEN = ["encoder.*"]
 
 
-def load_trainer(run: Path, data: str) -> SigmaReptileTrainer:
-    """Phase 2's trainer, for its development speakers (`dev`, seen by neither phase) and their tasks."""
+def load_trainer(run: Path, data: str | None = None) -> SigmaReptileTrainer:
+    """Phase 2's trainer, for its development speakers (`dev`, seen by neither phase) and their tasks; `data` says where the
+    prepared corpus lies now. Raises InputError when there is no such speaker."""
     config = load_checkpoint(run / "phase2" / LAST)[1]["config"]
-    return SigmaReptileTrainer(SigmaReptileConfig(**{**config, "data": data}))
+    trainer = SigmaReptileTrainer(SigmaReptileConfig(**{**config, **({"data": data} if data else {}), "resume": True}))
+    if not trainer.dev:
+        raise InputError(f"{run} has no development speaker, who was kept out of both phases; train with more speakers.")
+    return trainer
 
 
 def phase2_parts(run: Path) -> tuple[Tree, torch.Tensor, dict]:
     """phi, log sigma^2 and the starter's JSON of a phase 2."""
     tensors, meta = load_checkpoint(run / "phase2" / LAST)
     base, config = meta["base"], meta["config"]
-    phi = nest(tensors, "phi")
+    phi = pick(tensors, "phi")
     frozen, _ = load_checkpoint(config["start"])
-    phi |= {k: v for k, v in nest(frozen, "ema").items() if k not in phi and k != "table"}
+    phi |= {k: v for k, v in pick(frozen, "ema").items() if k not in phi and k != "table"}
     info = common(base) | {
         "scales": {**base["scales"], "smooth": config.get("smooth", 0.0)},
         "modules": [{k: r[k] for k in ("name", "parameters", "sigma_relative")} for r in meta["modules"]],
@@ -47,7 +55,7 @@ def phase2_parts(run: Path) -> tuple[Tree, torch.Tensor, dict]:
 def phase1_parts(run: Path) -> tuple[Tree, torch.Tensor, dict]:
     """The same of phase 1 alone: phi is its moving average with the mean speaker, sigma says nothing (infinite)."""
     tensors, base = load_checkpoint(run / "phase1" / LAST)
-    phi = nest(tensors, "ema")
+    phi = pick(tensors, "ema")
     phi["speaker"] = phi.pop("table").mean(0)
     # In the order of the network, which is that of the modules.
     phi = {k: phi[k] for k, _ in AcousticModel(AcousticConfig(**base["net"])).named_parameters()}
@@ -66,7 +74,7 @@ def common(base: dict) -> dict:
         "net": base["net"], "symbols": base["symbols"], "normaliser": base["normaliser"],
         "espeak_voice": base.get("espeak_voice", "en-us"),
         "training": {
-            "data": DATA,
+            "data": ", ".join(CORPORA.get(c, c) for c in base.get("corpora", sorted(base["config"]["corpus_weights"]))),
             "phase1": {k: base["config"][k] for k in ("steps", "batch", "lr", "fold", "corpus_weights", "seed")}
             | {"hours": round(base["seconds"] / 3600, 2)},
             "commit": subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip(),

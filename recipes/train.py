@@ -5,7 +5,8 @@
     python recipes/train.py experiment=starter                       # aligner, phase 1, phase 2 of the speech model
     python recipes/train.py experiment=starter workers=2             # shared by two single-thread ranks, as by torchrun
 
-Every run is resumable: give the same command again after a kill.
+Every run is resumable: give the same command again after a kill. A folder whose run has other settings is refused, with
+the difference; `resume=false` begins it anew. config.yaml in the folder is what its checkpoints were made with.
 """
 
 from __future__ import annotations
@@ -13,12 +14,16 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import hydra
+from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from nearest import check_overrides
 from omegaconf import DictConfig, OmegaConf
 
+from tts_meta.audio.files import replace_file
+from tts_meta.errors import InputError
 from tts_meta.meta.ranks import start_ranks
 
 
@@ -29,16 +34,38 @@ def share_cores(workers: int) -> None:
         os.execv(sys.executable, [sys.executable, *ranks, *sys.argv])
 
 
+def make(cfg: DictConfig, name: str) -> Any:
+    """The stage `name`; exits with one sentence for what the caller can mend."""
+    try:
+        return instantiate(cfg[name], _convert_="all")
+    except InstantiationException as e:
+        if not isinstance(e.__cause__, InputError):
+            raise
+        print(f"Error: {e.__cause__}", file=sys.stderr)
+        sys.exit(2)
+
+
+def note(cfg: DictConfig, name: str) -> None:
+    """Write what the stages so far were made with; a stage that has not been accepted keeps what is written of it."""
+    path, stages = Path(cfg.run) / "config.yaml", [k for k in cfg if isinstance(cfg[k], DictConfig) and "cfg" in cfg[k]]
+    found = OmegaConf.to_container(cfg, resolve=True)
+    assert isinstance(found, dict)
+    old = OmegaConf.to_container(OmegaConf.load(path)) if path.exists() else {}
+    assert isinstance(old, dict)
+    found |= {k: old[k] for k in stages if k in old and k not in cfg.stages[: list(cfg.stages).index(name) + 1]}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(path, OmegaConf.to_yaml(OmegaConf.create(found)).encode())
+
+
 @hydra.main(version_base="1.3", config_path="../configs", config_name="train")
 def main(cfg: DictConfig) -> None:
     share_cores(cfg.workers)
     rank, _ = start_ranks()
-    folder = Path(cfg.run)
-    if rank == 0:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "config.yaml").write_text(OmegaConf.to_yaml(cfg, resolve=True))
     for name in cfg.stages:
-        instantiate(cfg[name], _convert_="all").run()
+        stage = make(cfg, name)
+        if rank == 0:
+            note(cfg, name)
+        stage.run()
 
 
 if __name__ == "__main__":

@@ -4,6 +4,8 @@ docs/validation_tables.md with pictures.
     python recipes/validate.py                       # all rows that are not done yet
     python recipes/validate.py only=[sinusoid_10]    # one block
     python recipes/validate.py workers=0             # only rewrite the documents from what is there
+
+A row whose results were made with other settings is refused, with the difference; `resume=false` makes it anew.
 """
 
 from __future__ import annotations
@@ -16,9 +18,16 @@ import time
 from pathlib import Path
 
 import hydra
-from nearest import check_overrides
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.utils import instantiate
+from nearest import CONFIGS, check_overrides
 from omegaconf import DictConfig, OmegaConf
 from validation_tables import write_tables
+
+from tts_meta.errors import InputError
+from tts_meta.training.fewshot.run import ELSEWHERE
+from tts_meta.training.settings import check_same, settings_of
 
 ROOT = Path(__file__).parent.parent
 
@@ -36,10 +45,28 @@ def rows(cfg: DictConfig) -> list[tuple[str, Path, list[str]]]:
     return out
 
 
+def changed(row: tuple[str, Path, list[str]]) -> str:
+    """What speaks against the results that a row's folder holds: a sentence, or nothing."""
+    _, folder, words = row
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        cfg = instantiate(compose("train", words).fewshot.cfg, _convert_="all")
+    try:
+        found = json.loads((folder / "results.json").read_text())
+        check_same(folder, found.get("settings"), settings_of(cfg, ELSEWHERE))
+    except InputError as e:
+        return str(e)
+    return ""
+
+
 @hydra.main(version_base="1.3", config_path="../configs", config_name="validation")
 def main(cfg: DictConfig) -> None:
     table = rows(cfg)
-    waiting = [r for r in table if not (r[1] / "results.json").exists()] if cfg.workers else []
+    GlobalHydra.instance().clear()  # the rows' configurations are composed here too
+    stale = {r[1]: why for r in table if (r[1] / "results.json").exists() and (why := changed(r))}
+    if stale and cfg.resume:
+        print(f"Error: {next(iter(stale.values()))}", file=sys.stderr)
+        sys.exit(2)
+    waiting = [r for r in table if r[1] in stale or not (r[1] / "results.json").exists()] if cfg.workers else []
     running: list[tuple[subprocess.Popen, Path]] = []
     start, done, total = time.monotonic(), 0, len(waiting)
     failed = []
@@ -47,6 +74,7 @@ def main(cfg: DictConfig) -> None:
         while waiting and len(running) < cfg.workers:
             _, folder, words = waiting.pop(0)
             folder.mkdir(parents=True, exist_ok=True)
+            words = [*words, f"resume={folder not in stale}"]
             with open(folder / "log.txt", "a") as log:
                 process = subprocess.Popen(
                     [sys.executable, str(ROOT / "recipes" / "train.py"), *words], stdout=log, stderr=log,

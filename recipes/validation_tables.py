@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tts_meta.audio.files import replace_file
 from tts_meta.data.hierarchical_gaussian import EXPERIMENTS, linear_table, noise_floor
 from tts_meta.training.fewshot.plots import plot_curve, plot_modules, plot_recovery
 
@@ -104,9 +104,6 @@ def write_tables(found: dict[str, list[dict[str, Any]]], cfg: dict[str, Any], do
                 name = f"{block}-{r['algorithm']}-modules.png"
                 plot_modules(r["modules"], pictures / name, f"{title}: {r['algorithm']}")
                 parts += [f"![learned sigma](validation/{name})"]
-    temporary = docs / "validation_tables.tmp"
-    temporary.write_text("\n\n".join(parts) + "\n")
-    os.replace(temporary, docs / "validation_tables.md")
-    temporary.write_text(json.dumps(found, indent=1))
-    os.replace(temporary, docs / "validation.json")
+    replace_file(docs / "validation_tables.md", ("\n\n".join(parts) + "\n").encode())
+    replace_file(docs / "validation.json", json.dumps(found, indent=1).encode())
     fill_expected(found, docs / "algorithms.md")

@@ -27,7 +27,7 @@ from tts_meta.voices.starter import load_starter
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", type=Path, default=Path("runs/starter"))
-    parser.add_argument("--data", default="cache/train")
+    parser.add_argument("--data", help="the prepared corpus, where it has moved since the training")
     parser.add_argument("--out", type=Path, default=Path("runs/evidence/weight_change.json"))
     parser.add_argument("--speakers", type=int, default=6)
     parser.add_argument("--steps", type=int, default=100)
@@ -43,7 +43,7 @@ def main() -> None:
     ratios: dict[str, list[float]] = {m: [] for m in starter.partition.modules}
     for speaker in sorted(trainer.dev, key=lambda s: -len(trainer.groups[s]))[: args.speakers]:
         task = trainer.task(speaker, torch.Generator().manual_seed(0))
-        clips = starter.info["adaptation"]["clips"]
+        clips = starter.adaptation.clips
         run = AdaptationRun(starter, free(starter, ["*"], args.rate), list(task.support_items), (), args.steps, args.steps, clips)
         for _ in run:
             pass

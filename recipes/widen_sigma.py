@@ -46,7 +46,7 @@ def measure(starter: Starter, task: SpeakerTask, steps: int, texts: list[str]) -
     def vocoded(items: list[Item]) -> list[np.ndarray]:
         return [embed(vocoder(starter.norm.mel_inverse(i.mel)), SAMPLE_RATE) for i in items]
 
-    run = AdaptationRun(starter, shrinking(starter), support, query, steps, steps, starter.info["adaptation"]["clips"])
+    run = AdaptationRun(starter, shrinking(starter), support, query, steps, steps, starter.adaptation.clips)
     for _ in run:
         pass
     deltas = run.now()  # after all steps, as with a user who has no clip to spare for choosing the best
@@ -63,9 +63,9 @@ def measure(starter: Starter, task: SpeakerTask, steps: int, texts: list[str]) -
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path)
-    parser.add_argument("--data", default="cache/train")
-    parser.add_argument("--worth", type=Path, default=Path("runs/starter/worth.json"))
-    parser.add_argument("--out", type=Path, default=Path("runs/starter/widths.json"))
+    parser.add_argument("--data", help="the prepared corpus, where it has moved since the training")
+    parser.add_argument("--worth", type=Path, help="of recipes/choose_modules.py; default: worth.json in the run's folder")
+    parser.add_argument("--out", type=Path, help="default: widths.json in the run's folder")
     parser.add_argument(
         "--factors", nargs="+", default=["1,1", "2,2", "3,1", "3,2"], help="OUT,CONV; the first is the base"
     )
@@ -73,6 +73,7 @@ def main() -> None:
     parser.add_argument("--sentences", type=int, default=5)
     parser.add_argument("--steps", type=int, default=100, help="the horizon sigma was learned at")
     args = parser.parse_args()
+    args.worth, args.out = args.worth or args.run / "worth.json", args.out or args.run / "widths.json"
     torch.set_num_threads(1)
     trainer, parts = load_trainer(args.run, args.data), phase2_parts(args.run)
     moved = json.loads(args.worth.read_text())["moved"]
@@ -86,14 +87,15 @@ def main() -> None:
     for factors in args.factors:
         out, conv = map(float, factors.split(","))
         starter = make_starter(parts, args.run / "widened" / factors, moved=moved, widths=widths(moved, out, conv))
+        made_of = f"{starter.identity[:12]} {factors} {args.steps} {args.sentences}"
         for name in names:
-            key = f"{starter.identity[:12]} {factors} {args.steps} {name}"
+            key = f"{made_of} {name}"
             if key in done:
                 continue
             done[key] = measure(starter, trainer.task(name, torch.Generator().manual_seed(0)), args.steps, texts)
             replace_file(args.out, json.dumps({"rows": done}, indent=1).encode())
             print(f"{key}: loss {done[key]['loss']:.2f}, position {done[key]['position']:.2f}", flush=True)
-        rows = [r for k, r in done.items() if k.startswith(f"{starter.identity[:12]} {factors} {args.steps} ")]
+        rows = [r for k, r in done.items() if k in {f"{made_of} {name}" for name in names}]
         wer = word_error_rate(texts * len(rows), [h for r in rows for h in r["heard"]]) if rows[0]["heard"] else 0.0
         table.append((factors, *(float(np.mean([r[k] for r in rows])) for k in ("position", "loss")), wer))
     base = table[0]

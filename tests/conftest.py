@@ -6,6 +6,8 @@ import os
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+# The small network is as good for everything about files, jobs, page and API, and quick; tests/kokoro ask for the other.
+os.environ.setdefault("TTS_META_NETWORK", "small")
 
 import sys
 from pathlib import Path

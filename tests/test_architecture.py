@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -20,9 +22,23 @@ MAY = {
     "audio": {"audio", "nets", "errors", "processor"},
     "data": {"data", "text", "audio", "nets", "errors"},
     "training": {"training", "data", "nets", "meta", "text", "audio", "errors"},
-    "voices": {"voices", "training", "data", "nets", "meta", "text", "audio", "evaluation", "errors", "processor"},
-    "evaluation": {"evaluation", "voices", "data", "nets", "meta", "text", "audio", "errors"},
+    "kokoro": {"kokoro", "nets", "meta", "data", "text", "audio", "errors"},
+    "voices": {"voices", "kokoro", "training", "data", "nets", "meta", "text", "audio", "measures", "errors", "processor"},
+    "measures": {"measures", "audio", "nets", "errors"},
+    "evaluation": {"evaluation", "measures", "voices", "data", "nets", "meta", "text", "audio", "errors"},
 }
+MEASURES = {"similarity", "intelligibility", "quality", "distortion", "verification"}
+"""Modules of `evaluation` that measure sounds and know no voice: the lower half of that folder, which a clone uses too."""
+
+
+def part(module: str) -> str:
+    """The part of the house that `tts_meta.X[.Y]` belongs to."""
+    _, package, *rest = module.split(".")
+    return "measures" if package == "evaluation" and rest and rest[0] in MEASURES else package
+
+
+def module_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts)
 
 
 def imports(path: Path) -> set[str]:
@@ -30,8 +46,10 @@ def imports(path: Path) -> set[str]:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             found |= {a.name for a in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             found.add(node.module)
+            folder = ROOT / node.module.replace(".", "/")
+            found |= {f"{node.module}.{a.name}" for a in node.names if (folder / f"{a.name}.py").is_file()}
     return found
 
 
@@ -41,10 +59,37 @@ def files(folder: str) -> list[Path]:
 
 @pytest.mark.parametrize("package", sorted(MAY))
 def test_one_direction(package):
-    assert files(f"tts_meta/{package}")
-    for path in files(f"tts_meta/{package}"):
-        ours = {m.split(".")[1] for m in imports(path) if m.startswith("tts_meta.")}
+    mine = [p for p in files("tts_meta") if len(p.relative_to(ROOT).parts) > 2 and part(module_of(p)) == package]
+    assert mine
+    for path in mine:
+        ours = {part(m) for m in imports(path) if m.startswith("tts_meta.")}
         assert ours <= MAY[package], f"{path} imports {ours - MAY[package]}"
+
+
+def cycle(graph: dict[str, set[str]]) -> list[str]:
+    """Some cycle of a directed graph, or nothing."""
+    done: set[str] = set()
+
+    def walk(at: str, trail: list[str]) -> list[str]:
+        if at in trail:
+            return [*trail[trail.index(at) :], at]
+        if at in done:
+            return []
+        for following in sorted(graph.get(at, ())):
+            if found := walk(following, [*trail, at]):
+                return found
+        done.add(at)
+        return []
+
+    return next((found for start in sorted(graph) if (found := walk(start, []))), [])
+
+
+def test_the_house_has_no_cycle():
+    """Neither in what the parts may import, nor between the modules (imports inside functions included)."""
+    assert cycle({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c", "b"]
+    assert not cycle({k: v - {k} for k, v in MAY.items()})
+    known = {module_of(p).removesuffix(".__init__"): p for p in files("tts_meta")}
+    assert not cycle({m: {i for i in imports(p) if i in known and i != m} for m, p in known.items()})
 
 
 @pytest.mark.parametrize("package", ["meta", "nets"])
@@ -78,3 +123,74 @@ def test_one_thread_unless_asked_for():
         environment |= {"TTS_META_THREADS": asked} if asked else {}
         done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
         assert done.stdout.split() == [threads]
+
+
+def ignored_options(tree: ast.AST) -> list[str]:
+    """Arguments that a caller may set or leave (they have a default) and that their function never reads."""
+    found = []
+    for f in ast.walk(tree):
+        if not isinstance(f, ast.FunctionDef):
+            continue
+        a = f.args
+        options = [x.arg for x in (*a.posonlyargs, *a.args)][-len(a.defaults) :] if a.defaults else []
+        options += [x.arg for x, default in zip(a.kwonlyargs, a.kw_defaults, strict=True) if default is not None]
+        statements = [b for b in f.body if not (isinstance(b, ast.Expr) and isinstance(b.value, ast.Constant))]
+        if not statements or all(isinstance(b, ast.Raise) for b in statements):
+            continue  # a protocol
+        read = {n.id for n in ast.walk(f) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+        found += [f"{f.name}({name})" for name in options if name not in read]
+    return found
+
+
+def test_no_option_is_ignored():
+    assert ignored_options(ast.parse("def f(a, b=1):\n    return a\n")) == ["f(b)"]
+    for path in [*files("tts_meta"), *files("app"), *files("recipes")]:
+        assert not ignored_options(ast.parse(path.read_text())), path
+
+
+IMPORTED_AS = {
+    "setuptools": "pkg_resources", "hydra-core": "hydra", "tensorboard": "torch.utils.tensorboard", "pillow": "PIL",
+    "scikit-learn": "sklearn", "Resemblyzer": "resemblyzer", "resemble-perth": "perth",
+}
+INDIRECT = {"setuptools"}
+"""webrtcvad (of Resemblyzer) imports pkg_resources."""
+COMES_WITH = {"omegaconf": "hydra-core", "pydantic": "fastapi", "pandas": "gradio", "httpx": "gradio"}
+"""What the interface of a dependency is made of, which cannot be there without it."""
+
+
+def test_what_is_asked_for_is_imported_and_what_is_imported_is_asked_for():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = [line for group in project["optional-dependencies"].values() for line in group]
+
+    def modules(lines: list[str]) -> dict[str, str]:
+        names = [re.split(r"[<>=! \[]", line)[0] for line in lines]
+        return {n: IMPORTED_AS.get(n, n.replace("-", "_")) for n in names}
+
+    found = {m for f in ("tts_meta", "app", "recipes") for p in files(f) for m in imports(p)}
+    everything = found | {m.split(".")[0] for m in found}
+    unused = {n for n, module in modules(project["dependencies"]).items() if module not in everything} - INDIRECT
+    assert not unused, f"asked of every user and never imported: {unused}"
+    known = {m.split(".")[0] for m in modules([*project["dependencies"], *extras]).values()}
+    ours = {"tts_meta", "app", *(p.stem for p in files("recipes"))}
+    undeclared = {m.split(".")[0] for m in found} - set(sys.stdlib_module_names) - known - ours - set(COMES_WITH)
+    assert set(COMES_WITH.values()) <= set(modules([*project["dependencies"], *extras]))
+    assert not undeclared, f"imported and not asked for: {undeclared}"
+
+
+def test_files_are_replaced_in_one_place():
+    """A crash leaves the old file or the new: audio/files.py does that for all. What is too large to hold in memory
+    (mini_imagenet's memory map) does it for itself."""
+    for path in [*files("tts_meta"), *files("app"), *files("recipes")]:
+        if path.name not in ("files.py", "mini_imagenet.py"):
+            assert "os.replace(" not in path.read_text() and "emporary.replace(" not in path.read_text(), path
+
+
+def test_the_cosine_transform_is_written_once():
+    import numpy as np
+    from scipy.fft import dct
+
+    from tts_meta.nets.aligner import cepstral_basis
+
+    assert np.abs(cepstral_basis(80, 80).numpy() - dct(np.eye(80), axis=0, norm="ortho")).max() < 1e-12
+    for path in files("tts_meta"):
+        assert "scipy.fft" not in imports(path), path

@@ -570,7 +570,7 @@ class Campaign:
         for p in net.parameters():
             p.requires_grad_(False)
         phi = speaker_parameters(net, saved["mean"][TIMBRE], saved["mean"][MANNER])
-        partition = Partition.by_parameter(phi)
+        partition = Partition({n: [n] for n in phi}, phi)
         spread_of = torch.tensor([saved["spread"][m] for m in partition.modules], device=self.device).clamp(min=1e-3)
         begin = 2 * (a.sigma_start * spread_of).log()
         loss = SpeakerLoss(net, KokoroScales(), self.cuda)

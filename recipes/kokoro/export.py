@@ -81,7 +81,7 @@ def main() -> None:
     phi = speaker_parameters(net, styles[TIMBRE].mean(0), styles[MANNER].mean(0))
     phi = {k: v if v.device.type != "meta" else torch.zeros(v.shape) for k, v in phi.items()}
     phi[REGISTER] = torch.zeros(SIZE)
-    partition = Partition.by_parameter(phi)
+    partition = Partition({n: [n] for n in phi}, phi)
     kind = {m: STYLE if m in (TIMBRE, MANNER) else FACTOR if m.endswith("factor") else SHIFT for m in partition.modules}
     log_sigma2 = 2 * torch.tensor([kind[m] * args.wider for m in partition.modules]).log()
     if args.sigma:

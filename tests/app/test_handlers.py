@@ -13,6 +13,7 @@ from app import adapting, gathering
 from tests.conftest import EXAMPLES
 from tts_meta.voices.draft import Draft
 from tts_meta.voices.jobs.folder import Job
+from tts_meta.voices.transcripts import find_transcripts
 
 CLIPS = sorted((EXAMPLES / "clips").glob("*.flac"))[:3]
 
@@ -101,3 +102,18 @@ def test_a_row_is_chosen_heard_and_removed(home):
     assert gathering.choose(gr.SelectData(None, {"index": [9, 0], "value": ""}))[0] == ""
     assert "click its row" in gathering.remove("")[-1]
     assert gathering.remove(clip)[0]["clip"].tolist() == ["p225_001.flac", "p225_003.flac"]
+
+
+def test_plan_pressed_again_and_again_leaves_one_copy_of_the_clips(home):
+    """A plan holds a copy of the recordings: the one before goes with the next, the last with Start over."""
+    clips = sorted((EXAMPLES / "clips").glob("*.flac"))[:5]
+    rows, _ = gathering.add_files([str(c) for c in clips], gathering.table())
+    texts = find_transcripts(clips, None)
+    rows["text"] = [texts[c] for c in clips]
+    before = ""
+    for _ in range(3):
+        said, _, before, trouble = adapting.make_plan("ann", True, "", "", rows, 10, before)
+        assert not trouble and before in said
+        assert [p.name for p in (home / "jobs").iterdir()] == [before]
+    gathering.start_over("yes")
+    assert not list((home / "jobs").iterdir())

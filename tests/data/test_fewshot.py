@@ -46,7 +46,7 @@ def test_families_have_their_published_ranges():
 
 
 def test_closed_form_table_of_experiment_1():
-    """algorithms.md 1.8, to its printed digits, and by simulation for the modular column."""
+    """Expected losses worked out by hand for four numbers of shots, and by simulation for the modular column."""
     table = {2: (6.500, 5.880, 5.502), 4: (5.500, 5.322, 5.127), 5: (5.300, 5.183, 5.034), 10: (4.900, 4.869, 4.812)}
     for n, (mle, single, modular) in table.items():
         found = linear_table(n)

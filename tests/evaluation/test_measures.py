@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tests.conftest import ROOT
 from tts_meta.errors import InputError
 from tts_meta.evaluation.distortion import f0_rmse_cents, mel_cepstral_distortion, voicing_error
 from tts_meta.evaluation.grid import Interval, bootstrap
@@ -37,10 +38,18 @@ def test_f0_error_of_a_semitone_is_a_hundred_cents():
 
 def test_word_error_rate_counts_words_not_spelling():
     assert word_error_rate(["It costs $5, doesn't it?"], ["it costs five dollars doesn't it"]) == 0
-    assert word_error_rate(["one two three four"], ["one two four"]) == pytest.approx(0.25)
+    assert word_error_rate(["red green blue grey"], ["red green gray"]) == pytest.approx(0.25)
     assert word_error_rate(["hello"], [""]) == 1
-    # Missing, wrong and added words count alike, over all sentences together.
-    assert word_errors(["one two three", "four five"], ["one three", "four six seven"]) == (3, 5)
+    assert word_error_rate(["The old grey colour."], ["the old gray color"]) == 0
+    assert word_errors(["Uh.", "red green"], ["ho what", "red green"]) == (2, 2)
+
+
+def test_the_judge_does_not_share_the_products_normaliser():
+    """What the normaliser of speech reads wrongly is an error, not the same mistake on both sides."""
+    from tests.test_architecture import imports
+
+    assert word_errors(["No. I did not."], ["number I did not"]) == (1, 4)
+    assert not any(m.startswith("tts_meta.text") for m in imports(ROOT / "tts_meta" / "evaluation" / "intelligibility.py"))
 
 
 def test_position_is_zero_at_the_floor_and_one_at_the_ceiling():

@@ -9,9 +9,10 @@ from tts_meta.text.phonemes import BOUNDARY, MARKS, SILENCE, phonemize
 
 # What espeak-ng gave for 1,500 sentences in either accent.
 HEARD = {
-    False: "n t ɪ ə s d ɹ ð k z l æ ɛ ʌ m w p v f b ɚ eɪ iː h ᵻ i aɪ ɐ oʊ ɑː uː ŋ ɾ ʃ əl ɜː ɔːɹ ɡ tʃ ɔː dʒ aʊ j ʊ θ ɑːɹ ɔ ɛɹ iə ɪɹ ɔɪ ʊɹ ʒ"
-           " aɪɚ n̩ ʔ aɪə x",
-    True: "ɪ n t ə s d ɹ ð k ɒ l a m ɛ w p v f h eɪ iː i aɪ ɔː ɐ ʌ əʊ uː ŋ ʃ əl ɜː ɡ j tʃ dʒ aʊ ɑː ʊ θ iə eə aɪə ɔɪ ʊə ʒ x n̩ b z",
+    False: "n t ɪ ə s d ɹ ð k z l æ ɛ ʌ m w p v f b ɚ eɪ iː h ᵻ i aɪ ɐ oʊ ɑː uː ŋ ɾ ʃ əl ɜː ɔːɹ ɡ tʃ ɔː dʒ aʊ j ʊ θ ɑːɹ"
+           " ɔ ɛɹ iə ɪɹ ɔɪ ʊɹ ʒ aɪɚ n̩ ʔ aɪə x",
+    True: "ɪ n t ə s d ɹ ð k ɒ l a m ɛ w p v f h eɪ iː i aɪ ɔː ɐ ʌ əʊ uː ŋ ʃ əl ɜː ɡ j tʃ dʒ aʊ ɑː ʊ θ iə eə aɪə ɔɪ ʊə ʒ"
+          " x n̩ b z",
 }
 
 

@@ -1,4 +1,4 @@
-"""Linear-Gaussian tasks y = X theta + noise with every answer in closed form (algorithms.md 4)."""
+"""Linear-Gaussian tasks y = X theta + noise with every answer in closed form."""
 
 from __future__ import annotations
 
@@ -90,6 +90,6 @@ def solve(solver, loss, prior, phi, theta, batches, steps, **more) -> Path:
     return solver.solve(loss, prior, phi, theta, batches, steps, **more)
 
 
-def at(hypergrad, path, loss, prior, phi, support, query):
+def at(hypergrad, path, loss, prior, phi, support, query, rngs=()):
     """The hypergradient at a given end of the inner loop."""
-    return hypergrad.at(path, Inner(loss, prior, phi, {}, ProximalGD(0.1), 0), support, query)
+    return hypergrad.at(path, Inner(loss, prior, phi, {}, ProximalGD(0.1), 0, rngs), support, query)

@@ -1,4 +1,4 @@
-"""Oracle 12: the paper's one-dimensional analysis (workshop version, Props. 1, 3, 4). N = 5 unit-noise observations a task."""
+"""The paper's one-dimensional analysis (workshop version, Props. 1, 3, 4). N = 5 unit-noise observations a task."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def descend(hypergrad, episodes, start: float, steps: int = 600, rate: float = 2
 
 
 def test_first_order_root_is_the_true_variance():
-    """Prop. 4: the stationary point tends to the true sigma^2 (1.305 at T = 1e6 in the spec)."""
+    """Prop. 4: the stationary point tends to the true sigma^2 (1.305 at T = 1e6)."""
     episodes = tasks(1.3, 400_000)
     low, high = math.log(0.2), math.log(8.0)
     sign = float(Displacement("first_order")(inner(low), episodes).log_sigma2)

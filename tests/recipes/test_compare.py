@@ -142,7 +142,7 @@ def test_the_tables_and_the_page(made, tmp_path):
 
 
 def test_the_published_tables_are_those_of_the_published_cells(tmp_path):
-    cells, tables = ROOT / "docs" / "evidence" / "cells.tar.xz", ROOT / "docs" / "evidence_second.md"
+    cells, tables = ROOT / "docs" / "evidence" / "cells.tar.xz", ROOT / "docs" / "evidence_tables.md"
     done = evidence("--cells", cells, "--docs", tmp_path, "--page", tmp_path / "page.html", "--step", "300")
     assert done.returncode == 0, done.stderr[-3000:]
     assert (tmp_path / "evidence_tables.md").read_text() == tables.read_text()
@@ -166,3 +166,57 @@ def test_widths_are_those_of_the_moved_modules_of_a_kind(monkeypatch):
     assert widths(moved, 3.0, 1.0) == {"decoder.out": 3.0}
     assert widths(moved, 1.0, 2.0) == {"decoder.blocks.7.conv": 2.0}
     assert widths(moved, 1.0, 1.0) == {}
+
+
+def test_a_heldout_row_of_another_number_of_steps_is_made_again(starter, monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "recipes"))
+    from heldout import made_of
+
+    asked = starter.adaptation.steps
+    assert made_of(starter, None) == made_of(starter, asked) != made_of(starter, asked + 1)
+
+
+def test_what_going_on_loses_does_not_depend_on_the_unit_of_the_mel(monkeypatch):
+    """Nats above the best, and the share of what was gained: a constant added to the log-density changes neither."""
+    monkeypatch.syspath_prepend(str(ROOT / "recipes"))
+    from evidence import lost_by_going_on, share_lost
+
+    curve = {0: 70.0, 30: 46.0, 100: 45.0, 300: 47.5, 1000: 44.0}
+    assert lost_by_going_on(curve, 300) == pytest.approx((2.5, 25.0))
+    assert lost_by_going_on(curve, 1000) == pytest.approx((0.0, 26.0))
+    assert lost_by_going_on({k: v - 60.0 for k, v in curve.items()}, 300) == pytest.approx((2.5, 25.0))
+    assert share_lost([(2.5, 25.0), (0.0, 15.0)]) == pytest.approx(2.5 / 40)
+
+
+def test_the_readmes_table_of_methods_is_that_of_the_published_cells():
+    """Every place: parameters, loss at the best step and at 300, nats above the best and their share, position, EER, WER."""
+    import re
+
+    text = (ROOT / "docs" / "evidence_tables.md").read_text()
+
+    def row(title: str, method: str) -> dict[str, str]:
+        part = next(p for p in text.split("\n## ") if p.startswith(title))
+        lines = [[c.strip() for c in line.strip("|").split("|")] for line in part.splitlines() if line.startswith("|")]
+        found = next(line for line in lines if line[0] == method)
+        return dict(zip(lines[0], found, strict=True))
+
+    def first(place: str) -> float:
+        return float(re.match(r"-?[\d.,]+", place)[0].replace(",", ""))
+
+    readme = (ROOT / "README.md").read_text()
+    table = readme[readme.index("| method | parameters moved |") :].split("\n\n")[0].splitlines()[2:]
+    assert len(table) >= 9
+    for line in table:
+        name, *places = [c.replace("*", "").strip() for c in line.strip("|").split("|")]
+        name = name.split(" ")[0]
+        loss, lost = row("Loss of clips", name), row("Loss above", name)["at 300"]
+        wanted = [
+            first(row("Cost", name)["parameters moved"]), first(loss["best step"]), first(loss["step 300"]), first(lost),
+            first(row("Position (0 other", name)["step 300"]), first(row("Verification", name)["step 300"]),
+            first(row("What the clones say", name)["WER %"]),
+        ]
+        for place, value in zip(places, wanted, strict=True):
+            digits = len(place.split(" ")[0].partition(".")[2])
+            assert abs(first(place) - value) <= 0.5001 * 10**-digits, (name, place, value)
+        share = re.search(r"; ([\d.]+) ", lost)[1]
+        assert f"({round(float(share))} %)" in places[3], (name, places[3], share)

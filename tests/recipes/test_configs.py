@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import MISSING, fields
+
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.utils import get_class
@@ -9,6 +11,11 @@ from omegaconf import OmegaConf
 
 from tests.conftest import ROOT
 from tts_meta.data.layouts import LAYOUTS
+from tts_meta.nets.acoustic import AcousticConfig
+from tts_meta.training.aligner import AlignerConfig
+from tts_meta.training.fewshot.run import FewShotConfig
+from tts_meta.training.multispeaker import MultispeakerConfig
+from tts_meta.training.sigma_reptile import OuterConfig, SigmaReptileConfig
 
 CONFIGS = ROOT / "configs"
 
@@ -29,3 +36,30 @@ def test_corpora(corpus):
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
         cfg = compose("prepare", [f"corpus={corpus}", "corpus.root=/nowhere"])
     assert cfg.corpus.layout in LAYOUTS and cfg.corpus.folder.startswith("cache/")
+
+
+STAGES = {
+    "aligner": AlignerConfig, "multispeaker": MultispeakerConfig, "sigma_reptile": SigmaReptileConfig, "fewshot": FewShotConfig,
+}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_setting_has_one_source(stage):
+    """configs/ gives every setting of a run; the code has no defaults of its own that could differ from them."""
+    kinds = [STAGES[stage], *([OuterConfig] if stage == "sigma_reptile" else [])]
+    for kind in kinds:
+        given = {f.name for f in fields(kind) if f.default is not MISSING or f.default_factory is not MISSING}
+        assert given <= {"resume"}, (kind, given)
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        cfg = compose("train", [])[stage].cfg
+    assert set(cfg) - {"_target_"} == {f.name for f in fields(STAGES[stage])}
+    if stage == "sigma_reptile":
+        assert set(cfg.outer) == {f.name for f in fields(OuterConfig)}
+
+
+def test_the_network_of_the_config_is_the_networks_own():
+    """The sizes are written in the config so that a command can change them; they are those of AcousticConfig."""
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        net = OmegaConf.to_container(compose("train", []).multispeaker.cfg.net)
+    own = {f.name: f.default for f in fields(AcousticConfig) if f.name in net}
+    assert net == own and {f.name for f in fields(AcousticConfig)} - set(net) == {"symbols", "mels"}

@@ -65,3 +65,20 @@ def test_help_lists_what_there_is():
     done = subprocess.run([sys.executable, "recipes/train.py", "--help"], cwd=ROOT, capture_output=True, text=True)
     for word in ("sigma_reptile", "bayesian_taml", "omniglot_alphabets", "hierarchical_gaussian", "size: cpu", "paper"):
         assert word in done.stdout
+
+
+def test_the_speed_of_speaking_is_the_same_on_every_page():
+    told = {}
+    for page in (ROOT / "README.md", ROOT / "docs" / "troubleshooting.md"):
+        told[page.name] = re.findall(r"second of speech takes ([0-9.]+) s.*?([0-9.]+) s (?:elsewhere|without)", page.read_text())
+    assert told["README.md"] and told["README.md"] == told["troubleshooting.md"], told
+
+
+def test_what_is_cited_is_there():
+    """Docstrings and comments cite papers, and files of this repository: no notes that a stranger does not have."""
+    for folder in ("tts_meta", "app", "tests", "configs"):
+        for path in [*(ROOT / folder).rglob("*.py"), *(ROOT / folder).rglob("*.yaml")]:
+            text = path.read_text()
+            for name in re.findall(r"[A-Za-z0-9_./-]+\.md\b", text):
+                assert (ROOT / name).is_file() or (ROOT / "docs" / name).is_file(), f"{path} cites {name}"
+            assert path.name == "test_docs.py" or not re.search(r"algorithms\.md \(?[0-9]|shared/spec", text), path

@@ -81,6 +81,13 @@ def test_the_validation_table_is_resumable_row_by_row(tmp_path):
     (row / "results.json").unlink()
     done = subprocess.run(words, cwd=ROOT, env=environment(), capture_output=True, text=True)
     assert done.returncode == 0 and "1/1" in done.stdout and "2/2" not in done.stdout
+    other = [w.replace('"test.tasks=4"', '"test.tasks=6"') for w in words]
+    done = subprocess.run(other, cwd=ROOT, env=environment(), capture_output=True, text=True)
+    assert done.returncode == 2 and "test_tasks was 4 and is 6" in done.stderr and "resume=false" in done.stderr, done.stderr
+    assert '"test_tasks": 4' in next((tmp_path / "runs").rglob("maml-seed0/results.json")).read_text()
+    done = subprocess.run([*other, "resume=false"], cwd=ROOT, env=environment(), capture_output=True, text=True)
+    assert done.returncode == 0 and "2/2" in done.stdout, done.stderr
+    assert '"test_tasks": 6' in next((tmp_path / "runs").rglob("maml-seed0/results.json")).read_text()
 
 
 def test_discovery_needs_a_sigma_run(whole, tmp_path):

@@ -17,7 +17,7 @@ from tts_meta.training.checkpoint import load_checkpoint
 
 def command(run, corpus, steps: int, *more: str) -> list[str]:
     return [
-        sys.executable, "recipes/train.py", "experiment=starter", f"run={run}", f"aligner.cfg.data={corpus}",
+        sys.executable, "recipes/train.py", "experiment=own", f"run={run}", f"aligner.cfg.data={corpus}",
         "aligner.cfg.rounds=3", f"multispeaker.cfg.data={corpus}", f"sigma_reptile.cfg.data={corpus}",
         "multispeaker.cfg.net={hidden: 32, speaker: 8, encoder_layers: 1, decoder_layers: 2, predictor_layers: 1, "
         "predictor_hidden: 16}",
@@ -100,3 +100,34 @@ def test_resume_after_kill_is_bit_equal(whole, tiny_corpus, tmp_path):
         assert a.keys() == b.keys()
         for k in a:
             assert torch.equal(a[k], b[k]), f"{phase} {k}"
+
+
+@pytest.mark.parametrize(("more", "told"), [
+    ("multispeaker.cfg.lr=0.002", "lr was 0.001 and is 0.002"), ("aligner.cfg.rounds=2", "rounds was 3 and is 2"),
+    ("sigma_reptile.cfg.solver.rate=0.2", "solver.rate was 0.1 and is 0.2"),
+])
+def test_a_speech_run_is_not_continued_under_other_settings(whole, tiny_corpus, more, told):
+    """Whichever of the three phases it is: one sentence, and the folder stays as it was."""
+    run = whole[0]
+    before = {f: f.read_bytes() for f in run.rglob("*") if f.is_file() and "tensorboard" not in str(f)}
+    done = subprocess.run(command(run, tiny_corpus, 12, more), cwd=ROOT, env=environment(), capture_output=True, text=True)
+    assert done.returncode == 2, done.stderr[-2000:]
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("Error: ") and told in last and "resume=false" in last, last
+    after = {f: f.read_bytes() for f in run.rglob("*") if f.is_file() and "tensorboard" not in str(f)}
+    changed = {f.name for f in before.keys() | after.keys() if before.get(f) != after.get(f)}
+    assert changed <= {"config.yaml"}
+    if "config.yaml" in changed:  # an earlier phase was accepted; what is refused is not written down
+        assert told.split(" was ")[0].split(".")[-1] + ": " + told.split(" is ")[1] not in (run / "config.yaml").read_text()
+
+
+def test_phase_2_is_not_continued_on_another_phase_1(whole, tiny_corpus, tmp_path):
+    import shutil
+
+    run = tmp_path / "copy"
+    shutil.copytree(whole[0], run)
+    words = command(run, tiny_corpus, 13, "resume=false", "stages=[aligner,multispeaker]")
+    assert subprocess.run(words, cwd=ROOT, env=environment(), capture_output=True).returncode == 0
+    assert load_checkpoint(run / "phase1" / "last.safetensors")[1]["step"] == 13
+    done = subprocess.run(command(run, tiny_corpus, 13), cwd=ROOT, env=environment(), capture_output=True, text=True)
+    assert done.returncode == 2 and "inputs.start was" in done.stderr, done.stderr[-2000:]

@@ -11,8 +11,8 @@ from tts_meta.training.aligner import AlignerConfig, AlignerTrainer, load_aligne
 @pytest.fixture(scope="module")
 def aligned(tiny_corpus, tmp_path_factory):
     folder = tmp_path_factory.mktemp("aligner")
-    cfg = AlignerConfig(run=str(folder), data=str(tiny_corpus), rounds=5, teachers=["teach", "task"], prior_frames=5)
-    AlignerTrainer(cfg).run()
+    own = {"rounds": 5, "prior_frames": 5.0, "teachers": ["teach", "task"], "fold": 0.3, "seed": 0}
+    AlignerTrainer(AlignerConfig(run=str(folder), data=str(tiny_corpus), **own)).run()
     return folder
 
 

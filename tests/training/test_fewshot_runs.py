@@ -94,8 +94,37 @@ def test_a_run_writes_its_results_and_is_not_repeated(tmp_path, image_data):
     rows = (tmp_path / "r" / "curve.csv").read_text().splitlines()
     assert rows[0].startswith("steps,mse,mse_ci95") and len(rows) == 1 + len(run.cfg.at)
     assert all((tmp_path / "r" / f).stat().st_size > 3000 for f in ("curve.png", "modules.png", "waves.png"))
-    again = make("sigma_reptile", "sinusoid", image_data, tmp_path / "r", "inner.sigma.steps=3", "meta_steps=5")
+    again = make("sigma_reptile", "sinusoid", image_data, tmp_path / "r", "inner.sigma.steps=3")
     assert again.run() == json.loads((tmp_path / "r" / "results.json").read_text())
+
+
+def test_a_run_is_not_continued_under_other_settings(tmp_path, image_data):
+    """A folder trained as MAML must not be reported as FO-MAML, nor with another rate, schedule, domain or test."""
+    make("maml", "sinusoid", image_data, tmp_path).run()
+    before = {f.name: f.read_bytes() for f in tmp_path.iterdir()}
+    for words, told in (
+        (["fomaml"], "algorithm.hypergrad.part was tts_meta.meta.hypergrad.unroll.U.* and is "),
+        (["maml", "inner.rate=0.02"], "algorithm.solver.rate was 0.01 and is 0.02"),
+        (["maml", "meta_steps=5"], "meta_steps was 3 and is 5"), (["maml", "test.split=val"], "split was test and is val"),
+        (["maml", "domain.shots=3"], "domain.shots was 10 and is 3"), (["maml", "seed=1"], "seed was 0 and is 1"),
+        (["maml", "sizes.cpu.lr=0.5"], "outer.phi.optimiser.lr was 0.002 and is 0.5"),
+    ):
+        with pytest.raises(Exception, match=f"other settings: .*{told}.*resume=false"):
+            make(words[0], "sinusoid", image_data, tmp_path, *words[1:])
+    assert {f.name: f.read_bytes() for f in tmp_path.iterdir()} == before
+    other_chunks = make("maml", "sinusoid", image_data, tmp_path, "test.chunk=1", "sizes.cpu.tasks_per_chunk=1")
+    assert other_chunks.run()["algorithm"] == "maml"
+    anew = make("fomaml", "sinusoid", image_data, tmp_path, "resume=false").run()
+    assert anew["algorithm"] == "fomaml" and json.loads((tmp_path / "results.json").read_text())["algorithm"] == "fomaml"
+    assert [json.loads(line)["step"] for line in (tmp_path / "log.jsonl").read_text().splitlines()] == [1, 2, 3]
+
+
+def test_a_run_that_does_not_say_its_settings_is_not_continued(tmp_path, image_data):
+    run = make("maml", "sinusoid", image_data, tmp_path)
+    run.settings = None
+    run.save(0.0)
+    with pytest.raises(Exception, match="does not say what it was made with.*resume=false"):
+        make("maml", "sinusoid", image_data, tmp_path)
 
 
 @pytest.mark.parametrize("algorithm", ["maml", "sigma_reptile", "abml", "bmaml", "platipus", "versa", "reptile"])
@@ -209,3 +238,41 @@ def test_a_domain_without_the_network_says_so(tmp_path, image_data):
     with pytest.raises(Exception, match="has no 'amortised' network.*does not fit"):
         make("versa", "hierarchical_gaussian", image_data, tmp_path)
     assert issubclass(InputError, ValueError)
+
+
+@pytest.mark.parametrize("kind", ["images", "regression"])
+def test_a_summed_likelihood_of_samples_is_the_sum(kind):
+    """VERSA's loss of samples `[L, B, C]`: the mean times the number of data is the sum, as `likelihood` says."""
+    from tts_meta.training.fewshot.images import classification_criterion
+    from tts_meta.training.fewshot.regression import regression_criterion
+
+    g = torch.Generator().manual_seed(0)
+    if kind == "images":
+        out, batch = torch.randn(4, 6, 3, generator=g), {"y": torch.tensor([0, 1, 2, 0, 1, 2])}
+        mean, total = (classification_criterion(k)(out, batch) for k in ("mean", "sum"))
+        by_hand = -sum(out.softmax(2)[:, i, y].mean().log() for i, y in enumerate(batch["y"].tolist()))
+    else:
+        out, batch = torch.randn(4, 6, 1, generator=g), {"y": torch.randn(6, 1, generator=g)}
+        mean, total = (regression_criterion(k, 0.5)(out, batch) for k in ("mean", "sum"))
+        normal = torch.distributions.Normal(out, 0.5)
+        joint = normal.log_prob(batch["y"]).sum((1, 2)).exp().mean().log()
+        by_hand = -joint - 6 * 0.5 * math.log(2 * math.pi)
+    assert abs(float(total - by_hand)) < 1e-4
+    assert abs(float(total - 6 * mean)) < 1e-4
+    with pytest.raises(InputError, match="likelihood is 'product'"):
+        (classification_criterion if kind == "images" else lambda k: regression_criterion(k, 0.5))("product")
+
+
+@pytest.mark.parametrize("domain", [d for d in DOMAINS if d != "hierarchical_gaussian"])
+def test_versa_has_the_likelihood_that_its_config_names(domain, image_data, tmp_path):
+    """Images: the mean, as its numbers in docs/validation.md were measured; points: the joint."""
+    run = make("versa", domain, image_data, tmp_path)
+    assert run.cfg.likelihood == ("sum" if domain == "sinusoid" else "mean")
+
+
+def test_train_shots_of_an_alphabet_are_its_training_drawings(image_data, tmp_path):
+    run = make("maml", "omniglot_alphabets", image_data, tmp_path, "domain.instances=10", "+domain.train_shots=4")
+    assert run.domain.draw(0, [0]).whole_support()["y"].shape == (1, 3 * 4)
+    assert run.domain.test("test", 0, 1).whole_support()["y"].shape == (1, 3 * 10)
+    with pytest.raises(Exception, match="train_shots is 16; 1 to 15"):
+        make("maml", "omniglot_alphabets", image_data, tmp_path, "+domain.train_shots=16")

@@ -225,3 +225,140 @@ def test_plateau_needs_both_signals():
     flat = [(50.0 + 0.01 * i, 0.8 - 0.001 * i) for i in range(20)]
     assert not plateau(falling) and not plateau(rising) and plateau(flat)
     assert not plateau(flat[:6]) and plateau(flat[:7])
+    # Another unit of the mel adds a constant to a negative log-density; it decides nothing.
+    slow = [(45.0 - 0.05 * i, 0.8) for i in range(20)]
+    for series in (falling, flat, slow):
+        assert len({plateau([(loss + unit, like) for loss, like in series]) for unit in (-45.0, 0.0, 1000.0)}) == 1, series
+
+
+def running(job: Job, starter):
+    """A job's work in this process, ready to end."""
+    from tts_meta.voices.cloning import Cloning
+
+    cloning = Cloning(starter, load_prepared(job.file("clips.safetensors")), job.settings)
+    for _ in range(3):
+        next(cloning)
+    job.set_state(status="running")
+    return cloning
+
+
+def test_a_step_that_is_picked_while_the_job_ends_stays(starter, checkup, library):
+    """The last word is the person's: the job's end does not put its best step over the one that was chosen."""
+    from tts_meta.voices.jobs.work import _finish, keep
+
+    job = make(starter, checkup, "picked", steps=10)
+    cloning = running(job, starter)
+    first = int(keep(job, cloning, best=False).stem)
+    path = control.use_step(job, first)
+    next(cloning)
+    _finish(job, cloning, "done")
+    assert read_header(path)["best_step"] == first and job.state.status == "done" and job.state.voice == str(path)
+    assert [e["step"] for e in job.events()[0] if e["kind"] == "voice"] == [first]
+    # A voice that was deleted meanwhile is made, and whoever starts a job again wants what it will make.
+    path.unlink()
+    _finish(job, cloning, "stopped")
+    assert read_header(path)["best_step"] == cloning.run.best_step != first
+    control.use_step(job, first)
+    job.set_state(status="stopped")
+    control.start(job)
+    wait(job, "done")
+    assert read_header(path)["best_step"] > first
+
+
+def test_the_end_of_a_job_waits_for_a_choice_that_is_being_written(starter, checkup, library):
+    import threading
+
+    from tts_meta.voices.jobs.work import _finish, keep
+
+    job = make(starter, checkup, "waits", steps=10)
+    cloning = running(job, starter)
+    first = int(keep(job, cloning, best=False).stem)
+    next(cloning)
+    with job.voice_lock():
+        ending = threading.Thread(target=_finish, args=(job, cloning, "done"))
+        ending.start()
+        ending.join(timeout=5)
+        assert ending.is_alive() and job.state.status != "done"
+        job.file("picked").write_text(str(first))
+        (library / "waits.voice").write_bytes((job.path / "steps" / f"{first:06d}.voice").read_bytes())
+    ending.join(timeout=60)
+    assert job.state.status == "done" and read_header(library / "waits.voice")["best_step"] == first
+
+
+def test_a_named_step_does_not_become_the_jobs_own_voice(starter, checkup, library):
+    from tts_meta.voices.jobs.work import _finish, keep
+
+    job = make(starter, checkup, "own", steps=10)
+    cloning = running(job, starter)
+    step = int(keep(job, cloning, best=False).stem)
+    _finish(job, cloning, "stopped")
+    control.use_step(job, step, "other")
+    assert Path(job.state.voice).stem == "own" and job.picked is None
+    _finish(job, cloning, "done")  # not "made by something else"
+    assert Path(job.state.voice).stem == "own"
+
+
+def test_changes_of_the_state_are_not_lost_between_processes(library, tmp_path):
+    """Two processes change different keys two hundred times each; both last changes are there."""
+    job = Job(tmp_path / "20260101-000000-000")
+    job.path.mkdir()
+    job.set_state(status="running")
+    code = (
+        "import sys; from pathlib import Path; from tts_meta.voices.jobs.folder import Job\n"
+        "job = Job(Path(sys.argv[1]))\n"
+        "for i in range(200):\n    job.set_state(**{sys.argv[2]: i + 1})\n"
+        "    assert getattr(job.state, sys.argv[2]) == i + 1, (i, job.state)\n"
+    )
+    import sys
+
+    from tests.conftest import ROOT
+
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    both = [subprocess.Popen([sys.executable, "-c", code, str(job.path), key], env=environment) for key in ("step", "steps")]
+    assert [p.wait() for p in both] == [0, 0]
+    assert (job.state.step, job.state.steps) == (200, 200)
+
+
+def test_looking_whether_a_job_is_held_is_not_holding_it(library, tmp_path):
+    """Another who looks at the same moment must not take the first for the job's process, nor make it impossible to delete."""
+    import threading
+
+    from tts_meta.voices.jobs.folder import _lock
+
+    job = Job(tmp_path / "20260101-000000-001")
+    assert not job.held() and not job.path.exists(), "looking made a folder"
+    job.path.mkdir()
+    job.set_state(status="queued")
+    with job.hold() as got:
+        assert got and job.held()
+    looking = threading.Event()
+
+    def look() -> None:
+        with _lock(job.file("lock"), shared=True) as seen:
+            assert seen
+            looking.set()
+            time.sleep(0.3)
+
+    other = threading.Thread(target=look)
+    other.start()
+    looking.wait()
+    assert not job.held()
+    delete_job(job)
+    other.join()
+    assert not job.path.exists()
+
+
+def test_plans_that_are_not_started_leave_no_recordings(starter, checkup, library):
+    from tts_meta.voices.jobs import folder
+
+    first = make(starter, checkup, "plan")
+    assert first.file("real.wav").exists() and first.file("clips.safetensors").exists()
+    kept = make(starter, checkup, "plan")
+    assert first.path.exists(), "somebody may still start it"
+    for job in (first, kept):
+        job.file("state.json").write_text(json.dumps({**json.loads(job.file("state.json").read_text()), "updated": 1.0}))
+    kept_started = json.loads(kept.file("state.json").read_text()) | {"queued_at": 2.0}
+    kept.file("state.json").write_text(json.dumps(kept_started))
+    third = make(starter, checkup, "plan")
+    assert not first.path.exists() and kept.path.exists() and third.path.exists()
+    assert folder.forget_plans(0, "no such job") == [] and folder.forget_plans(0, third.id) == [third.id]

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from tests.conftest import EXAMPLES
 from tts_meta.errors import InputError
+from tts_meta.meta.solvers.adam import ProximalAdam
+from tts_meta.meta.solvers.gd import ProximalGD
 from tts_meta.voices.adapt import AdaptationRun
 from tts_meta.voices.clips import whole_clips
 from tts_meta.voices.cloning import hold_out
@@ -25,6 +30,7 @@ from tts_meta.voices.library import (
     voice_names,
 )
 from tts_meta.voices.methods import choose_method, free, shrinking
+from tts_meta.voices.starter import load_starter
 from tts_meta.voices.synthesize import Synthesizer
 from tts_meta.voices.transcripts import complete_transcripts, find_clips
 from tts_meta.voices.variance import (
@@ -175,7 +181,7 @@ def test_the_melody_is_stretched_half_way_to_the_speakers_own(starter, items, mo
 
 
 def test_the_starter_moves_the_modules_on_its_list(starter):
-    listed = starter.info["adaptation"]["moved"]
+    listed = list(starter.adaptation.moved)
     assert set(starter.moved()) == set(listed) and starter.moved() != starter.moved(0.0)
     sizes = {r["name"]: r["parameters"] for r in starter.module_table()}
     assert sum(sizes[m] for m in listed) < 0.2 * sum(sizes.values())
@@ -270,3 +276,67 @@ def test_a_date_is_shown_in_one_zone(iso, shown):
     from tts_meta.voices.library import read_date
 
     assert read_date(iso) == shown
+
+
+@pytest.mark.parametrize("solver", [ProximalGD(1e-6), ProximalGD(1e-7, whiten=True), ProximalAdam(0.1)], ids=str)
+def test_a_run_of_any_solver_is_saved_and_goes_on_alike(starter, items, tmp_path, solver):
+    """What the solver keeps between steps, moments or nothing, is in the checkpoint."""
+    method = replace(choose_method(starter, "sigma"), solver=solver)
+
+    def begin() -> AdaptationRun:
+        return AdaptationRun(starter, method, *items, steps=4, chunk=2, clips=2)
+
+    whole, first, second = begin(), begin(), begin()
+    list(whole)
+    next(first)
+    next(first)
+    first.save(tmp_path / "run.safetensors")
+    second.restore(tmp_path / "run.safetensors")
+    list(second)
+    assert second.step == 4 and all(torch.equal(v, second.now()[k]) for k, v in whole.now().items())
+    other = AdaptationRun(starter, replace(method, solver=ProximalAdam(0.05)), *items, steps=4)
+    with pytest.raises(InputError, match="another solver; start the run again"):
+        other.restore(tmp_path / "run.safetensors")
+
+
+def copied(tmp_path):
+    from importlib.resources import files
+
+    root = files("tts_meta") / "assets"
+    for name in ("starter.json", "starter.safetensors"):
+        (tmp_path / name).write_bytes((root / name).read_bytes())
+    return tmp_path / "starter.json"
+
+
+@pytest.mark.parametrize(("damage", "told"), [
+    (lambda d: "{\"net\": ", "is damaged"), (lambda d: "[1, 2]", "has no adaptation"), (lambda d: "7", "is damaged"),
+    (lambda d: {k: v for k, v in d.items() if k != "scales"}, "has no scales"),
+    (lambda d: {**d, "net": {**d["net"], "hidden": "wide"}}, "does not fit"),
+    (lambda d: {**d, "net": {**d["net"], "hidden": 128}}, "does not fit"), (lambda d: {**d, "modules": [{}]}, "does not fit"),
+    (lambda d: {**d, "normaliser": None}, "does not fit"), (lambda d: {**d, "adaptation": []}, "an object is expected"),
+    (lambda d: {**d, "adaptation": {}}, "no adaptation.clips"),
+    (lambda d: {**d, "adaptation": {**d["adaptation"], "clips": 0}}, "adaptation.clips; a whole number"),
+    (lambda d: {**d, "adaptation": {**d["adaptation"], "steps": "many"}}, "'many' as adaptation.steps"),
+    (lambda d: {**d, "adaptation": {**d["adaptation"], "widths": {"speaker": -1}}}, "adaptation.widths; an object of numbers"),
+    (lambda d: {**d, "adaptation": {**d["adaptation"], "moved": "speaker"}}, "adaptation.moved; a list of names"),
+    (lambda d: {**d, "adaptation": {**d["adaptation"], "movd": []}}, "adaptation.movd, which this version does not know"),
+])
+def test_a_damaged_starter_is_told_in_a_sentence(tmp_path, damage, told):
+    path = copied(tmp_path)
+    found = damage(json.loads(path.read_text()))
+    path.write_text(found if isinstance(found, str) else json.dumps(found))
+    with pytest.raises(InputError, match=told) as e:
+        load_starter(tmp_path)
+    assert str(path) in str(e.value) and "reinstall" in str(e.value) and "\n" not in str(e.value)
+
+
+def test_what_a_starter_leaves_out_is_asked_for_in_a_sentence(tmp_path):
+    path = copied(tmp_path)
+    found = json.loads(path.read_text())
+    path.write_text(json.dumps({**found, "adaptation": {"clips": 3, "frozen": []}}))
+    plain = load_starter(tmp_path)
+    assert plain.moved() == plain.partition.modules and plain.widths == {} and plain.adaptation.clips == 3
+    with pytest.raises(InputError, match="does not say its solver"):
+        choose_method(plain, "sigma")
+    with pytest.raises(InputError, match="does not say its all_rate"):
+        choose_method(plain, "all")

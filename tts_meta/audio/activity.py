@@ -10,7 +10,7 @@ import torch
 from tts_meta.audio.files import resample
 
 MARGIN_SECONDS = 0.25
-"""Silence kept on each side of the speech: the vocoder and the aligner both want an edge (peers.md, pain 7)."""
+"""Silence kept on each side of the speech: the vocoder and the aligner both want an edge."""
 _RATE = 16000
 
 

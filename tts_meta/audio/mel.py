@@ -19,7 +19,6 @@ N_MELS = 80
 F_MIN = 0.0
 F_MAX = 8000.0
 LOG_FLOOR = 1e-5
-FRAMES_PER_SECOND = SAMPLE_RATE / HOP
 
 
 @lru_cache(maxsize=1)

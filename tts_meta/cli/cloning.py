@@ -77,7 +77,7 @@ def clone(
 
     base = starter()
     settings = Settings(
-        name, base.info["adaptation"]["steps"] if steps is None else steps, method, consent, purpose, seed, stop
+        name, base.adaptation.need("steps") if steps is None else steps, method, consent, purpose, seed, stop
     ).check()
     free_path(out or library_folder(), name, force)
     checkup = _checked(clips, transcripts, need_texts=True)
@@ -88,6 +88,7 @@ def clone(
         emit(planned.to_dict(), as_json, planned.sentence)
         return
     say(planned.sentence)
+    say(f"what is learned from the clips is kept in {job.path} until `tts-meta jobs delete {job.id}`")
     control.start(job)
     if background:
         emit({"job": job.id}, as_json, f"{job.id}\nsee it with: tts-meta jobs watch {job.id}")
@@ -138,7 +139,7 @@ def _row(job) -> dict:
     s = job.state
     return {
         "job": job.id, "name": job.settings.name, "status": s.status, "step": s.step, "steps": s.steps, "voice": s.voice,
-        "reason": s.reason, "fix": s.fix, "kept": [k["step"] for k in job.kept()],
+        "reason": s.reason, "fix": s.fix, "folder": str(job.path), "kept": [k["step"] for k in job.kept()],
     }
 
 

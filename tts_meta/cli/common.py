@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+from importlib import import_module
+from importlib.util import find_spec
+from types import ModuleType
 from typing import Annotated
 
 import typer
@@ -17,6 +20,12 @@ def say(message: str) -> None:
 
 def emit(result: dict, as_json: bool, text: str) -> None:
     typer.echo(json.dumps(result) if as_json else text)
+
+
+def edge(name: str) -> ModuleType:
+    """A module of the page and the API: `tts_meta.app` where the package is installed, the folder `app` in a checkout."""
+    inside = f"{__package__.partition('.')[0]}.app"
+    return import_module(f"{inside if find_spec(inside) else 'app'}.{name}")
 
 
 def starter():

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from tts_meta.cli.common import Json, emit, starter
+from tts_meta.cli.common import Json, edge, emit, starter
 from tts_meta.cli.common import say as tell
 from tts_meta.errors import InputError
 
@@ -25,7 +25,6 @@ def say(
     energy: Annotated[float, typer.Option(help="dB of effort, up or down.")] = 0.0,
     lexicon: Lexicon = None,
     watermark: Watermark = False,
-    seed: int = 0,
     as_json: Json = False,
 ) -> None:
     """Speak text in a voice. Example: tts-meta say "Good morning." --voice me --out hello.wav"""
@@ -37,7 +36,6 @@ def say(
     from tts_meta.voices.synthesize import Synthesizer, comment
     from tts_meta.voices.voice_file import load_voice
 
-    del seed  # synthesis is deterministic; the flag is part of the contract for voices that will not be
     base = starter()
     loaded = load_voice(find_voice(voice), base)
     words = sys.stdin.read() if text == "-" else text
@@ -93,12 +91,10 @@ def serve(
     key: Annotated[str | None, typer.Option(envvar="TTS_META_KEY", help="Bearer token that every request needs.")] = None,
 ) -> None:
     """Serve POST /v1/audio/speech and GET /v1/voices (OpenAI's shape). Example: tts-meta serve --port 8000"""
-    from app.api import serve as run
-
     _warn(host, "API", key is not None)
     starter()
     tell(f"http://{host}:{port}/v1/audio/speech")
-    run(host, port, key, watermark)
+    edge("api").serve(host, port, key, watermark)
 
 
 def page(
@@ -106,11 +102,9 @@ def page(
     password: Annotated[str | None, typer.Option(envvar="TTS_META_PASSWORD", help="Of the user `me`.")] = None,
 ) -> None:
     """Open the page in a browser. Example: tts-meta app"""
-    from app.page import serve as run
-
     _warn(host, "page", password is not None)
     starter()
-    run(host, port, password=password)
+    edge("page").serve(host, port, password=password)
 
 
 def _warn(host: str, what: str, guarded: bool) -> None:

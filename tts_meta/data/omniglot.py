@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from tts_meta.audio.files import replace_file
 from tts_meta.errors import InputError
 
 PARTS = ("images_background", "images_evaluation")
@@ -63,10 +63,9 @@ def load_omniglot(root: str | Path, size: int = 28, cache: str | Path = "cache")
             raise InputError(f"{root} holds {len(stacks)} characters, {len(wrong)} of them without 20 drawings. {HOW}")
         names = list(dict.fromkeys(a for a, _ in stacks))
         images = np.stack([np.stack(v) for v in stacks.values()])
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        temporary = kept.with_name(f"{kept.stem}.{os.getpid()}.npz")
-        np.savez_compressed(temporary, images=images, alphabet=[names.index(a) for a, _ in stacks], names=names)
-        os.replace(temporary, kept)
+        packed = io.BytesIO()
+        np.savez_compressed(packed, images=images, alphabet=[names.index(a) for a, _ in stacks], names=names)
+        replace_file(kept, packed.getvalue())
     with np.load(kept) as data:
         return Omniglot(
             torch.from_numpy(data["images"]), torch.from_numpy(data["alphabet"]).long(), [str(n) for n in data["names"]]

@@ -23,6 +23,9 @@ from tts_meta.data.layouts import Clip
 from tts_meta.errors import InputError
 from tts_meta.text.phonemes import BOUNDARY, MARKS, SILENCE, Phone, SymbolTable, phonemize
 
+INDEX = "index.json"
+"""Of a prepared folder: its symbols, its language, and what is said by whom where."""
+
 
 @dataclass(frozen=True)
 class Utterance:
@@ -89,10 +92,11 @@ def prepare(
         raise InputError(f"No clip of {len(jobs)} could be used for {folder}; check the audio and the transcripts.")
     symbols = sorted({s for u in utterances for s, _ in u.phones} | {SILENCE, BOUNDARY, *MARKS})
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / INDEX).unlink(missing_ok=True)  # a crash from here on leaves no corpus, rather than the old index beside new frames
     np.save(folder / "mels.npy", np.concatenate(mels))
     np.save(folder / "f0.npy", np.concatenate(f0s))
     index = {"symbols": symbols, "espeak_voice": espeak_voice, "utterances": [asdict(u) for u in utterances]}
-    replace_file(folder / "index.json", json.dumps(index).encode())
+    replace_file(folder / INDEX, json.dumps(index).encode())
     return len(utterances)
 
 
@@ -107,9 +111,9 @@ class SpeechCorpus:
 
     def __init__(self, folder: str | Path) -> None:
         folder = Path(folder)
-        if not (folder / "index.json").is_file():
+        if not (folder / INDEX).is_file():
             raise InputError(f"{folder} is not a prepared corpus; run `python recipes/prepare.py` to make it.")
-        index = json.loads((folder / "index.json").read_text())
+        index = json.loads((folder / INDEX).read_text())
         self.symbols: list[str] = index["symbols"]
         self.espeak_voice: str = index.get("espeak_voice", "en-us")
         self.utterances = [Utterance(**{**u, "phones": tuple(map(tuple, u["phones"]))}) for u in index["utterances"]]

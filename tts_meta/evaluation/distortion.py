@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import librosa
 import numpy as np
-from scipy.fft import dct
+
+from tts_meta.nets.aligner import cepstral_basis
 
 ORDER = 24
 
 
 def cepstra(mel: np.ndarray) -> np.ndarray:
     """Mel cepstra `[L, 24]` (without the energy term) of a log-mel `[L, 80]` (nats)."""
-    return dct(mel, type=2, axis=-1, norm="ortho")[:, 1 : ORDER + 1] / np.sqrt(mel.shape[1] / 2)
+    return mel @ cepstral_basis(mel.shape[1], ORDER + 1)[1:].numpy().T / np.sqrt(mel.shape[1] / 2)
 
 
 def warp(a: np.ndarray, b: np.ndarray) -> np.ndarray:

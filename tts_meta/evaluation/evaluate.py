@@ -11,7 +11,7 @@ import hashlib
 import io
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -30,6 +30,7 @@ from tts_meta.evaluation.judge import Sentence, measure_sentence
 from tts_meta.evaluation.report import Story, write_report
 from tts_meta.evaluation.similarity import ENCODER, centroid, embed, other_speakers, similarity
 from tts_meta.voices.clips import check_clip
+from tts_meta.voices.jobs.making import Making
 from tts_meta.voices.network import Network
 from tts_meta.voices.synthesize import Synthesizer
 from tts_meta.voices.transcripts import complete_transcripts, find_clips
@@ -44,16 +45,6 @@ class Reference:
     path: Path
     text: str
     features: ClipFeatures
-
-
-@dataclass(frozen=True)
-class Making:
-    """What is known of how a voice was made: its kept steps, the checkup of its clips, seconds of steps, bytes."""
-
-    steps: Sequence[tuple[int, Voice]] = ()
-    checkup: dict | None = None
-    seconds: float | None = None
-    bytes: int | None = None
 
 
 def load_reference(
@@ -91,9 +82,8 @@ def evaluate_voice(
 
     `making` (what is known of the voice's job) adds its kept steps, the clips it was made from and its cost.
     """
-    half = len(references) // 2
     # Even and odd positions, so that both halves cover the same recording sessions.
-    centre, judged = references[1::2][: max(half, 1)], references[0::2][:limit]
+    centre, judged = references[1::2], references[0::2][:limit]
     vocoder, synth = default_vocoder(), Synthesizer.of(starter, voice)
     recogniser = load_recogniser()
     rows: list[dict] = []

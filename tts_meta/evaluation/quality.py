@@ -12,9 +12,10 @@ WHY_MISSING = "the extra 'eval' is not installed (pip install 'tts-meta[eval]')"
 def dnsmos(samples: np.ndarray, rate: int) -> dict[str, float] | None:
     """{ovrl, sig, bak, p808}: predicted opinion scores (1-5) of `[N]` samples; None without the extra.
 
-    A predicted score is no acceptance test: such predictors have ranked unadapted speech over adapted, and both over
-    real (../shared/spec/peers.md, 4.1). The predictor hears windows of 9.01 s; a shorter clip is repeated to exactly one
-    window (the package repeats it to up to twice that and scores several windows of the same sound).
+    A predicted score is no acceptance test: in the published results of Meta-TTS (Huang et al. 2022) such predictors rank
+    speech before adaptation over speech after it, and over real speech. The predictor hears windows of 9.01 s; a shorter
+    clip is repeated to exactly one window (the package repeats it to up to twice that and scores several windows of the
+    same sound).
     """
     try:
         from speechmos import dnsmos as predictor

@@ -1,4 +1,4 @@
-"""Diagonal Gaussians and Gammas, with all constants (oracle 9). Trees `{name: [T, ...]}` -> `[T]`."""
+"""Diagonal Gaussians and Gammas, with all constants. Trees `{name: [T, ...]}` -> `[T]`."""
 
 from __future__ import annotations
 

@@ -57,11 +57,6 @@ class Partition:
         frozen = list(frozen)
         return cls({**({FROZEN: frozen} if frozen else {}), "all": ["*"]}, names)
 
-    @classmethod
-    def by_parameter(cls, names: Iterable[str]) -> Partition:
-        """Every parameter tensor a module of its own."""
-        return cls({n: [n] for n in names}, names)
-
     def free(self) -> list[str]:
         """Names that may move."""
         return [n for n, m in self.module_of.items() if m != FROZEN]

@@ -7,6 +7,7 @@ Trees are {name: [T, ...]} for theta and {name: [...]} for phi; sigma^2 lives in
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor
@@ -93,7 +94,7 @@ class Shrinkage:
     def proximal(self, theta: Tree, at: Tensor, phi: Tensor, rate: Tensor) -> Tensor:
         """The exact proximal step of the penalty: argmin_x |x - at|^2 / (2 rate) + |x - phi|^2 / (2 sigma^2).
 
-        = phi + (at - phi) / (1 + rate / sigma^2); stable for every sigma^2 (algorithms.md 1.6). `theta` names the
+        = phi + (at - phi) / (1 + rate / sigma^2); stable for every sigma^2 (Parikh & Boyd 2014, section 6.1.1). `theta` names the
         coordinates of the vectors `at` `[T, D]`, `phi` `[D]` and `rate` `[T, D]` (Adam's effective step).
         """
         precision = self.along(theta, "precision")
@@ -102,6 +103,15 @@ class Shrinkage:
 
     def with_log_sigma2(self, log_sigma2: Tensor) -> Shrinkage:
         return Shrinkage(self.partition, log_sigma2, self.log_rate)
+
+
+def module_distance(partition: Partition, deltas: Tree, modules: Iterable[str]) -> dict[str, float]:
+    """|theta_m - phi_m| / sqrt(D_m) of each of `modules`, from the differences `{name: [...]}`: what sigma_m is a scale of."""
+    out = {}
+    for m in modules:
+        members = [deltas[n] for n in partition.members(m)]
+        out[m] = math.sqrt(sum(float(d.pow(2).sum()) for d in members) / sum(d.numel() for d in members))
+    return out
 
 
 def relative_sigma(prior: Shrinkage, phi: Tree, scale: dict[str, float] | None = None) -> Tensor:

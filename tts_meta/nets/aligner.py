@@ -22,8 +22,8 @@ LOUD_PENALTY = 20.0
 
 
 def cepstral_basis(mels: int, count: int) -> Tensor:
-    """The first rows of the orthonormal DCT-II `[count, mels]`."""
-    k, n = torch.arange(count).unsqueeze(1), torch.arange(mels).unsqueeze(0)
+    """The first rows of the orthonormal DCT-II `[count, mels]`, float64; its transpose is the inverse of the whole."""
+    k, n = torch.arange(count, dtype=torch.float64).unsqueeze(1), torch.arange(mels, dtype=torch.float64).unsqueeze(0)
     rows = torch.cos(math.pi * k * (n + 0.5) / mels) * math.sqrt(2 / mels)
     rows[0] /= math.sqrt(2)
     return rows

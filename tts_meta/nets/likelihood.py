@@ -4,9 +4,10 @@ The Laplace density has no curvature (its second derivative is 0 but at the kink
 network's own curvature, which has no sign: implicit gradients need the smooth one, the hyperbolic density
 exp(-sqrt(d^2 + e^2) / b) (Barndorff-Nielsen 1977), which is quadratic within d of 0 and Laplace beyond.
 
-sigma_m is identified only relative to the likelihood's scale (algorithms.md 4, oracle 13), so the scales below are part
-of the model: they are constants of the starter, not weights of a loss. They are close to the mean absolute errors of
-the trained model on unseen speakers, in the normalised units of `tts_meta.data.batch.Normaliser`.
+sigma_m is identified only relative to the likelihood's scale (assuming f times the noise variance of a linear-Gaussian
+task shifts every log sigma^2 by log f: tests/meta/test_recovery.py), so the scales below are part of the model: they are
+constants of the starter, not weights of a loss. They are close to the mean absolute errors of the trained model on
+unseen speakers, in the normalised units of `tts_meta.data.batch.Normaliser`.
 """
 
 from __future__ import annotations

@@ -7,42 +7,60 @@ with the others at the end, as a clone's clips are.
 
 from __future__ import annotations
 
+import io
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from tts_meta.audio.files import replace_file
 from tts_meta.audio.mel import frame_energy
 from tts_meta.data.batch import Normaliser, best_path
-from tts_meta.data.speech import SpeechCorpus
+from tts_meta.data.speech import INDEX, SpeechCorpus
 from tts_meta.meta.ranks import start_ranks
+from tts_meta.meta.tree import pick
 from tts_meta.nets.aligner import STATES, Aligner, alignment_features, quiet_frames
 from tts_meta.text.phonemes import BOUNDARY, MARKS, SILENCE, SymbolTable
-from tts_meta.training.checkpoint import load_checkpoint, nest, save_checkpoint
+from tts_meta.training.checkpoint import CHECKPOINT, load_checkpoint, save_checkpoint
+from tts_meta.training.settings import check_same, file_digest, settings_of
 from tts_meta.training.split import split_speakers
 
 
 @dataclass
 class AlignerConfig:
-    run: str = "runs/aligner"
-    data: str = "cache/train"
-    rounds: int = 12
-    prior_frames: float = 50.0  # frames of the corpus's own mean and variance that every state starts from
-    fold: float = 0.3
-    teachers: list[str] = field(default_factory=list)
-    seed: int = 0
+    """Its values are those of configs/stage/aligner.yaml and what is written over them; there are no others here."""
+
+    run: str
+    data: str
+    rounds: int
+    prior_frames: float  # frames of the corpus's own mean and variance that every state starts from
+    fold: float
+    teachers: list[str]
+    seed: int
+    resume: bool = True  # False: begin anew, whatever the folder holds
+
+
+DURATIONS = "durations.npz"
 
 
 class AlignerTrainer:
-    """`run()` writes last.safetensors and durations.npz; nothing is left to do when both are there."""
+    """`run()` writes last.safetensors and durations.npz; nothing is left to do when both are there.
+
+    Raises InputError for a folder whose run has other settings or was made of another corpus, unless `resume` is off.
+    """
 
     def __init__(self, cfg: AlignerConfig) -> None:
         self.cfg = cfg
         self.rank, self.world = start_ranks()
         self.folder = Path(cfg.run)
+        corpus = file_digest(Path(cfg.data) / INDEX)
+        self.settings = settings_of(cfg, ("run", "data", "resume"), corpus=corpus)
+        self.done = cfg.resume and all((self.folder / f).exists() for f in (DURATIONS, CHECKPOINT))
+        if self.done:
+            check_same(self.folder, load_checkpoint(self.folder / CHECKPOINT)[1].get("settings"), self.settings)
 
     def _prepare(self) -> None:
         cfg = self.cfg
@@ -112,8 +130,7 @@ class AlignerTrainer:
     def run(self) -> None:
         from tqdm import tqdm
 
-        done = (self.folder / "durations.npz").exists() and (self.folder / "last.safetensors").exists()
-        if self.rank == 0 and not done:
+        if self.rank == 0 and not self.done:
             self._prepare()
             self.folder.mkdir(parents=True, exist_ok=True)
             states = [self.flat_start(i) for i in range(len(self.phones))]
@@ -127,25 +144,25 @@ class AlignerTrainer:
             (self.folder / "log.jsonl").write_text(
                 "".join(json.dumps({"round": i + 1, "likelihood": v}) + "\n" for i, v in enumerate(likelihood))
             )
-            temporary = self.folder / "writing.npz"
-            np.savez(temporary, durations=torch.cat(durations).numpy().astype(np.int16),
+            packed = io.BytesIO()
+            np.savez(packed, durations=torch.cat(durations).numpy().astype(np.int16),
                      counts=np.array([len(d) for d in durations]))
-            save_checkpoint(self.folder / "last.safetensors", {f"net/{k}": v for k, v in self.net.state_dict().items()}, {
+            save_checkpoint(self.folder / CHECKPOINT, {f"net/{k}": v for k, v in self.net.state_dict().items()}, {
                 "config": asdict(self.cfg), "symbols": self.table.symbols, "normaliser": self.norm.to_dict(),
-                "likelihood": likelihood,
+                "likelihood": likelihood, "settings": self.settings,
             })
-            temporary.replace(self.folder / "durations.npz")
+            replace_file(self.folder / DURATIONS, packed.getvalue())
         if self.world > 1:
             torch.distributed.barrier()
 
 
 def load_aligner(folder: str | Path) -> tuple[dict[str, Tensor], dict]:
     """(the aligner's tensors, its metadata) of a run."""
-    tensors, meta = load_checkpoint(Path(folder) / "last.safetensors")
-    return nest(tensors, "net"), meta
+    tensors, meta = load_checkpoint(Path(folder) / CHECKPOINT)
+    return pick(tensors, "net"), meta
 
 
 def load_durations(folder: str | Path) -> list[np.ndarray]:
     """Frames a phone of every utterance in corpus order."""
-    with np.load(Path(folder) / "durations.npz") as data:
+    with np.load(Path(folder) / DURATIONS) as data:
         return np.split(data["durations"], np.cumsum(data["counts"])[:-1])

@@ -7,6 +7,7 @@ a crash during a save loses nothing.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,10 @@ from safetensors.torch import save
 from torch import Tensor
 
 from tts_meta.audio.files import replace_file
+from tts_meta.meta.tree import pick
+
+CHECKPOINT = "last.safetensors"
+"""The newest checkpoint of a run's folder."""
 
 
 def save_checkpoint(path: str | Path, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
@@ -32,9 +37,10 @@ def load_checkpoint(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]
         return {k: v.float() if v.dtype == torch.half else v for k, v in tensors.items()}, json.loads(f.metadata()["json"])
 
 
-def nest(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """The tensors whose names start with `prefix/`, without it."""
-    return {k[len(prefix) + 1 :]: v for k, v in tensors.items() if k.startswith(prefix + "/")}
+def clear(folder: Path, names: Iterable[str]) -> None:
+    """Remove files of a run that begins anew."""
+    for name in names:
+        (folder / name).unlink(missing_ok=True)
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer, names: list[str]) -> dict[str, Tensor]:
@@ -51,7 +57,7 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, names: list[str], tensor
     """The inverse of optimizer_tensors."""
     params = [p for g in optimizer.param_groups for p in g["params"]]
     for name, p in zip(names, params, strict=True):
-        for key, value in nest(tensors, "optimizer").items():
+        for key, value in pick(tensors, "optimizer").items():
             field, _, owner = key.partition("/")
             if owner == name:
                 optimizer.state[p][field] = value.clone()

@@ -1,8 +1,8 @@
 """Phase 1: the acoustic model on many speakers at once, with the durations that the aligner found.
 
 This is the MAP problem of the shrinkage model with sigma = 0 for every module but the speaker embedding, whose
-per-speaker values are a table with prior N(phi_speaker, I). A fold of the speakers is kept out: sigma must be learned
-on speakers that phi was not fitted to (see ../shared/spec/first-evidence.md, "the trap").
+per-speaker values are a table with prior N(phi_speaker, I). A fold of the speakers is kept out for sigma: a speaker whom
+phi was fitted to needs little more than an embedding, and sigmas learned on those are too small for anybody new.
 
 Every step draws its batch and its dropout from (seed, step), so a resumed run is the run that was not interrupted.
 """
@@ -14,49 +14,68 @@ import math
 import time
 import zlib
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from tts_meta.data.batch import Normaliser, collate, make_item
-from tts_meta.data.speech import SpeechCorpus, Utterance
+from tts_meta.data.speech import INDEX, SpeechCorpus, Utterance
 from tts_meta.meta.ranks import start_ranks, sum_over_ranks
+from tts_meta.meta.tree import pick
 from tts_meta.nets.acoustic import AcousticConfig, AcousticModel
 from tts_meta.nets.likelihood import Scales, negative_log_likelihood
 from tts_meta.text.phonemes import SymbolTable
-from tts_meta.training.aligner import load_aligner, load_durations
-from tts_meta.training.checkpoint import load_checkpoint, nest, optimizer_tensors, restore_optimizer, save_checkpoint
+from tts_meta.training.aligner import DURATIONS, load_aligner, load_durations
+from tts_meta.training.checkpoint import (
+    CHECKPOINT,
+    clear,
+    load_checkpoint,
+    optimizer_tensors,
+    restore_optimizer,
+    save_checkpoint,
+)
+from tts_meta.training.settings import check_same, file_digest, settings_of
 from tts_meta.training.split import draw_batch, draw_weights, split_speakers
 
 
 @dataclass
 class MultispeakerConfig:
-    run: str = "runs/multispeaker"
-    data: str = "cache/train"
-    aligner: str = "runs/aligner"  # folder of phase 0
-    net: dict = field(default_factory=dict)
-    steps: int = 9000
-    batch: int = 32  # utterances, over all ranks
-    lr: float = 1e-3
-    warmup: int = 400
-    final_lr: float = 3e-5
-    clip: float = 1.0
-    ema: float = 0.999
-    speaker_prior: float = 1e-3  # weight of the table's |e|^2 / 2 beside the mean loss per mel bin
-    variance_weight: float = 10.0  # the few numbers a phone beside the 80 a frame
-    corpus_weights: dict[str, float] = field(default_factory=dict)  # share of the draws; absent = 0
-    fold: float = 0.3  # share of the task speakers kept for learning sigma
-    teachers: list[str] = field(default_factory=list)  # corpora whose few long voices teach reading, never in the fold
-    bf16: bool = True
-    device: str = "cpu"
-    save_seconds: float = 90.0
-    seed: int = 0
+    """Its values are those of configs/stage/multispeaker.yaml and what is written over them; there are no others here."""
+
+    run: str
+    data: str
+    aligner: str  # folder of phase 0
+    net: dict
+    steps: int
+    batch: int  # utterances, over all ranks
+    lr: float
+    warmup: int
+    final_lr: float
+    clip: float
+    ema: float
+    speaker_prior: float  # weight of the table's |e|^2 / 2 beside the mean loss per mel bin
+    variance_weight: float  # the few numbers a phone beside the 80 a frame
+    corpus_weights: dict[str, float]  # share of the draws; empty: every utterance is as likely
+    fold: float  # share of the task speakers kept for learning sigma
+    teachers: list[str]  # corpora whose few long voices teach reading, never in the fold
+    bf16: bool
+    device: str
+    save_seconds: float
+    seed: int
+    resume: bool = True  # False: begin anew, whatever the folder holds
+
+
+ELSEWHERE = ("run", "data", "aligner", "device", "save_seconds", "resume")
+"""Settings that change no result; of the data and the aligner the files' digests count."""
 
 
 class MultispeakerTrainer:
-    """Owns the model, its moving average and the optimiser; `run()` trains to the last step."""
+    """Owns the model, its moving average and the optimiser; `run()` trains to the last step.
+
+    Raises InputError for a folder whose run has other settings or was made of other files, unless `resume` is off.
+    """
 
     def __init__(self, cfg: MultispeakerConfig) -> None:
         self.cfg = cfg
@@ -88,8 +107,10 @@ class MultispeakerTrainer:
         self.scales = Scales()
         self.weights = draw_weights(self.train, cfg.corpus_weights)
         self.folder = Path(cfg.run)
-        if (self.folder / "last.safetensors").exists():
-            self.load(self.folder / "last.safetensors")
+        inputs = {"corpus": file_digest(Path(cfg.data) / INDEX), "durations": file_digest(Path(cfg.aligner) / DURATIONS)}
+        self.settings = settings_of(cfg, ELSEWHERE, inputs=inputs)
+        if cfg.resume and (self.folder / CHECKPOINT).exists():
+            self.load(self.folder / CHECKPOINT)
 
     def _split_utterances(self) -> tuple[list[Utterance], list[Utterance]]:
         fitted = [u for u in self.corpus.utterances if u.speaker in self.speaker_id]
@@ -189,15 +210,15 @@ class MultispeakerTrainer:
             "step": self.step, "seconds": self.seconds, "config": asdict(self.cfg), "net": self.model.config.to_dict(),
             "symbols": self.table.symbols, "normaliser": self.norm.to_dict(), "speakers": self.speakers,
             "fold": self.fold, "scales": asdict(self.scales), "espeak_voice": self.corpus.espeak_voice,
+            "corpora": sorted({u.corpus for u in self.corpus.utterances}), "settings": self.settings,
         }
-        save_checkpoint(self.folder / "last.safetensors", self.tensors(), meta)
+        save_checkpoint(self.folder / CHECKPOINT, self.tensors(), meta)
 
     def load(self, path: Path) -> None:
         tensors, meta = load_checkpoint(path)
-        if meta["speakers"] != self.speakers or meta["symbols"] != self.table.symbols:
-            raise ValueError(f"{path} was made from another corpus or fold; choose another run folder.")
+        check_same(self.folder, meta.get("settings"), self.settings)
         with torch.no_grad():
-            for k, v in nest(tensors, "live").items():
+            for k, v in pick(tensors, "live").items():
                 self.named[k].copy_(v)
             for k in self.ema:
                 self.ema[k].copy_(tensors[f"ema/{k}"])
@@ -210,6 +231,8 @@ class MultispeakerTrainer:
 
         main = self.rank == 0
         self.folder.mkdir(parents=True, exist_ok=True)
+        if main and not self.cfg.resume:
+            clear(self.folder, (CHECKPOINT, "log.jsonl"))
         board = SummaryWriter(str(self.folder / "tensorboard")) if main else None
         bar = tqdm(total=self.cfg.steps, initial=self.step, desc="phase 1", disable=not main, mininterval=5)
         last, saved = time.monotonic(), time.monotonic()

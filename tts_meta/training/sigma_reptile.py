@@ -11,16 +11,18 @@ from __future__ import annotations
 import copy
 import json
 import time
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from tts_meta.data.batch import Item, Normaliser, make_item
-from tts_meta.data.speech import SpeechCorpus
+from tts_meta.data.speech import INDEX, SpeechCorpus
 from tts_meta.data.tasks import SpeakerTask, align_items, split_utterances
+from tts_meta.errors import InputError
 from tts_meta.meta.algorithms.gradient import Gradient
 from tts_meta.meta.loss import ModuleLoss
 from tts_meta.meta.outer import Group
@@ -28,27 +30,30 @@ from tts_meta.meta.prior import Shrinkage, module_rms, relative_sigma
 from tts_meta.meta.ranks import start_ranks
 from tts_meta.meta.task import Stacked
 from tts_meta.meta.trainer import MetaTrainer, task_rng
+from tts_meta.meta.tree import pick
 from tts_meta.nets.acoustic import AcousticConfig, AcousticModel
 from tts_meta.nets.likelihood import Scales, utterance_loss
 from tts_meta.text.phonemes import SymbolTable
-from tts_meta.training.checkpoint import load_checkpoint, nest, save_checkpoint
+from tts_meta.training.checkpoint import CHECKPOINT, clear, load_checkpoint, save_checkpoint
 from tts_meta.training.modules import module_table, print_module_table, speech_partition
 from tts_meta.training.parts import build
-from tts_meta.training.split import in_fold
+from tts_meta.training.settings import check_same, file_digest, settings_of
+from tts_meta.training.split import check_corpora, take_fold
 
 
 @dataclass
 class OuterConfig:
-    """phi by `phi_optimizer` (SGD's rate is Reptile's epsilon), log sigma^2 by Adam (scale-free, algorithms.md 1.7)."""
+    """phi by `phi_optimizer` (SGD's rate is Reptile's epsilon), log sigma^2 by Adam, whose step does not depend on
+    the gradient's scale (Kingma & Ba 2015, section 2.1): that of log sigma^2 vanishes like sigma^2 for small sigmas."""
 
-    phi_rate: float = 0.1
-    phi_optimizer: str = "SGD"  # of torch.optim
-    log_sigma2_rate: float = 0.1
-    beta1: float = 0.8
-    beta2: float = 0.95
-    tasks: int = 4
-    tasks_per_chunk: int = 1
-    inner_steps: int = 100
+    phi_rate: float
+    phi_optimizer: str  # of torch.optim
+    log_sigma2_rate: float
+    beta1: float
+    beta2: float
+    tasks: int
+    tasks_per_chunk: int
+    inner_steps: int
 
     def groups(self, prior: bool) -> dict[str, Group]:
         betas, optimizer = (self.beta1, self.beta2), getattr(torch.optim, self.phi_optimizer)
@@ -66,31 +71,45 @@ ADAM = "tts_meta.meta.solvers.adam.ProximalAdam"
 
 @dataclass
 class SigmaReptileConfig:
-    run: str = "runs/sigma_reptile"
-    start: str = "runs/multispeaker/last.safetensors"  # phase 1's checkpoint
-    data: str = "cache/train"
-    meta_steps: int = 60
-    outer: OuterConfig | dict = field(default_factory=OuterConfig)
-    hypergrad: dict = field(default_factory=lambda: {"kind": DISPLACEMENT})
-    solver: dict = field(default_factory=lambda: {"kind": ADAM, "rate": 0.1, "decay": 0.02})
-    prior: bool = True  # False: sigma is infinite and stays so
-    smooth: float = 0.0  # of the likelihood (Scales); implicit gradients need its curvature
-    start_relative: float = 0.03  # sigma_m / RMS(phi_m) at the start
-    floor_relative: float = 5e-4
-    ceiling_relative: float = 1.0
-    support: int = 10  # utterances
-    query: int = 5
-    clips: int = 4  # utterances in one inner step
-    dev: float = 0.06  # share (of all task speakers) of the fold kept to choose steps and thresholds on
-    corpus_share: dict[str, float] = field(default_factory=dict)  # share of the draws
-    bf16: bool = True
-    device: str = "cpu"
-    save_seconds: float = 90.0
-    seed: int = 0
+    """Its values are those of configs/stage/sigma_reptile.yaml and what is written over them; there are no others here."""
+
+    run: str
+    start: str  # phase 1's checkpoint
+    data: str
+    meta_steps: int
+    outer: OuterConfig | dict
+    hypergrad: dict
+    solver: dict
+    prior: bool  # False: sigma is infinite and stays so
+    smooth: float  # of the likelihood (Scales); implicit gradients need its curvature
+    start_relative: float  # sigma_m / RMS(phi_m) at the start
+    floor_relative: float
+    ceiling_relative: float
+    support: int  # utterances
+    query: int
+    clips: int  # utterances in one inner step
+    dev: float  # share (of all task speakers) of the fold kept to choose steps and thresholds on
+    corpus_share: dict[str, float]  # of the draws; empty: every speaker is as likely
+    bf16: bool
+    device: str
+    save_seconds: float
+    seed: int
+    resume: bool = True  # False: begin anew, whatever the folder holds
+
+    def __post_init__(self) -> None:
+        if isinstance(self.outer, dict):
+            self.outer = OuterConfig(**self.outer)
+
+
+ELSEWHERE = ("run", "start", "data", "device", "save_seconds", "resume", "outer.tasks_per_chunk")
+"""Settings that change no result; of the data and the start the files' digests count."""
 
 
 class SigmaReptileTrainer:
-    """Resumable; `run()` trains to the last meta-step and prints the module table."""
+    """Resumable; `run()` trains to the last meta-step and prints the module table.
+
+    Raises InputError for a folder whose run has other settings or was made of other files, unless `resume` is off.
+    """
 
     def __init__(self, cfg: SigmaReptileConfig) -> None:
         self.cfg = cfg
@@ -100,28 +119,33 @@ class SigmaReptileTrainer:
         self.table = SymbolTable(self.base["symbols"])
         self.norm = Normaliser.from_dict(self.base["normaliser"])
         self.model = AcousticModel(AcousticConfig(**self.base["net"]))
-        average = nest(tensors, "ema")
+        average = pick(tensors, "ema")
         speakers = average.pop("table")
         average["speaker"] = speakers.mean(0)
         self.model.load_state_dict(average)
         self.model.eval()
         self.spread = float((speakers - speakers.mean(0)).pow(2).mean().sqrt())
         self.folder = Path(cfg.run)
+        inputs = {"corpus": file_digest(Path(cfg.data) / INDEX), "start": file_digest(cfg.start)}
+        self.settings = settings_of(cfg, ELSEWHERE, inputs=inputs)
         self.items: dict[str, list[Item]] = {}
         self.groups = self.corpus.by_speaker()
         known = set(self.base["fold"])
         usable = sorted(s for s in known if len(self.groups[s]) >= 2)
-        self.dev = [s for s in usable if in_fold(s, cfg.dev) and "@" not in s]
-        self.tasks = [s for s in usable if not in_fold(s, cfg.dev)]
-        if not any(s.split("/")[0] in cfg.corpus_share for s in self.tasks):
-            raise ValueError(
-                f"No speaker of the fold ({len(self.tasks)} of {sorted({s.split('/')[0] for s in self.tasks})}) belongs to "
-                f"the corpora of corpus_share ({sorted(cfg.corpus_share)}); name at least one of theirs."
+        kept = take_fold(usable, cfg.dev)
+        self.dev = [s for s in kept if "@" not in s]
+        self.tasks = [s for s in usable if s not in kept]
+        if not self.tasks:
+            raise InputError(
+                f"The fold of phase 1 has {len(known)} speakers and none of them two utterances to learn sigma from; give more "
+                "speakers or a larger fold."
             )
+        check_corpora("corpus_share", cfg.corpus_share, {s.split("/")[0] for s in self.tasks})
         self.trainer = self._trainer()
         self.seconds = 0.0  # of all runs together
-        if (self.folder / "last.safetensors").exists():
-            saved, meta = load_checkpoint(self.folder / "last.safetensors")
+        if cfg.resume and (self.folder / CHECKPOINT).exists():
+            saved, meta = load_checkpoint(self.folder / CHECKPOINT)
+            check_same(self.folder, meta.get("settings"), self.settings)
             self.trainer.restore(saved)
             self.seconds = meta["seconds"]
 
@@ -153,9 +177,10 @@ class SigmaReptileTrainer:
     def draw_one(self, step: int, position: int) -> SpeakerTask:
         """The task at `position` of meta-step `step`; the same on every rank and on a resumed run."""
         rng = np.random.default_rng([self.cfg.seed, step, position])
-        present = {s.split("/")[0] for s in self.tasks}
-        corpora = sorted(c for c in self.cfg.corpus_share if c in present)
-        share = np.array([self.cfg.corpus_share[c] for c in corpora])
+        counts = Counter(s.split("/")[0] for s in self.tasks)
+        shares = self.cfg.corpus_share or counts
+        corpora = sorted(shares)
+        share = np.array([shares[c] for c in corpora])
         corpus = corpora[rng.choice(len(corpora), p=share / share.sum())]
         names = [s for s in self.tasks if s.startswith(corpus + "/")]
         speaker = names[rng.integers(len(names))]
@@ -177,7 +202,8 @@ class SigmaReptileTrainer:
         prior = prior.with_log_sigma2(prior.log_sigma2.to(cfg.device))
         # The aligner stays where the audio features are; the loss gets a copy on the device.
         network = self.model if cfg.device == "cpu" else copy.deepcopy(self.model).to(cfg.device)
-        outer = OuterConfig(**cfg.outer) if isinstance(cfg.outer, dict) else cfg.outer
+        outer = cfg.outer
+        assert isinstance(outer, OuterConfig)
         # The partition of the whole network: the state has only what may move.
         loss = utterance_loss(Scales(**{**self.base["scales"], "smooth": cfg.smooth}))
         algorithm = Gradient(
@@ -202,9 +228,10 @@ class SigmaReptileTrainer:
         meta = {
             "step": self.trainer.step_count, "seconds": seconds, "config": asdict(self.cfg), "modules": self.rows(),
             "unit": self.unit,
-            "base": {k: v for k, v in self.base.items() if k != "speakers"}, "dev": self.dev,
+            "base": {k: v for k, v in self.base.items() if k not in ("speakers", "settings")}, "dev": self.dev,
+            "settings": self.settings,
         }
-        save_checkpoint(self.folder / "last.safetensors", self.trainer.tensors(), meta)
+        save_checkpoint(self.folder / CHECKPOINT, self.trainer.tensors(), meta)
 
     def run(self) -> None:
         from torch.utils.tensorboard import SummaryWriter
@@ -212,6 +239,8 @@ class SigmaReptileTrainer:
 
         main = self.rank == 0
         self.folder.mkdir(parents=True, exist_ok=True)
+        if main and not self.cfg.resume:
+            clear(self.folder, (CHECKPOINT, "log.jsonl"))
         board = SummaryWriter(str(self.folder / "tensorboard")) if main else None
         trainer = self.trainer
         bar = tqdm(total=self.cfg.meta_steps, initial=trainer.step_count, desc="phase 2", disable=not main)

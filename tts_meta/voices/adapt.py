@@ -17,10 +17,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tts_meta.errors import InputError
 from tts_meta.meta.loss import gradient
-from tts_meta.meta.tree import Tree, flatten, unflatten
+from tts_meta.meta.prior import module_distance
+from tts_meta.meta.tree import Tree, flatten, pick, unflatten
 from tts_meta.processor import bf16_is_fast
-from tts_meta.training.checkpoint import load_checkpoint, nest, save_checkpoint
+from tts_meta.training.checkpoint import load_checkpoint, save_checkpoint
+from tts_meta.training.settings import describe
 from tts_meta.voices.low_rank import LowRank
 from tts_meta.voices.methods import Method
 from tts_meta.voices.network import Network
@@ -128,12 +131,7 @@ class AdaptationRun:
 
     def distance(self) -> dict[str, float]:
         """|theta_m - phi_m| / sqrt(D_m) of every moved module."""
-        out, at = {}, self.weights(self.theta)
-        for m in self.method.modules:
-            names = self.starter.partition.members(m)
-            square = sum(float((at[n][0] - self.origin[n]).pow(2).sum()) for n in names)
-            out[m] = math.sqrt(square / sum(self.origin[n].numel() for n in names))
-        return out
+        return module_distance(self.starter.partition, self.now(), self.method.modules)
 
     def __iter__(self) -> Iterator[Progress]:
         return self
@@ -181,12 +179,14 @@ class AdaptationRun:
         return {n: (v[0] - self.origin[n]).detach() for n, v in self.weights(self.theta).items()}
 
     def save(self, path: str | Path, extra: dict | None = None) -> None:
-        """All state in one safetensors file, and what the caller wants kept with it."""
+        """All state in one safetensors file, whatever the solver keeps, and what the caller wants kept with it."""
         tensors = {f"theta/{k}": v for k, v in self.theta.items()} | {f"best/{k}": v for k, v in self.best.items()}
-        tensors |= {f"m/{k}": v for k, v in self.state["m"].items()}
-        tensors |= {f"v/{k}": v for k, v in self.state["v"].items()}
+        trees = {k: v for k, v in self.state.items() if isinstance(v, dict)}
+        tensors |= {f"state/{slot}/{k}": v for slot, tree in trees.items() for k, v in tree.items()}
         meta = {
-            "step": self.step, "count": self.state["count"], "best_step": self.best_step, "seconds": self.seconds,
+            "step": self.step, "solver": describe(self.method.solver), "slots": sorted(trees),
+            "numbers": {k: v for k, v in self.state.items() if k not in trees}, "best_step": self.best_step,
+            "seconds": self.seconds,
             "best_loss": None if math.isinf(self.best_loss) else self.best_loss, "history": self.history,
             "starter": self.starter.identity, "seed": self.seed, "modules": list(self.method.modules),
             "joined": self.joined, "steps": self.steps, "parts": self.parts, "extra": extra or {},
@@ -196,12 +196,16 @@ class AdaptationRun:
     def restore(self, path: str | Path) -> dict:
         """Continue from `save`; returns what was kept with it.
 
-        Raises ValueError when the file belongs to another starter or set of modules.
+        Raises InputError when the file belongs to another starter, set of modules or solver.
         """
         tensors, meta = load_checkpoint(path)
-        if meta["starter"] != self.starter.identity or meta["modules"] != list(self.method.modules):
-            raise ValueError(f"{path} was saved with another starter or other modules; start the run again.")
-        theta, best = nest(tensors, "theta"), nest(tensors, "best")
+        own = {
+            "starter": self.starter.identity, "modules": list(self.method.modules), "solver": describe(self.method.solver),
+        }
+        other = [k for k, v in own.items() if meta.get(k) != v]
+        if other:
+            raise InputError(f"{path} was saved with another {' and '.join(other)}; start the run again.")
+        theta, best = pick(tensors, "theta"), pick(tensors, "best")
         if meta["joined"] and not self.joined:
             self._join()
             self.steps = meta["steps"]
@@ -209,7 +213,7 @@ class AdaptationRun:
         # by a tensor's alignment.
         self.theta = unflatten(flatten({n: theta[n] for n in self.phi}), self.phi)
         self.best = {n: best[n] for n in self.phi}
-        self.state = {"count": meta["count"], "m": nest(tensors, "m"), "v": nest(tensors, "v")}
+        self.state = {**meta["numbers"], **{slot: pick(tensors, f"state/{slot}") for slot in meta["slots"]}}
         self.step, self.best_step, self.seconds, self.seed = (
             meta["step"], meta["best_step"], meta["seconds"], meta["seed"],
         )

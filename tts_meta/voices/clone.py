@@ -75,7 +75,7 @@ def clone_voice(
     """Clone a voice into `folder/NAME.voice`. Raises InputError for anything the caller can mend."""
     begin = time.monotonic()
     settings = Settings(
-        name, starter.info["adaptation"]["steps"] if steps is None else steps, method, consent, seed=seed
+        name, starter.adaptation.need("steps") if steps is None else steps, method, consent, seed=seed
     ).check()
     path = free_path(folder, name, force)
     clips = find_clips([Path(g) for g in given])

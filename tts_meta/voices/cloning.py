@@ -15,6 +15,7 @@ import torch
 
 from tts_meta.audio.mel import SAMPLE_RATE
 from tts_meta.evaluation.similarity import centroid, embed
+from tts_meta.meta.prior import module_distance
 from tts_meta.meta.tree import Tree
 from tts_meta.voices.adapt import AdaptationRun, Progress
 from tts_meta.voices.methods import choose_method
@@ -53,7 +54,7 @@ class Cloning:
         chunk = max(1, min(5, settings.steps // 10))
         self.run = AdaptationRun(
             starter, self.method, [c.item for c in self.support], [c.item for c in self.heldout], settings.steps, chunk,
-            starter.info["adaptation"]["clips"], settings.seed, start=start, measure=4 * chunk,
+            starter.adaptation.clips, settings.seed, start=start, measure=4 * chunk,
         )
         self.measured = starter.measured([c.item for c in self.clips])
         self.curve: list[list[float]] = []  # [step, held-out loss]
@@ -105,11 +106,8 @@ class Cloning:
 
     def header(self, step: int, deltas: Tree, gains: Gains) -> dict:
         """What a voice file of this step says about itself (docs/voice-file.md)."""
-        distance = {}
-        for m in (*self.method.modules, *self.measured):
-            names = self.starter.partition.members(m)
-            square = sum(float(deltas[n].pow(2).sum()) for n in names)
-            distance[m] = round((square / sum(deltas[n].numel() for n in names)) ** 0.5, 6)
+        moved = module_distance(self.starter.partition, deltas, (*self.method.modules, *self.measured))
+        distance = {m: round(d, 6) for m, d in moved.items()}
         s = self.settings
         return {
             "name": s.name, "starter": self.starter.digest, "modules": [*self.method.modules, *self.measured],
@@ -140,6 +138,6 @@ class Cloning:
         self.run.save(path, extra)
 
     def restore(self, path: Path) -> None:
-        """Continue from `save`. Raises ValueError for a file of another starter or other modules."""
+        """Continue from `save`. Raises InputError for a file of another starter, other modules or another solver."""
         extra = self.run.restore(path)
         self.curve, self.likeness, self.plateau_at = extra["curve"], extra["likeness"], extra["plateau_at"]

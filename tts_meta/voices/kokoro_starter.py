@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import Tensor
 
@@ -34,6 +35,7 @@ from tts_meta.nets.kokoro.likelihood import KokoroScales
 from tts_meta.nets.kokoro.network import Kokoro, KokoroConfig, hard_voicing, token_index
 from tts_meta.nets.kokoro.speaker_loss import MANNER, TIMBRE, SpeakerLoss
 from tts_meta.text.phonemes import Phone, phonemize
+from tts_meta.voices.adaptation import Adaptation
 from tts_meta.voices.network import Controls, Network
 from tts_meta.voices.variance import Gains
 from tts_meta.voices.voice_schema import GAINS
@@ -172,7 +174,7 @@ def load_kokoro(folder: str | Path | None = None, name: str = NAME) -> KokoroSta
         if digest != info["sha256"]:
             raise ValueError("another digest")
         tensors = load(blob)
-    except (ValueError, KeyError) as e:
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as e:
         raise InputError(f"{path} or {header.name} is damaged; reinstall tts-meta.") from e
     weights = dict(base_weights())
     weights |= unpack(tensors, "net/")
@@ -190,7 +192,7 @@ def load_kokoro(folder: str | Path | None = None, name: str = NAME) -> KokoroSta
     stored = unpack(tensors, "phi/")
     # In the network's order, not the file's: log_sigma2 is in the order of the modules.
     phi = {n: stored[n] for n in (TIMBRE, MANNER, *net.deltas())} | {REGISTER: torch.zeros(SIZE)}
-    partition = Partition.by_parameter(phi)
+    partition = Partition({n: [n] for n in phi}, phi)
     gaussians = unpack(tensors, "aligner/")
     aligner = TokenAligner.empty(gaussians["mel_mean"].numpy(), gaussians["mel_std"].numpy())
     aligner.net.mean.copy_(gaussians["mean"])
@@ -200,5 +202,6 @@ def load_kokoro(folder: str | Path | None = None, name: str = NAME) -> KokoroSta
     assert (net.config.rate, net.config.hop) == (SAMPLE_RATE, HOP)
     return KokoroStarter(
         phi, Shrinkage(partition, tensors["log_sigma2"].float()), partition,
-        {m["name"]: m["sigma_relative"] for m in info["modules"]}, digest, info, net, aligner, KokoroScales(**info["scales"]),
+        {m["name"]: m["sigma_relative"] for m in info["modules"]}, digest, info,
+        Adaptation.read(str(header), info["adaptation"]), net, aligner, KokoroScales(**info["scales"]),
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 from tts_meta.audio.files import replace_file
 from tts_meta.errors import InputError
 from tts_meta.voices.network import Network
-from tts_meta.voices.places import check_name, library_folder
+from tts_meta.voices.places import check_name, chosen_network, library_folder
 from tts_meta.voices.voice_file import change_header, load_voice, read_header
 
 EXAMPLE = "example"
@@ -36,7 +36,8 @@ def named_voice(name: str) -> Path:
     if path.is_file():
         return path
     if name == EXAMPLE:
-        return Path(str(files("tts_meta") / "assets" / f"{EXAMPLE}.voice"))
+        kind = chosen_network()
+        return Path(str(files("tts_meta") / "assets" / (f"{EXAMPLE}.voice" if kind == "small" else f"{EXAMPLE}-{kind}.voice")))
     raise InputError(f"There is no voice {name!r}; give a .voice file or one of {_known()}.")
 
 

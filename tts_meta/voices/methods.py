@@ -11,6 +11,7 @@ import torch
 
 from tts_meta.meta.prior import Shrinkage
 from tts_meta.meta.solvers.adam import ProximalAdam
+from tts_meta.meta.solvers.base import Stepping
 from tts_meta.training.parts import build
 from tts_meta.training.sigma_reptile import ADAM
 from tts_meta.voices.network import Network
@@ -22,14 +23,14 @@ class Method:
 
     modules: tuple[str, ...]
     prior: Shrinkage
-    solver: ProximalAdam
+    solver: Stepping
     rank: int = 0
 
 
 def shrinking(starter: Network, threshold: float | None = None, widened: bool = True) -> Method:
     """The modules that the starter moves, under its sigmas times their widths (as they were learned without `widened`);
     with `threshold` those whose relative sigma reaches it, under the sigmas as they were learned."""
-    solver = build(starter.info["adaptation"]["solver"], ADAM)
+    solver = build(starter.adaptation.need("solver"), ADAM)
     prior = starter.clone_prior if threshold is None and widened else starter.prior
     return Method(tuple(starter.moved(threshold)), prior, solver)
 
@@ -51,7 +52,7 @@ def choose_method(starter: Network, name: str) -> Method:
     """
     if name == "sigma":
         return shrinking(starter)
-    patterns = {"embedding": starter.info["adaptation"].get("embedding", ["speaker"]), "all": ["*"]}
+    patterns = {"embedding": starter.adaptation.embedding, "all": ["*"]}
     if name in patterns:
-        return free(starter, patterns[name], starter.info["adaptation"][f"{name}_rate"])
+        return free(starter, patterns[name], starter.adaptation.need(f"{name}_rate"))
     raise ValueError(f"method is {name!r}; sigma, embedding or all is expected.")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ from tts_meta.meta.partition import Partition
 from tts_meta.meta.prior import Shrinkage
 from tts_meta.meta.tree import Tree
 from tts_meta.text.phonemes import Phone
+from tts_meta.voices.adaptation import Adaptation
 
 if TYPE_CHECKING:
     from tts_meta.voices.starter import Starter
@@ -50,6 +51,7 @@ class Network(ABC):
     sigma_relative: dict[str, float]
     digest: str
     info: dict
+    adaptation: Adaptation
 
     kind = ""
 
@@ -128,20 +130,19 @@ class Network(ABC):
         movement under its sigma was worth to development speakers. Without a list everything moves; the modules under
         `adaptation.frozen` are on no list and over no threshold.
         """
-        adaptation = self.info["adaptation"]
-        if threshold is None and "moved" in adaptation:
-            return [m for m in self.partition.modules if m in set(adaptation["moved"])]
+        adaptation = self.adaptation
+        if threshold is None and adaptation.moved is not None:
+            return [m for m in self.partition.modules if m in set(adaptation.moved)]
         limit = threshold or 0.0
-        frozen = adaptation.get("frozen", [])
         return [
             m for m in self.partition.modules
-            if self.sigma_relative[m] >= limit and not any(fnmatchcase(m, p) for p in frozen)
+            if self.sigma_relative[m] >= limit and not any(fnmatchcase(m, p) for p in adaptation.frozen)
         ]
 
     @property
-    def widths(self) -> dict[str, float]:
+    def widths(self) -> Mapping[str, float]:
         """{module: factor of its sigma when a clone moves the starter's list} (recipes/widen_sigma.py); others have 1."""
-        return self.info["adaptation"].get("widths", {})
+        return self.adaptation.widths
 
     @property
     def clone_prior(self) -> Shrinkage:

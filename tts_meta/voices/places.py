@@ -1,4 +1,4 @@
-"""Where voices are kept, and what a voice may be called; imports nothing heavy, so that waiting jobs stay small."""
+"""Where voices are kept, what a voice may be called, and the network it is made on; imports nothing heavy, so that waiting jobs stay small."""
 
 from __future__ import annotations
 
@@ -25,4 +25,15 @@ def check_name(name: str) -> str:
         raise InputError(
             f"The name {name!r} cannot be used; 1 to 64 letters, digits, spaces, - or _ are expected, and no path."
         )
+    return name
+
+
+NETWORKS = ("kokoro", "small")
+
+
+def chosen_network() -> str:
+    """The network that voices are made on: `TTS_META_NETWORK`, or Kokoro. Raises InputError for one that there is not."""
+    name = os.environ.get("TTS_META_NETWORK") or NETWORKS[0]
+    if name not in NETWORKS:
+        raise InputError(f"TTS_META_NETWORK is {name!r}; one of {', '.join(NETWORKS)} is expected.")
     return name

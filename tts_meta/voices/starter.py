@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -31,11 +30,16 @@ from tts_meta.nets.acoustic import AcousticConfig, AcousticModel
 from tts_meta.nets.likelihood import Scales, utterance_loss
 from tts_meta.text.phonemes import SILENCE, Phone, SymbolTable
 from tts_meta.training.modules import speech_partition
+from tts_meta.voices.adaptation import Adaptation
 from tts_meta.voices.network import Controls, Network
+from tts_meta.voices.places import chosen_network
 from tts_meta.voices.small_mel import small_mel
 
 if TYPE_CHECKING:
     from tts_meta.voices.variance import Gains
+
+NEEDED = ("sha256", "net", "symbols", "normaliser", "scales", "modules", "adaptation")
+"""Keys of the JSON."""
 
 
 @dataclass
@@ -117,12 +121,32 @@ def load_starter(folder: str | Path | None = None, name: str = "starter") -> Sta
     weights, header = root / f"{name}.safetensors", root / f"{name}.json"
     if not weights.is_file() or not header.is_file():
         raise InputError(f"{root} holds no starter; {weights.name} and {header.name} are expected. Reinstall tts-meta.")
-    info = json.loads(header.read_text())
+    try:
+        info = json.loads(header.read_text(encoding="utf-8"))
+        missing = sorted(set(NEEDED) - set(info))
+    except (ValueError, TypeError) as e:
+        raise InputError(f"{header} is damaged ({e}); reinstall tts-meta.") from e
+    if missing:
+        raise InputError(f"{header} has no {missing[0]}; {', '.join(NEEDED)} are expected, reinstall tts-meta.")
+    adaptation = Adaptation.read(str(header), info["adaptation"])
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()
     if digest != info["sha256"]:
         raise InputError(f"{weights} is damaged (its SHA-256 is not the one {header.name} names); reinstall tts-meta.")
     tensors = {k: v.float() for k, v in load_file(str(weights)).items()}
     log_sigma2 = tensors.pop("log_sigma2")
+    try:
+        return _assemble(header, info, adaptation, digest, tensors, log_sigma2)
+    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as e:
+        if isinstance(e, InputError):
+            raise
+        reason = " ".join(str(e).split())[:200]
+        raise InputError(f"{header} does not fit {weights.name} ({type(e).__name__}: {reason}); reinstall tts-meta.") from e
+
+
+def _assemble(
+    header: Path, info: dict, adaptation: Adaptation, digest: str, tensors: Tree, log_sigma2: Tensor
+) -> Starter:
+    """The starter that the JSON `info` describes."""
     model = AcousticModel(AcousticConfig(**info["net"]))
     model.load_state_dict(tensors)
     model.eval().requires_grad_(False)
@@ -133,19 +157,9 @@ def load_starter(folder: str | Path | None = None, name: str = "starter") -> Sta
         raise InputError(f"{header} names other modules than this version has; reinstall tts-meta.")
     return Starter(
         phi, Shrinkage(partition, log_sigma2), partition, {m["name"]: m["sigma_relative"] for m in info["modules"]}, digest,
-        info, model, Normaliser.from_dict(info["normaliser"]), SymbolTable(info["symbols"]), Scales(**info["scales"]),
+        info, adaptation, model, Normaliser.from_dict(info["normaliser"]), SymbolTable(info["symbols"]),
+        Scales(**info["scales"]),
     )
-
-
-NETWORKS = ("kokoro", "small")
-
-
-def chosen_network() -> str:
-    """The network that voices are made on: `TTS_META_NETWORK`, or Kokoro. Raises InputError for one that there is not."""
-    name = os.environ.get("TTS_META_NETWORK") or NETWORKS[0]
-    if name not in NETWORKS:
-        raise InputError(f"TTS_META_NETWORK is {name!r}; one of {', '.join(NETWORKS)} is expected.")
-    return name
 
 
 @lru_cache(maxsize=2)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 PATIENCE = 6
-LOSS = 0.002  # share of the loss
+LOSS = 0.1  # nats per frame: a share of a negative log-density would depend on the unit of the mel
 LIKENESS = 0.005  # cosine
 
 
@@ -27,5 +27,5 @@ def plateau(checks: Sequence[tuple[float, float]]) -> bool:
     if len(checks) <= PATIENCE:
         return False
     losses, likeness = [c[0] for c in checks], [-c[1] for c in checks]
-    newest = max(last_gain(losses, LOSS * abs(losses[0])), last_gain(likeness, LIKENESS))
+    newest = max(last_gain(losses, LOSS), last_gain(likeness, LIKENESS))
     return len(checks) - 1 - newest >= PATIENCE

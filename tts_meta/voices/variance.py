@@ -15,12 +15,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.fft import dct, idct
 from torch import Tensor
 from torch.func import functional_call
 
 from tts_meta.data.batch import Item, collate
 from tts_meta.meta.tree import Tree
+from tts_meta.nets.aligner import cepstral_basis
 from tts_meta.voices.starter import Starter
 from tts_meta.voices.voice_schema import GAINS, HIGHEST, LOWEST
 
@@ -38,7 +38,7 @@ class Gains:
 
 def spreads(mel: np.ndarray) -> np.ndarray:
     """Standard deviation over the frames of each cepstral coefficient `[K]` of a normalised mel `[L, 80]`."""
-    return dct(mel, axis=1, norm="ortho")[:, :COEFFICIENTS].std(0)
+    return (mel @ cepstral_basis(mel.shape[1], COEFFICIENTS).numpy().T).std(0)
 
 
 @torch.no_grad()
@@ -72,8 +72,9 @@ def stretch_melody(log_f0: Tensor, gain: float) -> Tensor:
 
 def restore_variance(mel: np.ndarray, gains: np.ndarray) -> np.ndarray:
     """A normalised mel `[L, 80]` whose first coefficients are stretched around their means by `gains` `[K]`."""
-    cepstra = dct(mel, axis=1, norm="ortho")
+    basis = cepstral_basis(mel.shape[1], mel.shape[1]).numpy()
+    cepstra = mel @ basis.T
     mean = cepstra.mean(0)
     full = np.ones(mel.shape[1])
     full[: len(gains)] = gains
-    return idct((cepstra - mean) * full + mean, axis=1, norm="ortho").astype(np.float32)
+    return (((cepstra - mean) * full + mean) @ basis).astype(np.float32)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import struct
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -99,10 +100,25 @@ def read_header(path: Path) -> dict:
     return check_header(str(path), header)
 
 
+def network_of(digest: str) -> str | None:
+    """The network whose starter in the package has this digest; None for neither."""
+    for kind, name in (("small", "starter"), ("kokoro", "kokoro")):
+        header = files("tts_meta") / "assets" / f"{name}.json"
+        if header.is_file() and json.loads(header.read_text()).get("sha256") == digest:
+            return kind
+    return None
+
+
 def load_voice(path: Path, starter: Network) -> Voice:
     """Read a voice for `starter`. Raises InputError for a file that is damaged or does not fit, naming both sides."""
     header = read_header(path)
     if header.get("starter") != starter.digest:
+        other = network_of(str(header.get("starter")))
+        if other:
+            raise InputError(
+                f"{path} was made on the network {other!r} and this is {starter.kind!r}; set TTS_META_NETWORK={other} to use it, "
+                "or clone the voice again."
+            )
         raise InputError(
             f"{path} was made with the starter {str(header.get('starter'))[:12]}, this installation has "
             f"{starter.digest[:12]}; clone the voice again or install the version it was made with."

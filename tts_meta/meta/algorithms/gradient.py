@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 
@@ -76,7 +76,7 @@ class Gradient:
         return Inner(self.loss, prior, free, frozen, self.solver, self.steps if steps is None else steps)
 
     def meta_grads(self, state: Tree, episodes: Episodes, rngs: Sequence[torch.Generator]) -> MetaGrads:
-        return self.hypergrad(self.inner(state), episodes)
+        return self.hypergrad(replace(self.inner(state), rngs=rngs), episodes)
 
     def adapt(
         self, state: Tree, episodes: Episodes, rngs: Sequence[torch.Generator], at: Sequence[int]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -46,7 +47,8 @@ class MetaGrads:
 class Inner:
     """The inner problem at the current meta-parameters: who moves, under which prior, by which solver, how long.
 
-    `phi` `{name: [...]}` holds the free parameters, `frozen` those that every task shares.
+    `phi` `{name: [...]}` holds the free parameters, `frozen` those that every task shares. `rngs`, a generator a task,
+    are for hypergradients that draw.
     """
 
     loss: Any  # TaskLoss; ML-LAPLACE needs a NetLoss
@@ -55,6 +57,7 @@ class Inner:
     frozen: Tree
     solver: Solver
     steps: int
+    rngs: Sequence[torch.Generator] = ()
 
     def fixed(self, tasks: int) -> Tree:
         return expand(self.frozen, tasks)

@@ -1,4 +1,4 @@
-"""sigma-Reptile (Chen et al. 2020, eqs. 9 and 10; algorithms.md 1.5).
+"""sigma-Reptile (Chen et al. 2020, eqs. 9 and 10).
 
 phi moves toward the tasks' solutions: the gradient of the joint density with a rate proportional to sigma_m^2 is
 Reptile's sum_t (phi - theta_t), whatever the sigmas. sigma^2 follows the predictive loss of the query data, by one of
@@ -6,7 +6,8 @@ Reptile's sum_t (phi - theta_t), whatever the sigmas. sigma^2 follows the predic
 - `none`: Reptile; sigma^2 stays as it is and no query data is used;
 - `first_order`: d l / d log sigma_m^2 = sum_t g_{t,m} . (theta_t - phi)_m, the workshop version's eq. 4 (the Hessian
   dropped against the prior); unbiased at the true sigma, and it does not fade when sigma is large;
-- `diagonal`: sigma_m^-2 g_m (diag H_m + sigma_m^-2)^-1 (theta_t - phi)_m, its eq. 29;
+- `diagonal`: sigma_m^-2 g_m (diag H_m + sigma_m^-2)^-1 (theta_t - phi)_m, its eq. 29; where the Hessian's diagonal is
+  estimated (see `hessian_diagonal`) its noise enters below the line, which biases the quotient upward;
 - `implicit`: eq. 7 for sigma^2 only, by conjugate gradients; it dies like 1 / sigma^2 and vanishes like sigma^2.
 
 phi's own dependence on sigma^2 is ignored, as in the paper. Frozen parameters stay.
@@ -19,36 +20,44 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tts_meta.meta.conjugate import whitened_solve
+from tts_meta.meta.conjugate import solve_or_first_order
 from tts_meta.meta.hypergrad.base import Inner, MetaGrads, sum_by_module, support_metrics
 from tts_meta.meta.hypergrad.implicit import implicit_log_sigma2
 from tts_meta.meta.loss import gradient, hvp_operator
 from tts_meta.meta.solvers.base import Path
 from tts_meta.meta.task import Batch, Episodes
-from tts_meta.meta.tree import Tree
+from tts_meta.meta.tree import Tree, randn_like
+
+SMALL = 128
+"""Free parameters up to which the Hessian's diagonal is taken exactly, by one product a parameter."""
 
 
-def hessian_diagonal(inner: Inner, theta: Tree, support: Batch, probes: int, seed: int = 0) -> Tree:
-    """Diagonal of the data term's Hessian, `{name: [T, ...]}`, by Hutchinson's estimator with Rademacher `probes`;
-    negative entries, which a convex term cannot have, are set to 0. Exact, by one product a parameter, if `probes` is 0."""
+def hessian_diagonal(inner: Inner, theta: Tree, support: Batch, probes: int) -> Tree:
+    """Diagonal of the data term's Hessian, `{name: [T, ...]}`; negative entries, which a convex term cannot have, are 0.
+
+    Exact up to SMALL free parameters and if `probes` is 0. Above, Hutchinson's estimator (Hutchinson 1990; Bekas et al.
+    2007 for the diagonal): the mean of z * H z over `probes` random signs z, drawn for each task from its generator in
+    `inner.rngs`, so that neither chunks nor ranks change them and no meta-step repeats another's. Unbiased; the variance
+    of an entry is the sum of squares of the rest of its row over `probes`. Raises ValueError without generators.
+    """
     tasks = next(iter(theta.values())).shape[0]
     hessian = hvp_operator(inner.loss, theta, support, inner.fixed(tasks))
-    total = {k: torch.zeros_like(v) for k, v in theta.items()}
-    if probes == 0:
+    if probes == 0 or sum(v[0].numel() for v in theta.values()) <= SMALL:
+        found = {k: torch.zeros_like(v) for k, v in theta.items()}
         for k, v in theta.items():
             for i in range(v[0].numel()):
                 one = {n: torch.zeros_like(t) for n, t in theta.items()}
                 one[k].flatten(1)[:, i] = 1
-                total[k].flatten(1)[:, i] = hessian(one)[k].flatten(1)[:, i]
-    rng = torch.Generator().manual_seed(seed)
-    for _ in range(probes):
-        signs = {}
-        for k, v in theta.items():  # the same signs for every task, so that chunks change nothing
-            z = torch.randint(0, 2, v.shape[1:], generator=rng).to(v) * 2 - 1
-            signs[k] = z.expand_as(v)
-        h = hessian(signs)
-        total = {k: total[k] + signs[k] * h[k] / probes for k in total}
-    return {k: v.clamp(min=0) for k, v in total.items()}
+                found[k].flatten(1)[:, i] = hessian(one)[k].flatten(1)[:, i]
+    else:
+        if len(inner.rngs) != tasks:
+            raise ValueError(f"{len(inner.rngs)} generators for {tasks} tasks; the probes of the diagonal need one a task.")
+        found = {k: torch.zeros_like(v) for k, v in theta.items()}
+        for _ in range(probes):
+            signs = {k: v.sign() for k, v in randn_like({k: v[0] for k, v in theta.items()}, list(inner.rngs)).items()}
+            h = hessian(signs)
+            found = {k: v + signs[k] * h[k] / probes for k, v in found.items()}
+    return {k: v.clamp(min=0) for k, v in found.items()}
 
 
 @dataclass(frozen=True)
@@ -58,7 +67,7 @@ class Displacement:
     sigma_gradient: str = "first_order"
     cg_steps: int = 10
     tolerance: float = 1e-6
-    probes: int = 4
+    probes: int = 16
 
     def __post_init__(self) -> None:
         if self.sigma_gradient not in ESTIMATORS:
@@ -108,8 +117,8 @@ def _implicit(cfg: Displacement, inner: Inner, theta: Tree, support: Batch | Non
         raise ValueError("The implicit sigma gradient needs the whole support set.")
     fixed = inner.fixed(next(iter(theta.values())).shape[0])
     b = {k: inner.prior.sigma(k) * g[k] for k in theta}
-    u, residual = whitened_solve(inner.loss, inner.prior, theta, support, b, cfg.cg_steps, cfg.tolerance, fixed)
-    return implicit_log_sigma2(inner.prior, u, theta, inner.phi), {"cg_residual": float(residual.sum())}
+    u, solved = solve_or_first_order(inner.loss, inner.prior, theta, support, b, cfg.cg_steps, cfg.tolerance, fixed)
+    return implicit_log_sigma2(inner.prior, u, theta, inner.phi), solved
 
 
 ESTIMATORS = {"none": _none, "first_order": _first_order, "diagonal": _diagonal, "implicit": _implicit}

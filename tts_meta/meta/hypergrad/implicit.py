@@ -1,4 +1,4 @@
-"""The implicit function theorem at the inner optimum (Chen et al. 2020, eq. 7; algorithms.md 1.4).
+"""The implicit function theorem at the inner optimum (Chen et al. 2020, eq. 7).
 
 With S = diag(sigma), H the Hessian of the data term at theta and g the query gradient, solve the well-conditioned
 whitened system (I + S H S) u = S g by conjugate gradients; then
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tts_meta.meta.conjugate import whitened_solve
+from tts_meta.meta.conjugate import solve_or_first_order
 from tts_meta.meta.hypergrad.base import Inner, MetaGrads, sum_by_module, support_metrics
 from tts_meta.meta.loss import grad_or_zero, gradient
 from tts_meta.meta.prior import Shrinkage
@@ -70,7 +70,7 @@ class Implicit:
             phi = {k: v.sum(0) for k, v in g.items()}
             return MetaGrads.of(phi, torch.zeros_like(prior.log_sigma2), tasks, metrics)
         b = {k: prior.sigma(k) * g[k] for k in theta}
-        u, residual = whitened_solve(inner.loss, prior, theta, support, b, self.cg_steps, self.tolerance, fixed)
+        u, solved = solve_or_first_order(inner.loss, prior, theta, support, b, self.cg_steps, self.tolerance, fixed)
         d_phi = {}
         for k, v in u.items():
             sigma = prior.sigma(k)
@@ -78,5 +78,4 @@ class Implicit:
         if inner.frozen:
             cross = mixed(inner, theta, support, {k: prior.sigma(k) * v for k, v in u.items()})
             d_phi.update({k: (g[k] - cross[k]).sum(0) for k in inner.frozen})
-        metrics["cg_residual"] = float(residual.sum())
-        return MetaGrads.of(d_phi, implicit_log_sigma2(prior, u, theta, inner.phi), tasks, metrics)
+        return MetaGrads.of(d_phi, implicit_log_sigma2(prior, u, theta, inner.phi), tasks, {**metrics, **solved})

@@ -3,8 +3,9 @@
     -log p(query | theta_K) + eta log det(H(theta_K) + P)
 
 through the inner steps; H is the curvature of the support loss, P the prior's precision. eta = 0 is ML-POINT, that is
-MAML. With exact curvature, the support set as query and eta = 1/2 it is the negative log evidence of linear-Gaussian
-tasks up to constants (oracle 10).
+MAML. With exact curvature, the support set as query and eta = 1/2 it is Laplace's approximation of the negative log
+evidence (exact for linear-Gaussian tasks) without its penalty 1/2 |theta_K - phi|^2 / sigma^2 and constants: the query
+loss of the paper is the likelihood alone, not the density of the parameters.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
 """Proximal Adam: only the data gradient goes through Adam's moments, then the prior's proximal operator is applied
-with Adam's effective step of each coordinate (algorithms.md 1.6; Kingma & Ba 2015 for the moments).
+with Adam's effective step of each coordinate (Kingma & Ba 2015 for the moments; Parikh & Boyd 2014, section 4.2, for the
+proximal gradient method, here in the diagonal metric of that step).
 
 Its stationary points are those of the penalised loss: m = g and d = d - r (c g) then / (1 + r w) is at rest exactly
 when c g + w d = 0.

@@ -1,7 +1,7 @@
 """The inner loop: minimise l_data(theta) + 1/2 |theta - phi|^2 / sigma^2 from theta0.
 
-The data term is stepped by its gradient, the prior by its exact proximal operator, so that a module may have any
-sigma^2, however small (algorithms.md 1.6). A solver may run in whitened coordinates theta = phi + sigma * eps, where
+The data term is stepped by its gradient, the prior by its exact proximal operator (Parikh & Boyd 2014, section 4.2), so
+that a module may have any sigma^2, however small. A solver may run in whitened coordinates theta = phi + sigma * eps, where
 the prior is N(0, I) and a module's step is proportional to its sigma. Both cases are one formula for d = theta - phi:
 
     d <- (d - rate * c * g) / (1 + rate * w),   (c, w) = (1, 1 / sigma^2) plain, (sigma^2, 1) whitened.

@@ -1,4 +1,5 @@
-"""Proximal gradient descent. Plain: stable for rate < 2 / lambda_max(H) whatever sigma^2 (algorithms.md 1.6)."""
+"""Proximal gradient descent (Parikh & Boyd 2014, section 4.2). Plain: stable for rate < 2 / lambda_max(H) whatever
+sigma^2."""
 
 from __future__ import annotations
 
@@ -38,7 +39,7 @@ class ProximalGD(Stepping):
 
 @dataclass(frozen=True)
 class ExplicitGD(Stepping):
-    """theta <- theta - rate (g + (theta - phi) / sigma^2): the paper's inner step (algorithms.md 1.3).
+    """theta <- theta - rate (g + (theta - phi) / sigma^2): the inner step of Chen et al. 2020, eq. 6.
 
     Needs rate < 2 / (lambda_max(H) + 1 / min sigma^2); the proximal step above has no such limit.
     """

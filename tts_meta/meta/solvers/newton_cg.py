@@ -45,7 +45,8 @@ class NewtonCG(Solver):
         total = {n: sigma[n] * grad[n] + eps[n] for n in theta}
         with torch.enable_grad():  # the Hessian's products need it
             b = {n: -v for n, v in total.items()}
-            u, _ = whitened_solve(loss, prior, theta, batch, b, self.cg_steps, self.tolerance, fixed)
+            # At negative curvature this is still a direction of descent (Nocedal & Wright 2006, section 7.1).
+            u = whitened_solve(loss, prior, theta, batch, b, self.cg_steps, self.tolerance, fixed).u
         slope, before = dot(total, u), losses + 0.5 * dot(eps, eps)
         length, done = torch.ones_like(losses), torch.zeros_like(losses, dtype=torch.bool)
 

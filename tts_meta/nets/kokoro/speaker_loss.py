@@ -31,14 +31,15 @@ def parts(network: Kokoro, params: dict[str, Tensor], batch: dict[str, Tensor], 
     mel = network.acoustic(
         batch["sound"], batch["index"], f0, level, timbre, batch["mask"], batch["mel"].shape[1], batch["frame_mask"], params,
     )
-    absolute, spread = mel_terms(mel.float(), batch["mel"], batch["frame_mask"])
+    absolute, spread = mel_terms(mel.to(batch["mel"]), batch["mel"], batch["frame_mask"])
     found = {"mel": absolute, "spread": spread}
     if prosody:
         lengths = batch["token_mask"].sum(1).long().cpu()
         read = network.prosody.read(batch["text"], manner, batch["token_mask"], lengths, params)
         durations = network.prosody.durations(read, lengths, params)
         f0, energy = network.melody(read, batch["index"], manner, batch["mask"], params)
-        terms = prosody_terms(durations.float(), f0.float(), energy.float(), batch)
+        like = batch["f0"]
+        terms = prosody_terms(durations.to(like), f0.to(like), energy.to(like), batch)
         found |= dict(zip(("duration", "pitch", "voicing", "energy"), terms, strict=True))
     return found
 

@@ -24,9 +24,12 @@ from tts_meta.training.fewshot.base import TEST_SEED, Domain, Network, choose, r
 
 
 def classification_criterion(likelihood: str) -> Callable[[Tensor, Batch], Tensor]:
-    """One task's cross-entropy, nats, of logits `[B, C]` or of samples `[L, B, C]` (VERSA: -log of their mean likelihood,
-    per image). mean or sum over the images; `mask` `[B]` leaves images out, `class_weight` `[C]` weighs classes' means,
-    `weight` `[]` scales a mini-batch's sum up to the whole support set."""
+    """One task's cross-entropy, nats, of logits `[B, C]` or of samples `[L, B, C]` (VERSA: of every image -log of the
+    samples' mean likelihood; Gordon et al. 2019 average it over the images).
+
+    mean or sum over the images; `mask` `[B]` leaves images out, `class_weight` `[C]` weighs classes' means, `weight` `[]`
+    scales a mini-batch's sum up to the whole support set. Raises InputError for another likelihood.
+    """
     if likelihood not in ("mean", "sum"):
         raise InputError(f"likelihood is {likelihood!r}; mean or sum is expected.")
 
@@ -34,7 +37,8 @@ def classification_criterion(likelihood: str) -> Callable[[Tensor, Batch], Tenso
         y = batch["y"]
         if out.dim() == 3:
             log_p = out.log_softmax(2).gather(2, y.expand(out.shape[0], -1)[..., None])[..., 0]
-            return (math.log(out.shape[0]) - torch.logsumexp(log_p, 0)).mean()
+            images = math.log(out.shape[0]) - torch.logsumexp(log_p, 0)
+            return images.mean() if likelihood == "mean" else images.sum()
         each = F.cross_entropy(out, y, reduction="none")
         if "class_weight" in batch:
             one = F.one_hot(y, out.shape[1]).to(each)
@@ -261,7 +265,8 @@ class AlphabetEpisodes:
 class AlphabetDomain(ImageDomain):
     """Flennerhag et al.'s long-horizon protocol: a task is an alphabet of which 20 characters are drawn, 15 drawings a
     character to learn from in 100 augmented steps, 5 to validate. `alphabets`: training alphabets (30);
-    `instances`: training drawings a character (15)."""
+    `instances`: drawings a character to learn from (15), at test time and, unless `train_shots` says otherwise, in training.
+    Raises InputError for numbers of drawings that are not 1 to 15."""
 
     def __init__(
         self, root: str, cache: str = "cache", ways: int = 20, alphabets: int = 30, instances: int = 15, batch: int = 20,
@@ -270,28 +275,30 @@ class AlphabetDomain(ImageDomain):
         seed: int = 0,
     ) -> None:
         super().__init__(ways, filters, 1, 28, pool, likelihood, network, versa_samples, versa_d, seed)
-        if not 1 <= instances <= 15:
-            raise InputError(f"instances is {instances}; 1 to 15 of a character's 20 drawings can be learned from.")
+        self.instances, self.train_instances = instances, instances if train_shots is None else train_shots
+        for name, count in (("instances", self.instances), ("train_shots", self.train_instances)):
+            if not 1 <= count <= 15:
+                raise InputError(f"{name} is {count}; 1 to 15 of a character's 20 drawings can be learned from.")
         data = load_omniglot(root, 28, cache)
         self.split = alphabet_split(data, alphabets, ways=ways)
         self.members = [torch.nonzero(data.alphabet == a)[:, 0] for a in range(len(data.alphabets))]
-        self.pixels, self.instances, self.batch, self.augment = data.images, instances, inner_batch or batch, augment
+        self.pixels, self.batch, self.augment = data.images, inner_batch or batch, augment
 
-    def _episodes(self, alphabets: Sequence[int], rngs: list[torch.Generator]) -> AlphabetEpisodes:
+    def _episodes(self, alphabets: Sequence[int], rngs: list[torch.Generator], instances: int) -> AlphabetEpisodes:
         rows = []
         for a, r in zip(alphabets, rngs, strict=True):
             characters = self.members[a][torch.randperm(len(self.members[a]), generator=r)[: self.ways]]
             drawings = torch.randperm(20, generator=r)
             rows.append(self.pixels[characters][:, drawings])
-        return AlphabetEpisodes(torch.stack(rows), self.instances, self.batch, rngs, self.augment)
+        return AlphabetEpisodes(torch.stack(rows), instances, self.batch, rngs, self.augment)
 
     def draw(self, step: int, positions: Sequence[int]) -> AlphabetEpisodes:
         rngs = rngs_of(self.seed, step, positions, 3)
         train = self.split["train"]
         chosen = [int(train[int(torch.randint(len(train), (), generator=r))]) for r in rngs]
-        return self._episodes(chosen, rngs)
+        return self._episodes(chosen, rngs, self.train_instances)
 
     def test(self, split: str, first: int, count: int) -> AlphabetEpisodes:
         rngs = rngs_of(TEST_SEED + (split == "val"), 0, range(first, first + count), 3)
         alphabets = self.split[split]
-        return self._episodes([int(alphabets[i % len(alphabets)]) for i in range(first, first + count)], rngs)
+        return self._episodes([int(alphabets[i % len(alphabets)]) for i in range(first, first + count)], rngs, self.instances)

@@ -13,6 +13,7 @@ from torch import Tensor
 from tts_meta.data.episodes import FewShot
 from tts_meta.data.hierarchical_gaussian import EXPERIMENTS
 from tts_meta.data.sinusoid import Wave, draw_wave, points
+from tts_meta.errors import InputError
 from tts_meta.meta.posterior import Posterior
 from tts_meta.meta.task import Batch, Episodes
 from tts_meta.meta.trainer import task_rng
@@ -26,14 +27,18 @@ def regression_criterion(likelihood: str, sd: float):
     """One task's loss of outputs `[B, 1]`, `[B, 3]` (PreciseMLP) or samples `[L, B, 1]` (VERSA).
 
     mean: mean squared error. sum: -log N(y | mean, sd^2) summed over the data, without its constant; PreciseMLP's own
-    precision and priors where there are any; VERSA: -log of the samples' mean likelihood.
+    precision and priors where there are any. VERSA: -log of the samples' mean likelihood of all data together (sum), or
+    that divided by the number of data (mean). Raises InputError for another likelihood.
     """
+    if likelihood not in ("mean", "sum"):
+        raise InputError(f"likelihood is {likelihood!r}; mean or sum is expected.")
 
     def criterion(out: Tensor, batch: Batch) -> Tensor:
         y = batch["y"]
         if out.dim() == 3:
             nll = (0.5 * ((out - y) / sd) ** 2).sum((1, 2)) + y.shape[0] * math.log(sd)
-            return math.log(out.shape[0]) - torch.logsumexp(-nll, 0)
+            joint = math.log(out.shape[0]) - torch.logsumexp(-nll, 0)
+            return joint if likelihood == "sum" else joint / y.shape[0]
         if out.shape[1] == 3:
             mean, log_gamma, log_prior = out[:, :1], out[:, 1:2], out[0, 2]
             return (0.5 * log_gamma.exp() * (mean - y) ** 2 - 0.5 * log_gamma).sum() - log_prior

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from tts_meta.audio.files import replace_file
 from tts_meta.errors import InputError
 from tts_meta.meta.algorithms.base import Algorithm
 from tts_meta.meta.algorithms.gradient import Gradient
@@ -23,16 +23,18 @@ from tts_meta.meta.ranks import start_ranks
 from tts_meta.meta.task import Episodes
 from tts_meta.meta.trainer import MetaTrainer
 from tts_meta.meta.tree import Tree, pick
-from tts_meta.training.checkpoint import load_checkpoint, save_checkpoint
+from tts_meta.training.checkpoint import CHECKPOINT, clear, load_checkpoint, save_checkpoint
 from tts_meta.training.fewshot.base import Domain
 from tts_meta.training.fewshot.evaluate import Curve, evaluate
 from tts_meta.training.fewshot.plots import plot_curve, plot_modules
+from tts_meta.training.settings import check_same, settings_of
 
 
 @dataclass
 class FewShotConfig:
     """`domain` and `algorithm` are partial constructors: the domain gets `likelihood` and `network`, which the algorithm
-    chooses; the algorithm gets the domain's attributes named in `needs` ({argument: attribute})."""
+    chooses; the algorithm gets the domain's attributes named in `needs` ({argument: attribute}). The values are those of
+    configs/stage/fewshot.yaml and of the groups it reads; there are no others here."""
 
     run: str
     name: str
@@ -41,23 +43,32 @@ class FewShotConfig:
     domain: Callable[..., Domain]
     algorithm: Callable[..., Algorithm]
     outer: Mapping[str, Group]
-    likelihood: str = "mean"
-    network: str = "plain"
-    needs: Mapping[str, str] = field(default_factory=lambda: {"loss": "loss"})
-    meta_steps: int = 1000
-    tasks: int = 4
-    tasks_per_chunk: int = 4
-    at: Sequence[int] = (0, 1, 5, 10)
-    report: int = 10
-    test_tasks: int = 600
-    test_chunk: int = 10
-    split: str = "test"  # val to choose settings on
-    save_seconds: float = 60.0
-    seed: int = 0
+    likelihood: str
+    network: str
+    needs: Mapping[str, str]
+    meta_steps: int
+    tasks: int
+    tasks_per_chunk: int
+    at: Sequence[int]
+    report: int
+    test_tasks: int
+    test_chunk: int
+    split: str  # val to choose settings on
+    save_seconds: float
+    seed: int
+    resume: bool = True  # False: begin anew, whatever the folder holds
+
+
+ELSEWHERE = ("run", "resume", "save_seconds", "tasks_per_chunk", "test_chunk", "domain.cache")
+"""Settings that change no result."""
 
 
 class FewShotRun:
-    """Resumable: `run()` continues from run/last.safetensors, and does nothing when results.json is there."""
+    """Resumable: `run()` continues from run/last.safetensors, and does nothing when results.json is there.
+
+    Raises InputError for a folder whose run has other settings (unless `resume` is off), and for an algorithm that does
+    not fit the domain.
+    """
 
     def __init__(self, cfg: FewShotConfig) -> None:
         if cfg.report not in cfg.at:
@@ -65,6 +76,11 @@ class FewShotRun:
         self.cfg = cfg
         self.rank, self.world = start_ranks()
         self.folder = Path(cfg.run)
+        self.settings = settings_of(cfg, ELSEWHERE)
+        checkpoint = self.folder / CHECKPOINT
+        saved, meta = load_checkpoint(checkpoint) if cfg.resume and checkpoint.exists() else (None, {})
+        if saved is not None:
+            check_same(self.folder, meta.get("settings"), self.settings)
         self.domain = cfg.domain(likelihood=cfg.likelihood, network=cfg.network, seed=cfg.seed)
         extras = {argument: getattr(self.domain, attribute, None) for argument, attribute in cfg.needs.items()}
         missing = [k for k, v in extras.items() if v is None]
@@ -77,20 +93,24 @@ class FewShotRun:
             self.rank, self.world, self.algorithm.bounds(state), cfg.seed,
         )
         self.seconds = 0.0
-        if (self.folder / "last.safetensors").exists():
-            saved, meta = load_checkpoint(self.folder / "last.safetensors")
+        if saved is not None:
             self.trainer.restore(saved)
             self.seconds = meta["seconds"]
 
     def save(self, seconds: float) -> None:
-        meta = {"step": self.trainer.step_count, "seconds": seconds, "name": self.cfg.name, "domain": self.cfg.domain_name}
-        save_checkpoint(self.folder / "last.safetensors", self.trainer.tensors(), meta)
+        meta = {
+            "step": self.trainer.step_count, "seconds": seconds, "name": self.cfg.name, "domain": self.cfg.domain_name,
+            "settings": self.settings,
+        }
+        save_checkpoint(self.folder / CHECKPOINT, self.trainer.tensors(), meta)
 
     def train(self) -> None:
         from tqdm import tqdm
 
         main = self.rank == 0
         self.folder.mkdir(parents=True, exist_ok=True)
+        if main and not self.cfg.resume:
+            clear(self.folder, (CHECKPOINT, "results.json", "log.jsonl"))
         trainer, cfg = self.trainer, self.cfg
         title = f"{cfg.domain_name} {cfg.name}"
         bar = tqdm(total=cfg.meta_steps, initial=trainer.step_count, desc=title, disable=not main, mininterval=1)
@@ -147,8 +167,10 @@ class FewShotRun:
 
     def run(self) -> dict[str, Any] | None:
         results = self.folder / "results.json"
-        if results.exists():
-            return json.loads(results.read_text())
+        if self.cfg.resume and results.exists():
+            found = json.loads(results.read_text())
+            check_same(self.folder, found.get("settings"), self.settings)
+            return found
         self.train()
         if self.rank:
             return None
@@ -161,7 +183,7 @@ class FewShotRun:
             "modules": self.modules(), "meta_steps": cfg.meta_steps, "tasks": cfg.tasks,
             "test_tasks": cfg.test_tasks, "split": cfg.split,
             "seed": cfg.seed, "train_seconds": round(self.seconds, 1), "test_seconds": round(time.monotonic() - begin, 1),
-            "ranks": self.world, "torch": torch.__version__,
+            "ranks": self.world, "torch": torch.__version__, "settings": self.settings,
         }
         with open(self.folder / "curve.csv", "w", newline="") as f:
             writer = csv.writer(f)
@@ -172,9 +194,7 @@ class FewShotRun:
         if found["modules"]:
             plot_modules(self.modules(), self.folder / "modules.png", f"{cfg.domain_name}: {cfg.name}")
         domain.draw_pictures(self.adapt, cfg.report, self.folder)
-        temporary = results.with_suffix(".tmp")
-        temporary.write_text(json.dumps(found, indent=1))
-        os.replace(temporary, results)
+        replace_file(results, json.dumps(found, indent=1).encode())
         best = curve[cfg.report][domain.measures[0]]
         value = f"{best['mean']:.4g} ± {best['ci95']:.2g}"
         print(f"{cfg.domain_name} {cfg.name}: {domain.measures[0]} {value} at step {cfg.report}")

@@ -17,7 +17,7 @@ from tts_meta.errors import InputError
 from tts_meta.voices.checkup.checkup import Checkup
 from tts_meta.voices.clone import free_path
 from tts_meta.voices.cloning import Cloning, hold_out
-from tts_meta.voices.jobs.folder import PREVIEW, Job, list_jobs, new_folder
+from tts_meta.voices.jobs.folder import PREVIEW, Job, forget_plans, list_jobs, new_folder
 from tts_meta.voices.jobs.plan import Plan, plan
 from tts_meta.voices.network import Network
 from tts_meta.voices.places import library_folder
@@ -32,7 +32,12 @@ def create(
     starter: Network, checkup: Checkup, settings: Settings, out: Path | None = None, force: bool = False,
     preview: str = PREVIEW,
 ) -> tuple[Job, Plan]:
-    """A job of checked clips and what it will take; nothing runs yet. Raises InputError for what the caller can mend."""
+    """A job of checked clips and what it will take; nothing runs yet. Raises InputError for what the caller can mend.
+
+    The job's folder holds what is learned from the clips and one of them as a sound, until the job is deleted; a plan that
+    is not started is deleted when another is made an hour later or more.
+    """
+    forget_plans()
     folder = out or library_folder()
     free_path(folder, settings.check().name, force)
     clips = prepare(checkup.require(), starter)
@@ -63,6 +68,7 @@ def start(job: Job) -> None:
     if job.state.status == "done":
         raise InputError(f"The job {job.id} is done; add steps or clips to go on with it.")
     job.file("stop").unlink(missing_ok=True)
+    job.file("picked").unlink(missing_ok=True)  # whoever starts it again wants what it will make
     job.set_state(status="queued", queued_at=time.time(), reason="", fix="")
     root = str(Path(__file__).parents[3])
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in (root, os.environ.get("PYTHONPATH", "")) if p)}
@@ -97,15 +103,22 @@ def watch(job: Job, poll: float = 0.3, timeout: float | None = None) -> Iterator
 
 
 def use_step(job: Job, step: int, name: str | None = None, force: bool = False) -> Path:
-    """Make a kept step the voice instead. Raises InputError for a step that was not kept."""
+    """Make a kept step the voice instead, or with `name` save it beside it. Raises InputError for a step that was not kept.
+
+    While the job runs the choice stands: its end does not replace the voice.
+    """
     kept = {k["step"]: Path(k["voice"]) for k in job.kept()}
     if step not in kept:
         raise InputError(f"Step {step} was not kept; one of {', '.join(map(str, kept)) or 'none yet'} is expected.")
     spec = job.spec
     own = Path(spec["out"]) / f"{spec['settings']['name']}.voice"
     target = own if name is None else free_path(Path(spec["out"]), name, force)
-    replace_file(target, kept[step].read_bytes())
-    job.set_state(voice=str(target))
+    with job.voice_lock():
+        replace_file(target, kept[step].read_bytes())
+        if target == own:
+            replace_file(job.file("picked"), str(step).encode())
+        if target == own or not job.state.voice:
+            job.set_state(voice=str(target))
     job.event("used", step=step, voice=str(target))
     return target
 

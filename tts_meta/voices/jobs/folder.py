@@ -1,7 +1,8 @@
 """A job's folder: what was asked (spec.json), the clips (clips.safetensors), how it stands (state.json), what happened
 (events.jsonl), the checkpoint (run.safetensors), and a voice file and a preview of every kept step.
 
-A running job holds a lock on its folder, so that one whose process was killed is known for what it is.
+A running job holds a lock on its folder, so that one whose process was killed is known for what it is. The state file and
+the voice are changed by several processes (the job's own, the command line, the page): each under a lock of its own.
 """
 
 from __future__ import annotations
@@ -72,20 +73,39 @@ class Job:
 
     @property
     def state(self) -> State:
-        """As the file says, but `interrupted` where no process holds a job that says it runs or waits."""
-        found = State(**json.loads(self.file("state.json").read_text()))
+        """As the file says, but `interrupted` where no process holds a job that says it runs or waits, and `failed` where
+        the file is damaged."""
+        try:
+            found = State(**json.loads(self.file("state.json").read_text()))
+        except (ValueError, TypeError):
+            return State("failed", reason=f"{self.file('state.json')} is damaged.", fix="Delete the job and clone again.")
         if found.status in ("queued", "running") and time.time() - found.updated > START_SECONDS and not self.held():
             return State(**{**asdict(found), "status": "interrupted", "reason": "Its process ended without a word.",
                             "fix": "Continue it: nothing older than the last checkpoint is lost."})
         return found
 
     def set_state(self, **changes: object) -> State:
-        """Change the state file; `updated` is set."""
+        """Change the state file; `updated` is set. What another process changes at the same time is not undone."""
         path = self.file("state.json")
-        old = json.loads(path.read_text()) if path.exists() else {"status": "planned"}
-        new = State(**{**old, **changes, "updated": time.time()})
-        replace_file(path, json.dumps(asdict(new)).encode())
+        with _lock(self.file("state.lock"), patience=FOREVER):
+            old = json.loads(path.read_text()) if path.exists() else {"status": "planned"}
+            new = State(**{**old, **changes, "updated": time.time()})
+            replace_file(path, json.dumps(asdict(new)).encode())
         return new
+
+    @contextlib.contextmanager
+    def voice_lock(self) -> Iterator[None]:
+        """Who writes the job's voice holds this, so that the last word stays: the job's own end, or a person's choice."""
+        with _lock(self.file("voice.lock"), patience=FOREVER):
+            yield
+
+    @property
+    def picked(self) -> int | None:
+        """The step that a person chose as the voice since the job was started last."""
+        try:
+            return int(self.file("picked").read_text())
+        except FileNotFoundError:
+            return None
 
     def event(self, kind: str, **values: object) -> None:
         """Append a line to events.jsonl."""
@@ -110,13 +130,15 @@ class Job:
 
     @contextlib.contextmanager
     def hold(self) -> Iterator[bool]:
-        """Lock the job for this process; yields whether that worked."""
-        with _lock(self.file("lock")) as got:
+        """Lock the job for this process; yields whether that worked. Those who look whether it is held are waited for."""
+        with _lock(self.file("lock"), patience=1.0) as got:
             yield got
 
     def held(self) -> bool:
-        """Whether a process works on it or waits to."""
-        with _lock(self.file("lock")) as got:
+        """Whether a process works on it or waits to. Looking takes a shared lock: it is not taken for such a process."""
+        if not self.file("lock").exists():
+            return False
+        with _lock(self.file("lock"), shared=True) as got:
             return not got
 
     @property
@@ -132,16 +154,25 @@ class Job:
         return found
 
 
+FOREVER = float("inf")
+
+
 @contextlib.contextmanager
-def _lock(path: Path) -> Iterator[bool]:
+def _lock(path: Path, shared: bool = False, patience: float = 0.0) -> Iterator[bool]:
+    """Lock a file for as long as the block runs, after at most `patience` s; yields whether that worked."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    end = time.monotonic() + patience
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            got = True
-        except OSError:
-            got = False
+        got = False
+        while not got:
+            try:
+                fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+                got = True
+            except BlockingIOError:
+                if time.monotonic() >= end:
+                    break
+                time.sleep(0.02)
         yield got
     finally:
         os.close(handle)
@@ -182,6 +213,22 @@ def find_job(name: str) -> Job:
             return job
     known = ", ".join(j.id for j in jobs[:5]) or "none yet"
     raise InputError(f"There is no job {name!r}; one of the jobs ({known}) or `last` is expected.")
+
+
+PLAN_SECONDS = 3600.0
+"""A plan that was not started holds a copy of somebody's recordings for so long at most."""
+
+
+def forget_plans(older: float = PLAN_SECONDS, only: str | None = None) -> list[str]:
+    """Delete the plans (or `only` one, by its id) that were never started and are `older` (s), with their copies of the
+    clips; returns their ids."""
+    gone = []
+    for job in list_jobs():
+        s = job.state
+        if only in (None, job.id) and s.status == "planned" and not s.queued_at and time.time() - s.updated >= older:
+            delete_job(job)
+            gone.append(job.id)
+    return gone
 
 
 def delete_job(job: Job) -> None:

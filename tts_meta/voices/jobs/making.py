@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from tts_meta.errors import InputError
-from tts_meta.evaluation.evaluate import Making
 from tts_meta.voices.jobs.folder import list_jobs
 from tts_meta.voices.network import Network
-from tts_meta.voices.voice_file import load_voice, read_header
+from tts_meta.voices.voice_file import Voice, load_voice, read_header
+
+
+@dataclass(frozen=True)
+class Making:
+    """What is known of how a voice was made: its kept steps, the checkup of its clips, seconds of steps, bytes."""
+
+    steps: Sequence[tuple[int, Voice]] = ()
+    checkup: dict | None = None
+    seconds: float | None = None
+    bytes: int | None = None
 
 
 def making_of(path: Path, starter: Network) -> Making:

@@ -5,12 +5,19 @@ from __future__ import annotations
 import time
 from dataclasses import asdict, dataclass
 
+from tts_meta.processor import bf16_is_fast
 from tts_meta.voices.cloning import CHECK, Cloning
 
-WATCH_SECONDS = 3.0
-"""Of speaking and hearing one sentence at a check or for a preview (real-time factor 0.4, a sentence of 5 s, one core)."""
-WORKER_MB, MEGABYTES_A_FRAME = 1100, 0.05
-"""Peak of a job's process, measured: 1,149 MB with 496 frames a step, 1,173 MB with 1,104 (most of it the vocoder's)."""
+SENTENCE_SECONDS = 5.0  # of speech, at a check or for a preview
+HEAR_SECONDS = 0.8
+"""Of hearing a sentence and writing a step's voice, on one core."""
+WORKER_MB, MEGABYTES_A_FRAME = 1250, 0.05
+"""Peak of a job's process, measured: 1,246 MB with 496 frames a step, 1,288 and 1,312 with 1,104, 1,245 with 1,686."""
+
+
+def watch_seconds() -> float:
+    """Of speaking and hearing one sentence: 0.16 s a second of speech where the processor has bfloat16, 0.7 elsewhere."""
+    return HEAR_SECONDS + SENTENCE_SECONDS * (0.16 if bf16_is_fast() else 0.7)
 
 
 @dataclass(frozen=True)
@@ -49,7 +56,7 @@ def plan(cloning: Cloning) -> Plan:
         run.estimate()
         seconds.append(time.monotonic() - begin)
     steps = cloning.planned
-    watching = (5 + (cloning.settings.steps / CHECK if cloning.settings.stop else 0)) * WATCH_SECONDS
+    watching = (5 + (cloning.settings.steps / CHECK if cloning.settings.stop else 0)) * watch_seconds()
     moved = sum(v.numel() for v in run.phi.values())
     total = cloning.starter.size
     return Plan(

@@ -70,18 +70,23 @@ def work(job: Job, starter: Network | None = None) -> None:
 
 
 def _finish(job: Job, cloning: Cloning, status: str) -> None:
-    """Keep the best step (after the held-out clips joined: the last one) and make it the voice."""
+    """Keep the best step (after the held-out clips joined: the last one) and make it the voice, unless somebody has picked
+    another while it ran."""
     path = keep(job, cloning, best=True)
     spec = job.spec
     target = Path(spec["out"]) / f"{spec['settings']['name']}.voice"
-    if target.exists() and not spec["force"] and job.state.voice != str(target):
-        raise InputError(
-            f"{target} was made by something else while this job ran; its steps are kept, save one under another name: "
-            f"tts-meta jobs use {job.id} {int(path.stem)} --name OTHER."
-        )
-    replace_file(target, path.read_bytes())
-    job.event("voice", file=str(target), step=int(path.stem), bytes=target.stat().st_size)
-    job.set_state(status=status, voice=str(target))
+    with job.voice_lock():
+        picked = job.picked if target.exists() else None
+        if picked is None:
+            if target.exists() and not spec["force"] and job.state.voice != str(target):
+                raise InputError(
+                    f"{target} was made by something else while this job ran; its steps are kept, save one under another "
+                    f"name: tts-meta jobs use {job.id} {int(path.stem)} --name OTHER."
+                )
+            replace_file(target, path.read_bytes())
+        step = int(path.stem) if picked is None else picked
+        job.event("voice", file=str(target), step=step, bytes=target.stat().st_size)
+        job.set_state(status=status, voice=str(target))
 
 
 def keep(job: Job, cloning: Cloning, best: bool) -> Path:

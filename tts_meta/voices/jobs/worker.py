@@ -37,21 +37,11 @@ def _older_waits(job: Job) -> bool:
     return any(j.state.status == "queued" and (j.state.queued_at, j.id) < (at, job.id) for j in list_jobs() if j.id != job.id)
 
 
-@contextlib.contextmanager
-def held(job: Job) -> Iterator[None]:
-    """The job's lock, in spite of those who look for a moment whether it is held."""
-    for _ in range(40):
-        with job.hold() as got:
-            if got:
-                yield
-                return
-        time.sleep(0.05)
-    sys.exit("another process has this job")
-
-
 def main() -> None:
     job = Job(Path(sys.argv[1]))
-    with held(job), turn(job) as mine:
+    with job.hold() as got, turn(job) as mine:
+        if not got:
+            sys.exit("another process has this job")
         if not mine:
             job.set_state(status="stopped")
             return
