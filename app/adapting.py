@@ -16,8 +16,8 @@ from tts_meta.voices.checkup.checkup import check_clips
 from tts_meta.voices.jobs import control
 from tts_meta.voices.jobs.folder import Job, delete_job, find_job, forget_plans, list_jobs
 from tts_meta.voices.library import facts
+from tts_meta.voices.networks import default_starter
 from tts_meta.voices.settings import Settings
-from tts_meta.voices.starter import default_starter
 from tts_meta.voices.synthesize import Synthesizer
 from tts_meta.voices.transcripts import complete_transcripts, read_tables
 from tts_meta.voices.voice_file import load_voice, read_header

@@ -23,7 +23,7 @@ from pydantic import BaseModel, Field
 from tts_meta.audio.mel import SAMPLE_RATE
 from tts_meta.errors import InputError
 from tts_meta.voices.library import describe_voices, named_voice
-from tts_meta.voices.starter import default_starter
+from tts_meta.voices.networks import default_starter
 from tts_meta.voices.synthesize import Spoken, Synthesizer, check_settings
 from tts_meta.voices.voice_file import load_voice
 

@@ -6,7 +6,7 @@ import gradio as gr
 import pandas as pd
 
 from tts_meta.audio.files import SUFFIXES
-from tts_meta.voices.starter import default_starter
+from tts_meta.voices.networks import default_starter
 
 from . import adapting, gathering, show
 

@@ -14,8 +14,8 @@ from tts_meta.voices.checkup.checkup import check_clips
 from tts_meta.voices.checkup.sounds import prompts
 from tts_meta.voices.draft import EXAMPLE, Draft
 from tts_meta.voices.jobs.folder import forget_plans
+from tts_meta.voices.networks import default_starter
 from tts_meta.voices.places import check_name
-from tts_meta.voices.starter import default_starter
 from tts_meta.voices.transcripts import find_transcripts, read_tables
 
 from . import show

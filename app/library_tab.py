@@ -17,7 +17,7 @@ from tts_meta.evaluation.evaluate import evaluate_voice, load_reference
 from tts_meta.voices import library
 from tts_meta.voices.jobs.folder import PREVIEW
 from tts_meta.voices.jobs.making import making_of
-from tts_meta.voices.starter import default_starter
+from tts_meta.voices.networks import default_starter
 from tts_meta.voices.synthesize import Synthesizer
 from tts_meta.voices.voice_file import load_voice
 

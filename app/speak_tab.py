@@ -16,7 +16,7 @@ from tts_meta.audio.mel import SAMPLE_RATE
 from tts_meta.errors import InputError
 from tts_meta.voices.batch import MANIFEST, read_lines, run_batch
 from tts_meta.voices.library import find_voice, voice_names
-from tts_meta.voices.starter import default_starter
+from tts_meta.voices.networks import default_starter
 from tts_meta.voices.synthesize import Synthesizer
 from tts_meta.voices.voice_file import load_voice
 

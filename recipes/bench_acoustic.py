@@ -29,7 +29,7 @@ from tts_meta.nets.likelihood import utterance_loss
 from tts_meta.training.parts import build
 from tts_meta.training.sigma_reptile import ADAM
 from tts_meta.voices.clips import whole_clips
-from tts_meta.voices.starter import default_starter
+from tts_meta.voices.networks import default_starter
 from tts_meta.voices.transcripts import complete_transcripts, find_clips
 
 EXAMPLES = Path(__file__).parent.parent / "app" / "examples"

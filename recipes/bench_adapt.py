@@ -15,7 +15,7 @@ from alternate import in_turns, show_ratio
 from tts_meta.voices.adapt import AdaptationRun
 from tts_meta.voices.clips import whole_clips
 from tts_meta.voices.methods import free, shrinking
-from tts_meta.voices.starter import default_starter
+from tts_meta.voices.networks import default_starter
 from tts_meta.voices.transcripts import complete_transcripts, find_clips
 
 CLIPS = Path(__file__).parent.parent / "app" / "examples" / "p225" / "clips"

@@ -30,7 +30,7 @@ from tts_meta.nets.likelihood import Scales, negative_log_likelihood
 from tts_meta.processor import bf16_is_fast
 from tts_meta.voices.clips import check_clip, whole_clips
 from tts_meta.voices.library import EXAMPLE, named_voice
-from tts_meta.voices.starter import default_starter
+from tts_meta.voices.networks import default_starter
 from tts_meta.voices.synthesize import Synthesizer
 from tts_meta.voices.transcripts import complete_transcripts, find_clips
 from tts_meta.voices.voice_file import load_voice

@@ -23,7 +23,8 @@ from tts_meta.evaluation.intelligibility import load_recogniser, word_error_rate
 from tts_meta.evaluation.protocol import HeldOutSpeaker, heldout_speakers
 from tts_meta.voices.clips import check_clip
 from tts_meta.voices.clone import clone_voice
-from tts_meta.voices.starter import Starter, default_starter
+from tts_meta.voices.networks import default_starter
+from tts_meta.voices.starter import Starter
 from tts_meta.voices.synthesize import Synthesizer
 from tts_meta.voices.voice_file import FORMAT, load_voice
 

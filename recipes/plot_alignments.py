@@ -17,7 +17,7 @@ import matplotlib.pyplot as plt  # noqa: E402
 
 from tts_meta.text.phonemes import phonemize  # noqa: E402
 from tts_meta.voices.clips import whole_clips  # noqa: E402
-from tts_meta.voices.starter import default_starter  # noqa: E402
+from tts_meta.voices.starter import load_starter  # noqa: E402
 from tts_meta.voices.transcripts import complete_transcripts, find_clips  # noqa: E402
 
 
@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=260, help="frames shown of each clip")
     parser.add_argument("--out", type=Path, default=Path("out/alignments.png"))
     args = parser.parse_args()
-    starter = default_starter()
+    starter = load_starter()
     paths = find_clips([args.clips])
     used = list(whole_clips(paths, complete_transcripts(paths, args.transcripts), starter).values())
     figure, axes = plt.subplots(args.count, 1, figsize=(15, 3.2 * args.count), squeeze=False)

@@ -30,8 +30,8 @@ from tts_meta.audio.files import replace_file
 from tts_meta.voices.checkup.checkup import check_clips
 from tts_meta.voices.jobs import control
 from tts_meta.voices.jobs.folder import Job
+from tts_meta.voices.networks import default_starter
 from tts_meta.voices.settings import Settings
-from tts_meta.voices.starter import default_starter
 from tts_meta.voices.synthesize import Synthesizer
 from tts_meta.voices.transcripts import find_clips, find_transcripts
 from tts_meta.voices.voice_file import load_voice

@@ -26,7 +26,7 @@ def _phonemes() -> str:
 
 
 def _starter() -> str:
-    from tts_meta.voices.starter import default_starter
+    from tts_meta.voices.networks import default_starter
 
     s = default_starter()
     return f"network {s.kind}, {s.size:,} parameters, sounds: {' '.join(sorted(s.checker.table.inventory))}"

@@ -4,7 +4,7 @@ its result to --out and begins from the one before.
     python recipes/kokoro/campaign.py generate head people --data DIR --out DIR
     python recipes/kokoro/campaign.py sharpen sigma --data DIR --out DIR
 
-DIR holds kokoro.onnx (or its four parts), texts.pkl (recipes/kokoro/texts.py) and people*.xz (recipes/kokoro/pack.py).
+DIR holds kokoro.onnx (or the wheels of its four parts), and texts.safetensors and people*.xz of recipes/kokoro/pack.py.
 Seconds are budgets: a stage ends when its time is over and its learning rate has fallen to nothing by then.
 """
 
@@ -14,7 +14,6 @@ import argparse
 import json
 import lzma
 import math
-import pickle
 import sys
 import time
 from pathlib import Path
@@ -96,6 +95,12 @@ class Campaign:
             whole.write_bytes(b"".join(found[n] for n in sorted(found)))
         return whole
 
+    def load_tree(self, name: str) -> dict[str, Tensor]:
+        """What `save_tree` wrote under a name in the work folder."""
+        from safetensors.torch import load_file
+
+        return {k: v.to(self.device) for k, v in load_file(str(self.work / f"{name}.safetensors")).items()}
+
     def network(self) -> Kokoro:
         c = KokoroConfig(rank=self.args.rank, prosody_rank=self.args.prosody_rank)
         net = Kokoro(c, self.bands)
@@ -119,15 +124,24 @@ class Campaign:
         magnitude = torch.sqrt(s.real**2 + s.imag**2 + 1e-9)
         return torch.log(torch.clamp(self.bands.to(y.device) @ magnitude, min=1e-5)).T
 
+    def texts(self) -> list[tuple[np.ndarray, np.ndarray, float, bool]]:
+        """(ids, style `[256]`, speed, held out) of every sentence of texts.safetensors (recipes/kokoro/pack.py)."""
+        from safetensors.numpy import load_file
+
+        t = load_file(str(self.data / "texts.safetensors"))
+        ends = np.cumsum(t["lengths"])
+        ids = np.split(t["ids"], ends[:-1])
+        return [(i, s, float(v), bool(h)) for i, s, v, h in zip(ids, t["style"], t["speed"], t["held"], strict=True)]
+
     @torch.no_grad()
     def generate(self) -> None:
-        """Speak texts.pkl with the original and its generator; keep what the network and the head learn from."""
+        """Speak the texts with the original and its generator; keep what the network and the head learn from."""
         net = self.network()
         generator = Generator().to(self.device).eval()
         generator.load_state_dict(read_generator(OnnxWeights(self.onnx())), strict=False)
-        texts = pickle.loads((self.data / "texts.pkl").read_bytes())
+        texts = self.texts()
         self.own, seconds, started = [], 0.0, time.time()
-        for ids, style, speed, held, _ in texts:
+        for ids, style, speed, held in texts:
             if time.time() - started > self.args.generate_seconds or len(self.own) >= self.args.sentences:
                 break
             i = torch.from_numpy(ids.astype(np.int64)).to(self.device)[None]
@@ -153,11 +167,16 @@ class Campaign:
             })
             seconds += len(counts) and float(counts.sum()) / 40
         self.log(f"generated {len(self.own)} sentences, {seconds:.0f} s, in {time.time() - started:.1f} s")
-        torch.save(self.own, self.work / "own.pt")
+        flat = {f"{n}/{k}": torch.as_tensor(v) for n, o in enumerate(self.own) for k, v in o.items()}
+        save_tree(flat, self.work / "own.safetensors")
 
     def load_own(self) -> None:
         if not hasattr(self, "own"):
-            self.own = torch.load(self.work / "own.pt", map_location=self.device)
+            found: dict[int, dict] = {}
+            for key, value in self.load_tree("own").items():
+                n, _, name = key.partition("/")
+                found.setdefault(int(n), {})[name] = bool(value) if name == "held" else value
+            self.own = [found[n] for n in sorted(found)]
 
     def head(self) -> None:
         """The head on the original's features and mels."""
@@ -222,7 +241,7 @@ class Campaign:
                 self.log(f"head {step} L1 {float(loss):.3f} held out {test_loss():.3f}")
         self.log(f"head done, {step} steps, held-out voices L1 {test_loss():.3f}")
         save({f"head.{k}": v for k, v in head.state_dict().items()}, self.out / "head.safetensors", half=True)
-        torch.save(head.state_dict(), self.work / "head.pt")
+        save_tree(head.state_dict(), self.work / "head.safetensors")
 
     # --- people ------------------------------------------------------------------------------------------------------
 
@@ -241,10 +260,12 @@ class Campaign:
         if hasattr(self, "items"):
             return
         net = self.network()
-        folds = json.loads((self.data / "folds.json").read_text())["fold"]
+        from safetensors.numpy import load
+
         self.items = []
         for path in sorted(self.data.glob("people*.xz")):
-            blob = pickle.loads(lzma.decompress(path.read_bytes()))
+            blob = load(lzma.decompress(path.read_bytes()))
+            pieces = json.loads(bytes(blob["pieces"]))
             mel = np.cumsum(blob["mel"], axis=1, dtype=np.uint8)  # differences, modulo 256
             mel = torch.from_numpy(mel).to(self.device)
             ids, fr = torch.from_numpy(blob["ids"].astype(np.int64)), torch.from_numpy(blob["fr"].astype(np.int64))
@@ -252,9 +273,9 @@ class Campaign:
             # The original draws energy so much higher than its own speech measures.
             energy = torch.from_numpy(blob["N"].astype(np.float32) / 10 + 0.39).to(self.device)
             a = b = c = 0
-            for speaker, name, p, n, frames in blob["meta"]:
+            for speaker, name, fold, p, n, frames in pieces:
                 self.items.append({
-                    "speaker": speaker, "name": name, "fold": folds[speaker], "ids": ids[a : a + p].to(self.device),
+                    "speaker": speaker, "name": name, "fold": fold, "ids": ids[a : a + p].to(self.device),
                     "counts": fr[a : a + p].to(self.device), "f0": f0[b : b + n], "energy": energy[b : b + n],
                     "mel8": mel[:, c : c + frames],
                 })
@@ -355,7 +376,7 @@ class Campaign:
         a = self.args
         net = self.network()
         if not a.init:
-            net.head.load_state_dict(torch.load(self.work / "head.pt", map_location=self.device))
+            net.head.load_state_dict(self.load_tree("head"))
         pool = [i for i in self.items if i["fold"] == "phase1"]
         dev = [i for i in self.items if i["fold"] == "dev"]
         names = sorted({i["speaker"] for i in pool})
@@ -407,11 +428,11 @@ class Campaign:
         loss_of = SpeakerLoss(net, scales)
         critic = Critic().to(self.device) if adversarial else None
         if critic is not None:
-            for p, v in zip(shared, torch.load(self.work / "people.pt", map_location=self.device)["shared"], strict=True):
-                p.data.copy_(v)
-            saved = torch.load(self.work / "people.pt", map_location=self.device)["table"]
+            saved_run = self.load_tree("people")
+            for n, p in enumerate(shared):
+                p.data.copy_(saved_run[f"shared/{n}"])
             for k in table:
-                table[k].data.copy_(saved[k])
+                table[k].data.copy_(saved_run[f"table/{k}"])
             average = [p.detach().clone() for p in shared]
             critic_optimiser = torch.optim.Adam(critic.parameters(), 2e-4, betas=(0.5, 0.9), fused=self.cuda)
         budget = a.sharpen_seconds if adversarial else a.people_seconds
@@ -493,16 +514,17 @@ class Campaign:
             }
             found, _ = with_mel(net, zero, self.batch(rows))
             self.log(f"{stage} dev people at the mean style:", {k: round(float(v.mean()), 3) for k, v in found.items()})
-        whole = {"shared": [p.detach().cpu() for p in shared], "table": {k: v.detach().cpu() for k, v in table.items()}}
-        torch.save(whole, self.work / f"{stage}.pt")
+        whole = {f"shared/{n}": p for n, p in enumerate(shared)} | {f"table/{k}": v for k, v in table.items()}
+        save_tree(whole, self.work / f"{stage}.safetensors")
         self.keep(net, stage, small, head, table, names)
         spreads = {k: float((v.detach() - start[k]).pow(2).mean().sqrt()) for k, v in table.items()}
         facts = {"steps": step, "spread": spreads, "style_deviation": float(deviation)}
         (self.out / f"{stage}.json").write_text(json.dumps(facts, indent=1))
         big = [number[n] for n in names if float(seconds_of[number[n]]) > 200]
         spread_big = {k: float((v.detach()[big] - start[k]).pow(2).mean().sqrt()) for k, v in table.items()} if big else spreads
-        torch.save({"net": {k: v.cpu() for k, v in plain_state(net).items()}, "mean": {k: v.cpu() for k, v in mean_style.items()},
-                    "spread": spread_big}, self.work / f"{stage}_net.pt")
+        tree = {f"net/{k}": v for k, v in plain_state(net).items()} | {f"mean/{k}": v for k, v in mean_style.items()}
+        tree |= {f"spread/{k}": torch.tensor(v) for k, v in spread_big.items()}
+        save_tree(tree, self.work / f"{stage}_net.safetensors")
 
     def keep(self, net, stage: str, small, head, table, names, average=None, shared=None) -> None:
         """Write what differs from the original, with the moving average of the weights in place of the last ones."""
@@ -565,13 +587,13 @@ class Campaign:
         self.load_people()
         stage = a.sigma_from
         net = Kokoro(KokoroConfig(rank=a.rank, prosody_rank=a.prosody_rank), self.bands).to(self.device).eval()
-        saved = torch.load(self.work / f"{stage}_net.pt", map_location=self.device)
-        net.load_state_dict(saved["net"])
+        saved = self.load_tree(f"{stage}_net")
+        net.load_state_dict({k[4:]: v for k, v in saved.items() if k.startswith("net/")})
         for p in net.parameters():
             p.requires_grad_(False)
-        phi = speaker_parameters(net, saved["mean"][TIMBRE], saved["mean"][MANNER])
+        phi = speaker_parameters(net, saved[f"mean/{TIMBRE}"], saved[f"mean/{MANNER}"])
         partition = Partition({n: [n] for n in phi}, phi)
-        spread_of = torch.tensor([saved["spread"][m] for m in partition.modules], device=self.device).clamp(min=1e-3)
+        spread_of = torch.stack([saved[f"spread/{m}"] for m in partition.modules]).clamp(min=1e-3)
         begin = 2 * (a.sigma_start * spread_of).log()
         loss = SpeakerLoss(net, KokoroScales(), self.cuda)
         people: dict[str, list[dict]] = {}
@@ -636,7 +658,7 @@ class Campaign:
         low, high = begin - 2 * math.log(200), begin + 2 * math.log(20)
         bounds = {"log_sigma2": (low, high)}
         trainer = MetaTrainer(algorithm, state, draw, groups, a.tasks, a.tasks, 100_000, bounds=bounds, seed=a.seed)
-        kept = self.work / f"sigma_{stage}.pt"
+        kept = self.work / f"sigma_{stage}_state.safetensors"
         started = time.time()
         while time.time() - started < a.sigma_seconds and trainer.step_count < a.meta_steps:
             log = trainer.step()
@@ -646,7 +668,7 @@ class Campaign:
                 ends = [(m, round(v, 2)) for v, m in (*top[:3], *top[-3:])]
                 self.log(f"sigma {trainer.step_count}", {k: round(v) for k, v in log.items()}, "least and most", ends)
         prior = Shrinkage(partition, trainer.state["log_sigma2"])
-        torch.save({"state": trainer.state, "modules": partition.modules, "begin": begin}, kept)
+        save_tree(trainer.state | {"begin": begin}, kept)
         tensors = {k: v for k, v in trainer.phi.items()} | {"log_sigma2": prior.log_sigma2}
         config = json.dumps(vars(a), default=str)
         meta = {"modules": json.dumps(partition.modules), "steps": str(trainer.step_count), "config": config}
@@ -768,6 +790,13 @@ def save(tensors: dict[str, Tensor], path: Path, half: bool = False, metadata: d
         return v.half() if half and v.is_floating_point() else v.float() if v.is_floating_point() else v
 
     save_file({k: plain(v) for k, v in tensors.items()}, str(path), metadata)
+
+
+def save_tree(tensors: dict[str, Tensor], path: Path) -> None:
+    """As they are, on the CPU."""
+    from safetensors.torch import save_file
+
+    save_file({k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}, str(path))
 
 
 def main() -> None:

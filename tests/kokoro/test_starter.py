@@ -20,6 +20,7 @@ from tts_meta.voices.clone import clone_voice
 from tts_meta.voices.kokoro_starter import load_kokoro
 from tts_meta.voices.prepared import load_prepared, save_prepared
 from tts_meta.voices.synthesize import Synthesizer
+from tts_meta.voices.transcripts import complete_transcripts
 from tts_meta.voices.voice_file import load_voice
 
 ASSETS = Path(str(files("tts_meta") / "assets"))
@@ -117,7 +118,8 @@ def test_prepared_clips_belong_to_their_network(made, kokoro, starter, tmp_path)
     from tts_meta.voices.prepared import prepare
 
     path = next((EXAMPLES / "clips").glob("*001.flac"))
-    checkup = check_clips([path], {path: path.with_suffix(".txt").read_text()}, kokoro)
+    texts = complete_transcripts([path], None, lambda message: None)
+    checkup = check_clips([path], texts, kokoro)
     clips = prepare(checkup.used, kokoro)
     save_prepared(tmp_path / "clips", clips, kokoro)
     again = load_prepared(tmp_path / "clips", kokoro)

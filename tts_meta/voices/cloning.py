@@ -18,13 +18,13 @@ from tts_meta.evaluation.similarity import centroid, embed
 from tts_meta.meta.prior import module_distance
 from tts_meta.meta.tree import Tree
 from tts_meta.voices.adapt import AdaptationRun, Progress
+from tts_meta.voices.gains import Gains
 from tts_meta.voices.methods import choose_method
 from tts_meta.voices.network import Network
 from tts_meta.voices.prepared import Prepared
 from tts_meta.voices.settings import Settings
 from tts_meta.voices.stopping import plateau
 from tts_meta.voices.synthesize import Synthesizer
-from tts_meta.voices.variance import Gains
 from tts_meta.voices.voice_file import load_voice, save_voice
 
 HELDOUT_SHARE = 0.15

@@ -36,8 +36,8 @@ from tts_meta.nets.kokoro.network import Kokoro, KokoroConfig, hard_voicing, tok
 from tts_meta.nets.kokoro.speaker_loss import MANNER, TIMBRE, SpeakerLoss
 from tts_meta.text.phonemes import Phone, phonemize
 from tts_meta.voices.adaptation import Adaptation
+from tts_meta.voices.gains import Gains
 from tts_meta.voices.network import Controls, Network
-from tts_meta.voices.variance import Gains
 from tts_meta.voices.voice_schema import GAINS
 
 NAME = "kokoro"

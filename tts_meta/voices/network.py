@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,10 +24,7 @@ from tts_meta.meta.prior import Shrinkage
 from tts_meta.meta.tree import Tree
 from tts_meta.text.phonemes import Phone
 from tts_meta.voices.adaptation import Adaptation
-
-if TYPE_CHECKING:
-    from tts_meta.voices.starter import Starter
-    from tts_meta.voices.variance import Gains
+from tts_meta.voices.gains import Gains
 
 
 @dataclass(frozen=True)
@@ -59,7 +56,7 @@ class Network(ABC):
 
     @property
     @abstractmethod
-    def checker(self) -> Starter:
+    def checker(self) -> Any:
         """The small starter, whose aligner checks clips and cuts long ones."""
 
     @abstractmethod

@@ -1,4 +1,6 @@
-"""Where voices are kept, what a voice may be called, and the network it is made on; imports nothing heavy, so that waiting jobs stay small."""
+"""Where voices are kept, what they may be called, and the network they are made on; imports nothing heavy, so that waiting jobs
+stay small.
+"""
 
 from __future__ import annotations
 

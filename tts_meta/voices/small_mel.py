@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,21 +11,17 @@ from torch.func import functional_call
 
 from tts_meta.data.batch import frame_features, frame_index, line_through
 from tts_meta.meta.tree import Tree
+from tts_meta.voices.gains import Gains
 from tts_meta.voices.network import Controls
-
-if TYPE_CHECKING:
-    from tts_meta.voices.starter import Starter
-    from tts_meta.voices.variance import Gains
+from tts_meta.voices.variance import restore_variance, stretch_melody
 
 LONGEST_PHONE = 120  # frames: 1.4 s
 
 
 def small_mel(
-    s: Starter, params: Tree, said: tuple[list[int], list[int], list[float]], controls: Controls, gains: Gains | None
+    s: Any, params: Tree, said: tuple[list[int], list[int], list[float]], controls: Controls, gains: Gains | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Log-mel `[L, 80]` (nats) and frames a phone `[P]` of one sentence: ids, stresses and emphasis (0 or 1) of its phones."""
-    from tts_meta.voices.variance import restore_variance, stretch_melody
-
     ids, stress, weight = said
     emphasis = torch.tensor([weight])
     longer, semitones, louder = controls.emphasis

@@ -10,10 +10,9 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,12 +30,9 @@ from tts_meta.nets.likelihood import Scales, utterance_loss
 from tts_meta.text.phonemes import SILENCE, Phone, SymbolTable
 from tts_meta.training.modules import speech_partition
 from tts_meta.voices.adaptation import Adaptation
+from tts_meta.voices.gains import Gains
 from tts_meta.voices.network import Controls, Network
-from tts_meta.voices.places import chosen_network
 from tts_meta.voices.small_mel import small_mel
-
-if TYPE_CHECKING:
-    from tts_meta.voices.variance import Gains
 
 NEEDED = ("sha256", "net", "symbols", "normaliser", "scales", "modules", "adaptation")
 """Keys of the JSON."""
@@ -160,18 +156,3 @@ def _assemble(
         info, adaptation, model, Normaliser.from_dict(info["normaliser"]), SymbolTable(info["symbols"]),
         Scales(**info["scales"]),
     )
-
-
-@lru_cache(maxsize=2)
-def starter_of(network: str) -> Network:
-    """The package's starter on a network, loaded once a process."""
-    if network == "kokoro":
-        from tts_meta.voices.kokoro_starter import load_kokoro
-
-        return load_kokoro()
-    return load_starter()
-
-
-def default_starter() -> Network:
-    """The package's starter on the chosen network."""
-    return starter_of(chosen_network())

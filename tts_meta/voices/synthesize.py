@@ -20,8 +20,8 @@ from tts_meta.errors import InputError
 from tts_meta.meta.tree import Tree
 from tts_meta.text.phonemes import BOUNDARY, MARKS, Phone, phonemize
 from tts_meta.text.sentences import split_paragraphs
+from tts_meta.voices.gains import Gains
 from tts_meta.voices.network import Controls, Network
-from tts_meta.voices.variance import Gains
 from tts_meta.voices.voice_file import Voice
 
 PAUSE_SECONDS = 0.12

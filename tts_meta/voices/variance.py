@@ -11,7 +11,7 @@ places. Nothing is trained, and the likelihood that sigma is learned with stays 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,19 +21,11 @@ from torch.func import functional_call
 from tts_meta.data.batch import Item, collate
 from tts_meta.meta.tree import Tree
 from tts_meta.nets.aligner import cepstral_basis
-from tts_meta.voices.starter import Starter
+from tts_meta.voices.gains import Gains
 from tts_meta.voices.voice_schema import GAINS, HIGHEST, LOWEST
 
 COEFFICIENTS = GAINS
 """Of the DCT over the 80 mel bands; the finer half is as much noise as speech (docs/starter.md)."""
-
-
-@dataclass(frozen=True)
-class Gains:
-    """Factors of the spread of the cepstral coefficients `[K]` and of a sentence's log F0."""
-
-    cepstra: np.ndarray
-    pitch: float
 
 
 def spreads(mel: np.ndarray) -> np.ndarray:
@@ -42,8 +34,8 @@ def spreads(mel: np.ndarray) -> np.ndarray:
 
 
 @torch.no_grad()
-def measure_gains(starter: Starter, deltas: Tree, items: Sequence[Item]) -> Gains:
-    """Gains of a voice (deltas to phi) from aligned clips of its speaker."""
+def measure_gains(starter: Any, deltas: Tree, items: Sequence[Item]) -> Gains:
+    """Gains of a voice (deltas to the phi of a small starter) from aligned clips of its speaker."""
     params = {k: starter.phi[k] + d for k, d in deltas.items()}
     real, made, melody = [], [], []
     for item in items:

@@ -50,7 +50,7 @@ class SpeakerLoss:
     def __init__(self, network: Kokoro, scales: KokoroScales, bf16: bool = False, prosody: bool = True) -> None:
         self.network, self.scales, self.bf16, self.prosody = network, scales, bf16, prosody
 
-    def __call__(self, params: dict[str, Tensor], batch: dict[str, Tensor], rng: torch.Generator | None = None) -> Tensor:
+    def __call__(self, params: dict[str, Tensor], batch: dict[str, Tensor]) -> Tensor:
         tasks, clips = batch["mel"].shape[:2]
         rows = {k: v.unsqueeze(1).expand(-1, clips, *v.shape[1:]).flatten(0, 1) for k, v in params.items()}
         flat = {k: v.flatten(0, 1) for k, v in batch.items() if k != "weight"}

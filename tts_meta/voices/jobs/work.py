@@ -12,8 +12,8 @@ from tts_meta.processor import use_threads
 from tts_meta.voices.cloning import Cloning
 from tts_meta.voices.jobs.folder import Job
 from tts_meta.voices.network import Network
+from tts_meta.voices.networks import default_starter
 from tts_meta.voices.prepared import load_prepared
-from tts_meta.voices.starter import default_starter
 from tts_meta.voices.synthesize import Synthesizer
 from tts_meta.voices.voice_file import load_voice
 
