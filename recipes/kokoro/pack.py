@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import copy
 import csv
+import io
 import json
 import lzma
 import sys
@@ -29,6 +30,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "recipes" / "kokoro")]
 
 from tts_meta.audio.features import clip_features  # noqa: E402
+from tts_meta.audio.files import replace_file  # noqa: E402
 from tts_meta.audio.mel import HOP, SAMPLE_RATE, log_mel, mel_bands  # noqa: E402
 from tts_meta.kokoro.alignment import SILENT, SPACE, TokenAligner, units, with_pauses  # noqa: E402
 from tts_meta.kokoro.clips import ENERGY_OFFSET, curve_at_features, frame_energy  # noqa: E402
@@ -72,9 +74,9 @@ def features(root: Path, out: Path, every: int = 6) -> None:
         if found is None or found.speech_seconds < 0.3:
             continue
         energy = frame_energy(found.samples, SAMPLE_RATE) - ENERGY_OFFSET
-        temporary = path.with_suffix(".part.npz")
-        np.savez(temporary, mel=found.mel.astype(np.float16), f0=found.f0, N=energy, text=r["text"], speaker=speaker)
-        temporary.replace(path)
+        whole = io.BytesIO()
+        np.savez(whole, mel=found.mel.astype(np.float16), f0=found.f0, N=energy, text=r["text"], speaker=speaker)
+        replace_file(path, whole.getvalue())
 
 
 def own(out: Path, sentences: int) -> None:

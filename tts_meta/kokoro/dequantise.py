@@ -59,11 +59,12 @@ _LSTMS = {  # ours -> the numbers of its input weights, recurrent weights and bi
 class OnnxWeights:
     """The initialisers of an ONNX graph by name, dequantised when asked for. Needs the package onnx."""
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, source: str | Path | bytes) -> None:
+        """`source` is the file, or what is in it."""
         import onnx
         from onnx import numpy_helper
 
-        graph = onnx.load(str(path)).graph
+        graph = (onnx.load_from_string(source) if isinstance(source, bytes) else onnx.load(str(source))).graph
         self.values: dict[str, np.ndarray] = {i.name: numpy_helper.to_array(i) for i in graph.initializer}
         self.zero: dict[str, np.ndarray] = {}
         self.scale: dict[str, np.ndarray] = {}
@@ -152,12 +153,12 @@ def _affine(w: OnnxWeights, ours: str, stored: str) -> dict[str, Any]:
     }
 
 
-def read_onnx(path: str | Path) -> dict[str, Tensor]:
+def read_onnx(source: str | Path | bytes) -> dict[str, Tensor]:
     """All weights of `tts_meta.nets.kokoro.network.Kokoro` that the original has, float32.
 
     Raises KeyError when the file is not the one this was written for.
     """
-    w = OnnxWeights(path)
+    w = OnnxWeights(source)
     found: dict[str, Any] = {ours: w.get(stored) for ours, stored in _BERT.items()}
     found["bert.kind"] = w.get("encoder.bert.embeddings.token_type_embeddings.weight")[0]
     for ours, number in _MATRICES.items():

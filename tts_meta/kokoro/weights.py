@@ -7,16 +7,16 @@ process maps it without a copy.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import sys
 from importlib.resources import files
 from pathlib import Path
 
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
+from tts_meta.audio.files import replace_file
 from tts_meta.errors import InputError
 from tts_meta.kokoro.dequantise import read_onnx
 
@@ -71,23 +71,10 @@ def base_weights() -> dict[str, Tensor]:
 
 
 def convert(path: Path) -> None:
-    """Write the converted weights to `path`, whole or not at all."""
+    """Write the converted weights (250 MB) to `path`, whole or not at all."""
     print("Converting Kokoro's weights, once: a few seconds.", file=sys.stderr)
-    whole = packaged_onnx()
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
-    source = path.with_name(f"{path.name}.{os.getpid()}.onnx")
+    blob = save({k: v.contiguous() for k, v in read_onnx(packaged_onnx()).items()})
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        source.write_bytes(whole)
-        save_file({k: v.contiguous() for k, v in read_onnx(source).items()}, str(temporary))
-        temporary.replace(path)
-    except OSError as e:
-        raise InputError(
-            f"Kokoro's weights cannot be kept in {path.parent} ({e.strerror or e}); 300 MB are needed there, or name another "
-            "folder in TTS_META_CACHE."
-        ) from e
-    finally:
-        for left in (temporary, source):
-            with contextlib.suppress(OSError):
-                left.unlink()
-
+        replace_file(path, blob)
+    except InputError as e:
+        raise InputError(f"{e} The folder of Kokoro's converted weights can be named in TTS_META_CACHE.") from e

@@ -82,9 +82,9 @@ class KokoroStarter(Network):
     def item_of(self, arrays: dict[str, np.ndarray]) -> KokoroItem:
         return KokoroItem(**arrays)
 
-    def task_loss(self, bf16: bool, modules: Sequence[str] = ()) -> SpeakerLoss:
+    def task_loss(self, bf16: bool, modules: Sequence[str]) -> SpeakerLoss:
         """Without the prosody's terms, and their cost, where no module of it is among those that move."""
-        prosody = any(m == MANNER or m.startswith("prosody.") for m in modules) if modules else True
+        prosody = any(m == MANNER or m.startswith("prosody.") for m in modules)
         return SpeakerLoss(self.net, self.scales, bf16, prosody)
 
     def fixed(self, moved: Sequence[str]) -> Tree:

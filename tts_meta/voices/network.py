@@ -71,9 +71,9 @@ class Network(ABC):
     def item_of(self, arrays: dict[str, np.ndarray]) -> Any: ...
 
     @abstractmethod
-    def task_loss(self, bf16: bool, modules: Sequence[str] = ()) -> TaskLoss:
+    def task_loss(self, bf16: bool, modules: Sequence[str]) -> TaskLoss:
         """(params `{name: [1, ...]}`, batch `[1, ...]`) -> negative log-likelihood `[1]` (nats), of the terms that `modules`
-        (none named: all) have a say in."""
+        have a say in."""
 
     def fixed(self, moved: Sequence[str]) -> Tree:
         """What the loss has to be given beside the parameters in `moved`, `{name: [1, ...]}`."""

@@ -63,7 +63,7 @@ class Starter(Network):
     def item_of(self, arrays: dict[str, np.ndarray]) -> Item:
         return Item(**{**arrays, "phones": arrays["phones"].tolist(), "stress": arrays["stress"].tolist()})  # type: ignore[arg-type]
 
-    def task_loss(self, bf16: bool, modules: Sequence[str] = ()) -> TaskLoss:
+    def task_loss(self, bf16: bool, modules: Sequence[str]) -> TaskLoss:
         return ModuleLoss(self.model, utterance_loss(self.scales), bf16)
 
     @torch.no_grad()
