@@ -51,8 +51,7 @@ def _address(match: re.Match[str]) -> str:
 
 
 RULES: list[Rule] = [
-    (re.compile(r"\b(?:https?|ftp)://(?:www\.)?(?P<rest>\S+)|\bwww\.(?P<other>\S+)", re.I), lambda m: _link(m) if m.group("rest") else
-     spoken_address(m.group("other").rstrip(".,;:!?)/")) + (re.search(r"[.,;:!?)/]*$", m.group("other")) or m).group(0).strip("/")),
+    (re.compile(r"\b(?:(?:https?|ftp)://(?:www\.)?|www\.)(?P<rest>\S+)", re.I), _link),
     (re.compile(r"\b(?:mailto:)?([\w.+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+)\b"), lambda m: spoken_address(m.group(1))),
     (re.compile(rf"\b(?:[A-Za-z0-9-]+\.)+(?:{_TOP})\b(?:/[^\s,;!?)]*[\w/])?(?!\.?[A-Za-z0-9])", re.I), _address),
     (re.compile(rf"(?<![\w.])~?(?:[\w.-]*/)*[\w-]+(?:\.[\w-]+)*\.(?:{_FILES})\b(?!\.?\w)", re.I), _address),

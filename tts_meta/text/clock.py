@@ -16,7 +16,7 @@ def _clock(hour: str, minute: str | None, half: str | None) -> str:
         spoken += " " + ("oh " if int(minute) < 10 else "") + cardinal(int(minute))
     elif minute is not None and not half:
         spoken += " o'clock" if 1 <= int(hour) <= 12 else " hundred hours"
-    return spoken + (f" {half} m" if half else "")
+    return spoken + (f" {half} {'M' if half.isupper() else 'm'}" if half else "")
 
 
 def _end(match: re.Match[str]) -> str:

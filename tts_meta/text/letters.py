@@ -24,6 +24,7 @@ _SAID = {
     "ZIP", "MERS", "INTERPOL", "EBITDA", "BAFTA", "NIMBY", "POTUS", "SCOTUS", "FLOTUS", "HIPAA", "PETA", "NORAD", "MENSA", "UNO", "NAND", "BIOS", "DOS", "MAC", "CRISPR", "SaaS", "MIDI",
 }
 _SPELLED_ALWAYS = {"LOL", "IEEE"}
+_NUMERALS = {"II": 2, "III": 3, "VII": 7, "VIII": 8, "XII": 12, "XIII": 13, "XIV": 14, "XVI": 16, "XVII": 17, "XVIII": 18}
 _VOWEL = re.compile(r"[AEIOUY]")
 _SAYABLE = re.compile(r"(?:[BCDFGHJKLMNPQRSTVWXZ]{0,2}[AEIOU]{1,2}){2,}[BCDFGHJKLMNPQRSTVWXYZ]{0,2}")
 _NAME_AFTER = re.compile(r"\s+(?:department|dept|team|support|manager|staff|sector|industry|job|guy|director|company|companies|service|services|systems?|skills|lights?|bulbs?|scan|scans|score|scores|test|tests|"
@@ -63,6 +64,8 @@ def _is_said(word: str, match: re.Match[str]) -> bool:
 
 def _capitals(match: re.Match[str]) -> str:
     word, ending = match.group(1), match.group(2) or ""
+    if word in _NUMERALS:
+        return cardinal(_NUMERALS[word])
     if _is_said(word, match):
         return match.group(0)
     return spell(word) + (ending if ending.startswith("'") or not ending else "'s")

@@ -43,7 +43,7 @@ _RULES: list[Rule] = [
 _AFTER: list[Rule] = [
     (re.compile(r"[^\W\d_]+"), _accents),
     # What a sentence was glued to: "Hello,world.How"
-    (re.compile(r"(?<=[a-z]{2})([,;:!?])(?=[A-Za-z])(?!//)"), lambda m: m.group(1) + " "),
+    (re.compile(r"(?<=[a-z]{2})([,;:!?])(?=[A-Za-z])(?<!\w\.\w\w[?:;])(?![\w-]*[=./])(?!//)"), lambda m: m.group(1) + " "),
     (re.compile(r"(?<=[a-z]{2})\.(?=[A-Z][a-z]*\b(?!\.))"), lambda m: ". "),
     (re.compile(r"([!?])[!?]+"), lambda m: "?" if "?" in m.group(0) else m.group(1)),
     (re.compile(r"\s*\.{2,}\s*(?=[a-z])"), lambda m: ", "),

@@ -111,6 +111,7 @@ RULES: list[Rule] = [
     (re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)\"(?=\s+[a-z])"), _inches),
     (re.compile(r"°\s(?=[CF]\b)"), lambda m: "°"),
     (re.compile(r"º"), lambda m: "°"),
+    (re.compile(rf"(?<![\w.,])(\d+),(\d{{1,2}})(?=\s?(?:{_UNIT})(?![\w]))"), lambda m: f"{m.group(1)}.{m.group(2)}"),
     (re.compile(rf"(?<![\w]){_VALUE}(?P<tie>\s?|-)(?P<unit>{_UNIT})(?:\^?(?P<power>(?<=[a-z]\^)[23]|(?<=m)[23]))?(?:/(?P<per>{_PERS}))?(?![\w²³^]|'\w|/\w|-[A-Z])(?P<stop>\.)?"), _measure),
     (re.compile(rf"(?P<value>(?<=\s|-)\d+)(?P<tie>)(?P<unit>ft|lbs?|oz|kg|km|cm|mm)(?P<power>)(?P<per>)(?P<stop>)\b"), _measure),
     (re.compile(r"(?<=\d)\s?%"), lambda m: " percent"),

@@ -19,7 +19,7 @@ _OVERRIDE = re.compile(r"(\[\[.*?\]\])", re.S)
 def spoken_words(text: str) -> str:
     """One sentence without markup -> its words as they are said. Anything that is a number comes before anything that
     is made of letters, and what has more marks before what has fewer."""
-    text = plain_marks(cap(text)[0])
+    text = apply(quantities.GROUPED, plain_marks(cap(text)[0]))
     text = apply(addresses.RULES, text)
     text = apply(symbols.BEFORE, text)
     for kind in (money, abbreviations, dates, clock, measures, quantities, romans):

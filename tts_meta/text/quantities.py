@@ -105,17 +105,21 @@ def _plain(match: re.Match[str]) -> str:
 
 
 _PHONE = r"(?<![\w.,/-])"
+_ALONE = _PHONE + r"(?<!\d )"
+GROUPED: list[Rule] = [
+    (re.compile(_ALONE + r"(?<!\+)(?!0)(\d{1,3}(?: \d{3})+)(?![\d-]| \d|\.\d{3})"), lambda m: m.group(1).replace(" ", "")),
+]
+"""Thousands apart by spaces; before everything that looks for a number."""
 RULES: list[Rule] = [
     (re.compile(_PHONE + r"(?:\+\d{1,3}|1)?[\s.-]?\(\d{2,4}\)[\s.-]?\d{3,4}[\s.-]?\d{3,4}(?![\d-])"), _groups),
     (re.compile(_PHONE + r"\+\d{1,3}(?:[\s.-]\d{1,4}){2,5}(?![\d-])"), _groups),
     (re.compile(r"(?<![\w.,/])\+\d{7,15}\b"), lambda m: "plus " + digits(m.group(0))),
     (re.compile(_PHONE + r"(?:1[-.])?\d{3}([-.])\d{3,4}\1\d{4}(?![\d-])"), _groups),
     (re.compile(_PHONE + r"\d{3}-\d{2}-\d{4}(?![\d-])"), _groups),
-    (re.compile(_PHONE + r"\d{3,4}\s\d{3,4}\s\d{4}(?![\d-]|\s\d)|" + _PHONE + r"0\d{2,4}(?:\s\d{2,4}){1,4}(?![\d-])"), _groups),
+    (re.compile(_ALONE + r"\d{3}\s\d{3}\s\d{4}(?![\d-]|\s\d)|" + _ALONE + r"0\d{2,4}(?:\s\d{2,4}){1,4}(?![\d-])"), _groups),
     (re.compile(_PHONE + r"(\d{3})-(\d{4})(?![\d-])"), _short_phone),
     (re.compile(_PHONE + r"\d{4}(?:[\s-]\d{4}){2,4}(?![\d-])"), _groups),
     (re.compile(_PHONE + r"\d+(?:-\d+){2,}(?![\d-])"), _groups),
-    (re.compile(r"(?<![\d.,] )(?<![\w.,])(\d{1,3}(?:[ ]\d{3})+)(?![\d,])(?!\.\d)"), lambda m: m.group(1).replace(" ", "")),
     (re.compile(r"(?<![\w.,])(?P<v>[vV]\.?\s?)?(?P<parts>\d+(?:\.\d+){2,})(?![\w])"), _version),
     (re.compile(r"\b([vV]ersions?\s|[rR]elease\s|Python\s|Java\s|PHP\s|iOS\s|macOS\s|Android\s|Windows\s|Ubuntu\s|Debian\s|Firefox\s|Chrome\s|GPT[- ]|HTTP/|USB\s|"
                 r"[cC]hapters?\s|[sS]ections?\s|[fF]igures?\s|[tT]ables?\s|[aA]ppendix\s|[eE]xercise\s|[tT]heorem\s|[eE]quation\s)(\d+)\.(\d+)(?![\d.])"), _named),
@@ -133,9 +137,11 @@ RULES: list[Rule] = [
     (re.compile(r"\b(1[1-9]\d\d|20\d\d)s\b"), lambda m: year(m.group(1)) + "s"),
     (re.compile(r"(?<![\w.,])(\d{1,4}),(\d{2})(?![\d,])(?!\.\d)"), lambda m: f"{cardinal(m.group(1))} point {digits(m.group(2))}"),
     (re.compile(r"(?<=\d),(?=\d{4}|\d{1,2}(?!\d))"), lambda m: ", "),
-    (re.compile(r"(?<![\w.,])(\d+(?:\.\d+)?)M(?=\s+[a-z])"), lambda m: f"{number(m.group(1))} million"),
-    (re.compile(r"(?<![\w.,])(\d+(?:\.\d+)?)bn?(?=\s+[a-z])"), lambda m: f"{number(m.group(1))} billion"),
-    (re.compile(r"(?<![\w.,])(\d+(?:\.\d+)?)k(?=\s+[a-z])"), lambda m: f"{number(m.group(1))} thousand"),
+    (re.compile(r"(?<![\w.,])(\d+\.\d+M|\d+M(?=\s+[a-z]))(?!\w)"), lambda m: f"{number(m.group(1)[:-1])} million"),
+    (re.compile(r"(?<![\w.,])(\d+(?:\.\d+)?)(?:bn|B(?=\s+[a-z])|(?<=\.\d)B)(?!\w)"), lambda m: f"{number(m.group(1))} billion"),
+    (re.compile(rf"(?<![\w.,])(\d+(?:\.\d+)?)(?:k(?=\s+{_COUNTED})|K(?=\s+(?:people|followers|users|views|likes|steps|subscribers|employees|words|jobs)\b)|(?<=\.\d)[kK])(?!\w)"),
+     lambda m: f"{number(m.group(1))} thousand"),
+    (re.compile(r"(?<![\w.,])(\d+\.\d+)(?=[A-Za-z])"), lambda m: f"{number(m.group(1))} "),
     (re.compile(r"(?<![\w.,])(\d)0s\b"), lambda m: _tens(m.group(1))),
     (re.compile(r"(?<![\w.,])(?:1\d{3}|20\d\d)(?![\w]|[.,]\d)"), _four),
 ]

@@ -22,6 +22,6 @@ BEFORE: list[Rule] = [
     (re.compile(r"\+/-|\+-"), lambda m: "±"),
     (re.compile(r"(?:(?<!\w)~\s?(?=\d|[$£€])|[≈≃])\s?"), lambda m: " approximately "),
     (re.compile(r"\b([A-Z])\+\+"), lambda m: m.group(1) + " plus plus"),
-    (re.compile(r"(?<=[\w)])\+|\+(?=\s?[\w(])"), lambda m: " plus "),
+    (re.compile(r"(?<=[\w)])\+|\+(?=\s?[\w(])(?!\d[\d\s().-]{6,})"), lambda m: " plus "),
 ]
 AFTER: list[Rule] = [(re.compile("[" + re.escape("".join(_SAID)) + "]"), lambda m: _SAID[m.group(0)])]
