@@ -7,10 +7,10 @@ import re
 from tts_meta.text.rules import Rule
 
 _TITLES = {
-    "Mr": "Mister", "Mrs": "Missus", "Ms": "Miz", "Dr": "Doctor", "Prof": "Professor", "Gov": "Governor", "Sen": "Senator", "Rep": "Representative",
-    "Gen": "General", "Col": "Colonel", "Capt": "Captain", "Lt": "Lieutenant", "Sgt": "Sergeant", "Cpl": "Corporal", "Maj": "Major", "Cmdr": "Commander",
-    "Adm": "Admiral", "Rev": "Reverend", "Hon": "Honorable", "Pres": "President", "Supt": "Superintendent", "Fr": "Father", "Br": "Brother", "Msgr": "Monsignor",
-    "Mt": "Mount", "Ft": "Fort", "Pvt": "Private", "Atty": "Attorney", "Amb": "Ambassador", "Messrs": "Messieurs", "Pt": "Point", "Insp": "Inspector", "Det": "Detective",
+    "Mr": "mister", "Mrs": "missus", "Ms": "miz", "Dr": "doctor", "Prof": "professor", "Gov": "governor", "Sen": "senator", "Rep": "representative",
+    "Gen": "general", "Col": "colonel", "Capt": "captain", "Lt": "lieutenant", "Sgt": "sergeant", "Cpl": "corporal", "Maj": "major", "Cmdr": "commander",
+    "Adm": "admiral", "Rev": "reverend", "Hon": "honorable", "Pres": "president", "Supt": "superintendent", "Fr": "father", "Br": "brother", "Msgr": "monsignor",
+    "Mt": "mount", "Ft": "fort", "Pvt": "private", "Atty": "attorney", "Amb": "ambassador", "Messrs": "messieurs", "Pt": "point", "Insp": "inspector", "Det": "detective",
 }
 _ANYWHERE = {
     "jr": "junior", "sr": "senior", "esq": "esquire", "vs": "versus", "etc": "et cetera", "approx": "approximately", "dept": "department", "govt": "government",

@@ -56,7 +56,7 @@ RULES: list[Rule] = [
     (re.compile(rf"\b(?:[A-Za-z0-9-]+\.)+(?:{_TOP})\b(?:/[^\s,;!?)]*[\w/])?(?!\.?[A-Za-z0-9])", re.I), _address),
     (re.compile(rf"(?<![\w.])~?(?:[\w.-]*/)*[\w-]+(?:\.[\w-]+)*\.(?:{_FILES})\b(?!\.?\w)", re.I), _address),
     (re.compile(r"(?<![\w@])@([A-Za-z_]\w*)"), lambda m: "at " + m.group(1).replace("_", " underscore ")),
-    (re.compile(r"\b([CFJ])#(?!\w)"), lambda m: m.group(1) + " sharp"),
+    (re.compile(r"\b([CFJcfj])#(?!\w)"), lambda m: m.group(1) + " sharp"),
     (re.compile(r"(?<![\w#&])#\s?(?=\d)"), lambda m: "number "),
     (re.compile(r"(?<![\w#&])#(?=[^\W\d])"), lambda m: "hashtag "),
 ]

@@ -19,22 +19,17 @@ def _clock(hour: str, minute: str | None, half: str | None) -> str:
     return spoken + (f" {half} {'M' if half.isupper() else 'm'}" if half else "")
 
 
-def _end(match: re.Match[str]) -> str:
-    """The full stop that closed the sentence and not only "p.m."."""
-    return "." if match.group(0).endswith(".") and not match.string[match.end():].strip() else ""
-
-
 def _time(match: re.Match[str]) -> str:
     hour, minute, half = match.group("hour"), match.group("minute"), match.groupdict().get("half")
     if int(hour) > 24 or int(minute or 0) > 59:
         return match.group(0).replace(":", " to ", 1)
-    return _clock(hour, minute, half) + (_end(match) if half else "")
+    return _clock(hour, minute, half)
 
 
 def _span(match: re.Match[str]) -> str:
     first, first_minute = match.group("a"), match.group("am")
     last = _clock(match.group("hour"), match.group("minute"), match.groupdict().get("half"))
-    return f"{_clock(first, first_minute, match.groupdict().get('half0'))} to {last}{_end(match)}"
+    return f"{_clock(first, first_minute, match.groupdict().get('half0'))} to {last}"
 
 
 def _lasting(match: re.Match[str]) -> str:

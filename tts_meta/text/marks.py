@@ -42,13 +42,15 @@ _RULES: list[Rule] = [
 ]
 _AFTER: list[Rule] = [
     (re.compile(r"[^\W\d_]+"), _accents),
-    # What a sentence was glued to: "Hello,world.How"
-    (re.compile(r"(?<=[a-z]{2})([,;:!?])(?=[A-Za-z])(?<!\w\.\w\w[?:;])(?![\w-]*[=./])(?!//)"), lambda m: m.group(1) + " "),
-    (re.compile(r"(?<=[a-z]{2})\.(?=[A-Z][a-z]*\b(?!\.))"), lambda m: ". "),
     (re.compile(r"([!?])[!?]+"), lambda m: "?" if "?" in m.group(0) else m.group(1)),
     (re.compile(r"\s*\.{2,}\s*(?=[a-z])"), lambda m: ", "),
     (re.compile(r"\.{2,}\s*"), lambda m: ". "),
 ]
+GLUED: list[Rule] = [
+    (re.compile(r"(?<=[a-z]{2})([,;:!?])(?=[A-Za-z])"), lambda m: m.group(1) + " "),
+    (re.compile(r"(?<=[a-z]{2})\.(?=[A-Z][a-z]*\b(?!\.))"), lambda m: ". "),
+]
+"""A mark without its space, "Hello,world.How are you"; after addresses, which are written so."""
 
 
 def plain_marks(text: str) -> str:

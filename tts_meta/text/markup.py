@@ -25,6 +25,8 @@ _NUMBERED = re.compile(r"\s*(\d{1,3})[.)]\s+(?=\S)")
 _HEADING = re.compile(r"\s*(#{1,6})\s+(.*?)\s*#*\s*")
 _QUOTE = re.compile(r"^\s*(?:>\s*)+(?=\S)")
 _ENDED = re.compile(r"[.,;:!?…。！？]['\"”’)\]]*\s*$")
+LINE = "\u2028"
+"""Unicode's line separator: before a line that is a sentence of its own, whatever it begins with."""
 SHORT_LINE = 60
 """A line of fewer characters before a line that begins anew was ended on purpose, not wrapped."""
 
@@ -70,6 +72,7 @@ def plain(text: str) -> str:
     text = _CODE.sub(r"\1", _UNDERLINED.sub(r"\1", text))
     lines = text.split("\n")
     out: list[str] = []
+    ended = False
     for number, raw in enumerate(lines):
         line, alone = _line(raw)
         following = lines[number + 1].lstrip() if number + 1 < len(lines) else ""
@@ -79,7 +82,8 @@ def plain(text: str) -> str:
             line = _stop(line, ",")
         if out and alone and not _ENDED.search(out[-1]):
             out[-1] = _stop(out[-1], ":")
-        out.append(line)
+        out.append(LINE + line if out and (alone or ended) else line)
+        ended = alone
     return "\n".join(out)
 
 

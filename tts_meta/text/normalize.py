@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from tts_meta.text import abbreviations, addresses, clock, dates, letters, measures, money, quantities, romans, symbols
+from tts_meta.text import abbreviations, addresses, clock, dates, letters, marks, measures, money, quantities, romans, symbols
 from tts_meta.text.caps import cap
 from tts_meta.text.markup import plain, unlink
 from tts_meta.text.marks import plain_marks
@@ -20,7 +20,7 @@ def spoken_words(text: str) -> str:
     """One sentence without markup -> its words as they are said. Anything that is a number comes before anything that
     is made of letters, and what has more marks before what has fewer."""
     text = apply(quantities.GROUPED, plain_marks(cap(text)[0]))
-    text = apply(addresses.RULES, text)
+    text = apply(marks.GLUED, apply(addresses.RULES, text))
     text = apply(symbols.BEFORE, text)
     for kind in (money, abbreviations, dates, clock, measures, quantities, romans):
         text = apply(kind.RULES, text)
