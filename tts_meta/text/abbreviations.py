@@ -7,28 +7,36 @@ import re
 from tts_meta.text.rules import Rule
 
 _TITLES = {
-    "Mr": "mister", "Mrs": "missus", "Ms": "miz", "Dr": "doctor", "Prof": "professor", "Gov": "governor", "Sen": "senator", "Rep": "representative",
-    "Gen": "general", "Col": "colonel", "Capt": "captain", "Lt": "lieutenant", "Sgt": "sergeant", "Cpl": "corporal", "Maj": "major", "Cmdr": "commander",
-    "Adm": "admiral", "Rev": "reverend", "Hon": "honorable", "Pres": "president", "Supt": "superintendent", "Fr": "father", "Br": "brother", "Msgr": "monsignor",
-    "Mt": "mount", "Ft": "fort", "Pvt": "private", "Atty": "attorney", "Amb": "ambassador", "Messrs": "messieurs", "Pt": "point", "Insp": "inspector", "Det": "detective",
+    "Mr": "mister", "Mrs": "missus", "Ms": "miz", "Dr": "doctor", "Prof": "professor", "Gov": "governor", "Sen": "senator",
+    "Rep": "representative", "Gen": "general", "Col": "colonel", "Capt": "captain", "Lt": "lieutenant", "Sgt": "sergeant",
+    "Cpl": "corporal", "Maj": "major", "Cmdr": "commander", "Adm": "admiral", "Rev": "reverend", "Hon": "honorable",
+    "Pres": "president", "Supt": "superintendent", "Fr": "father", "Br": "brother", "Msgr": "monsignor", "Mt": "mount",
+    "Ft": "fort", "Pvt": "private", "Atty": "attorney", "Amb": "ambassador", "Messrs": "messieurs", "Pt": "point",
+    "Insp": "inspector", "Det": "detective",
 }
 _ANYWHERE = {
-    "jr": "junior", "sr": "senior", "esq": "esquire", "vs": "versus", "etc": "et cetera", "approx": "approximately", "dept": "department", "govt": "government",
-    "misc": "miscellaneous", "est": "established", "inc": "incorporated", "ltd": "limited", "corp": "corporation", "co": "company", "bros": "brothers", "assn": "association",
-    "univ": "university", "ave": "avenue", "blvd": "boulevard", "rd": "road", "ln": "lane", "hwy": "highway", "pkwy": "parkway", "apt": "apartment", "ste": "suite",
-    "sq": "square", "bldg": "building", "fl": "floor", "ext": "extension", "max": "maximum", "min": "minimum", "avg": "average", "tel": "telephone", "temp": "temperature",
-    "intl": "international", "natl": "national", "mfg": "manufacturing", "acct": "account", "appt": "appointment", "cont": "continued", "vol": "volume", "vols": "volumes",
-    "ed": "edition", "eds": "editors", "al": "al", "ca": "circa", "viz": "namely", "cf": "compare", "ibid": "ibidem", "incl": "including", "excl": "excluding", "orig": "originally",
-    "wt": "weight", "ht": "height", "qty": "quantity", "ref": "reference", "asst": "assistant", "mgr": "manager", "dir": "director", "dist": "district", "twp": "township",
+    "jr": "junior", "sr": "senior", "esq": "esquire", "vs": "versus", "etc": "et cetera", "approx": "approximately",
+    "dept": "department", "govt": "government", "misc": "miscellaneous", "est": "established", "inc": "incorporated",
+    "ltd": "limited", "corp": "corporation", "co": "company", "bros": "brothers", "assn": "association", "univ": "university",
+    "ave": "avenue", "blvd": "boulevard", "rd": "road", "ln": "lane", "hwy": "highway", "pkwy": "parkway", "apt": "apartment",
+    "ste": "suite", "sq": "square", "bldg": "building", "fl": "floor", "ext": "extension", "max": "maximum", "min": "minimum",
+    "avg": "average", "tel": "telephone", "temp": "temperature", "intl": "international", "natl": "national",
+    "mfg": "manufacturing", "acct": "account", "appt": "appointment", "cont": "continued", "vol": "volume", "vols": "volumes",
+    "ed": "edition", "eds": "editors", "al": "al", "ca": "circa", "viz": "namely", "cf": "compare", "ibid": "ibidem",
+    "incl": "including", "excl": "excluding", "orig": "originally", "wt": "weight", "ht": "height", "qty": "quantity",
+    "ref": "reference", "asst": "assistant", "mgr": "manager", "dir": "director", "dist": "district", "twp": "township",
     "mtn": "mountain", "mts": "mountains", "tbd": "T B D", "pl": "place", "ct": "court", "ctr": "center", "jct": "junction",
 }
 _NEEDS_CAPITAL = {"co", "inc", "ltd", "corp", "rd", "ave", "blvd", "ln", "sq", "ste", "fl", "pl", "ct", "dir", "ed", "est", "temp", "min", "max", "al", "ref", "dist", "apt", "bros", "ca", "wt", "ht"}
 _WORDS_TOO = {"min", "max", "fl", "al", "temp", "est", "ed", "pl", "ct", "dir", "ref", "dist", "cont"}
 _REFERENCES = {
-    "No": "number", "no": "number", "Nos": "numbers", "nos": "numbers", "Fig": "figure", "fig": "figure", "Figs": "figures", "figs": "figures", "Vol": "volume", "vol": "volume",
-    "Ch": "chapter", "ch": "chapter", "Chap": "chapter", "p": "page", "P": "page", "pp": "pages", "Sec": "section", "sec": "section", "Eq": "equation", "eq": "equation",
-    "Art": "article", "art": "article", "Ex": "example", "Tab": "table", "Pt": "part", "pt": "part", "Ver": "version", "ver": "version", "Rm": "room", "rm": "room", "Bk": "book", "Ep": "episode",
-    "ep": "episode", "Est": "established", "est": "established", "ca": "circa", "c": "circa", "App": "appendix", "Ste": "suite", "Apt": "apartment", "Fl": "floor", "min": "minimum", "max": "maximum", "Rt": "route", "Rte": "route", "Ext": "extension", "ext": "extension",
+    "No": "number", "no": "number", "Nos": "numbers", "nos": "numbers", "Fig": "figure", "fig": "figure", "Figs": "figures",
+    "figs": "figures", "Vol": "volume", "vol": "volume", "Ch": "chapter", "ch": "chapter", "Chap": "chapter", "p": "page",
+    "P": "page", "pp": "pages", "Sec": "section", "sec": "section", "Eq": "equation", "eq": "equation", "Art": "article",
+    "art": "article", "Ex": "example", "Tab": "table", "Pt": "part", "pt": "part", "Ver": "version", "ver": "version",
+    "Rm": "room", "rm": "room", "Bk": "book", "Ep": "episode", "ep": "episode", "Est": "established", "est": "established",
+    "ca": "circa", "c": "circa", "App": "appendix", "Ste": "suite", "Apt": "apartment", "Fl": "floor", "min": "minimum",
+    "max": "maximum", "Rt": "route", "Rte": "route", "Ext": "extension", "ext": "extension",
 }
 _LATIN = {"e.g": "for example", "i.e": "that is", "a.k.a": "A K A", "w.r.t": "W R T", "a.m": "a m", "p.m": "p m", "q.v": "which see", "n.b": "note well", "p.s": "P S", "r.i.p": "R I P"}
 _DEGREES = {"Ph.D": "P H D", "Ph.Ds": "P H Ds", "M.Sc": "M S C", "B.Sc": "B S C", "M.Ed": "M E D", "B.Ed": "B E D", "Ed.D": "E D D", "LL.B": "L L B", "LL.M": "L L M", "Pharm.D": "Pharm D",

@@ -13,26 +13,30 @@ from typing import Any
 
 _NOUN_VERB = {
     "abstract": ("ˈæbstɹækt", "æbstɹˈækt"), "abuse": ("ɐbjˈuːs", "ɐbjˈuːz"), "addict": ("ˈædɪkt", "ɐdˈɪkt"),
-    "advocate": ("ˈædvəkət", "ˈædvəkˌeɪt"), "alternate": ("ˈɔːltɚnət", "ˈɔːltɚnˌeɪt"), "appropriate": ("ɐpɹˈoʊpɹɪət", "ɐpɹˈoʊpɹɪˌeɪt"),
-    "approximate": ("ɐpɹˈɑːksɪmət", "ɐpɹˈɑːksɪmˌeɪt"), "articulate": ("ɑːɹtˈɪkjʊlət", "ɑːɹtˈɪkjʊlˌeɪt"), "associate": ("ɐsˈoʊsɪət", "ɐsˈoʊsɪˌeɪt"),
+    "advocate": ("ˈædvəkət", "ˈædvəkˌeɪt"), "alternate": ("ˈɔːltɚnət", "ˈɔːltɚnˌeɪt"),
+    "appropriate": ("ɐpɹˈoʊpɹɪət", "ɐpɹˈoʊpɹɪˌeɪt"), "approximate": ("ɐpɹˈɑːksɪmət", "ɐpɹˈɑːksɪmˌeɪt"),
+    "articulate": ("ɑːɹtˈɪkjʊlət", "ɑːɹtˈɪkjʊlˌeɪt"), "associate": ("ɐsˈoʊsɪət", "ɐsˈoʊsɪˌeɪt"),
     "attribute": ("ˈætɹɪbjˌuːt", "ɐtɹˈɪbjuːt"), "combine": ("kˈɑːmbaɪn", "kəmbˈaɪn"), "compound": ("kˈɑːmpaʊnd", "kəmpˈaʊnd"),
     "compress": ("kˈɑːmpɹɛs", "kəmpɹˈɛs"), "conduct": ("kˈɑːndʌkt", "kəndˈʌkt"), "conflict": ("kˈɑːnflɪkt", "kənflˈɪkt"),
-    "conscript": ("kˈɑːnskɹɪpt", "kənskɹˈɪpt"), "console": ("kˈɑːnsoʊl", "kənsˈoʊl"), "construct": ("kˈɑːnstɹʌkt", "kənstɹˈʌkt"),
-    "contest": ("kˈɑːntɛst", "kəntˈɛst"), "contract": ("kˈɑːntɹækt", "kəntɹˈækt"), "contrast": ("kˈɑːntɹæst", "kəntɹˈæst"),
-    "convert": ("kˈɑːnvɜːt", "kənvˈɜːt"), "convict": ("kˈɑːnvɪkt", "kənvˈɪkt"), "coordinate": ("koʊˈɔːɹdᵻnət", "koʊˈɔːɹdɪnˌeɪt"),
-    "decrease": ("dˈiːkɹiːs", "dᵻkɹˈiːs"), "defect": ("dˈiːfɛkt", "dᵻfˈɛkt"), "delegate": ("dˈɛlɪɡət", "dˈɛlɪɡˌeɪt"),
-    "deliberate": ("dᵻlˈɪbɚɹət", "dᵻlˈɪbɚɹˌeɪt"), "desert": ("dˈɛzɚt", "dᵻzˈɜːt"), "digest": ("dˈaɪdʒɛst", "daɪdʒˈɛst"), "discount": ("dˈɪskaʊnt", "dɪskˈaʊnt"),
-    "duplicate": ("dˈuːplᵻkət", "dˈuːplᵻkˌeɪt"), "elaborate": ("ᵻlˈæbɚɹət", "ᵻlˈæbɚɹˌeɪt"), "entrance": ("ˈɛntɹəns", "ɛntɹˈæns"),
-    "escort": ("ˈɛskɔːɹt", "ɛskˈɔːɹt"), "estimate": ("ˈɛstᵻmət", "ˈɛstᵻmˌeɪt"), "excuse": ("ɛkskjˈuːs", "ɛkskjˈuːz"), "exploit": ("ˈɛksplɔɪt", "ɛksplˈɔɪt"),
-    "export": ("ˈɛkspɔːɹt", "ɛkspˈɔːɹt"), "extract": ("ˈɛkstɹækt", "ɛkstɹˈækt"), "graduate": ("ɡɹˈædʒuːət", "ɡɹˈædʒuːˌeɪt"), "house": ("hˈaʊs", "hˈaʊz"),
-    "import": ("ˈɪmpɔːɹt", "ɪmpˈɔːɹt"), "increase": ("ˈɪŋkɹiːs", "ɪŋkɹˈiːs"), "insult": ("ˈɪnsʌlt", "ɪnsˈʌlt"), "intimate": ("ˈɪntᵻmət", "ˈɪntᵻmˌeɪt"),
-    "moderate": ("mˈɑːdɚɹət", "mˈɑːdɚɹˌeɪt"), "object": ("ˈɑːbdʒɛkt", "ɑːbdʒˈɛkt"), "perfect": ("pˈɜːfɛkt", "pɚfˈɛkt"), "permit": ("pˈɜːmɪt", "pɚmˈɪt"),
-    "present": ("pɹˈɛzənt", "pɹɪzˈɛnt"), "produce": ("pɹˈoʊduːs", "pɹədˈuːs"), "progress": ("pɹˈɑːɡɹɛs", "pɹəɡɹˈɛs"), "project": ("pɹˈɑːdʒɛkt", "pɹədʒˈɛkt"),
-    "protest": ("pɹˈoʊtɛst", "pɹətˈɛst"), "rebel": ("ɹˈɛbəl", "ɹᵻbˈɛl"), "recall": ("ɹˈiːkɔːl", "ɹᵻkˈɔːl"), "record": ("ɹˈɛkɚd", "ɹᵻkˈɔːɹd"),
-    "refund": ("ɹˈiːfʌnd", "ɹᵻfˈʌnd"), "refuse": ("ɹˈɛfjuːs", "ɹᵻfjˈuːz"), "reject": ("ɹˈiːdʒɛkt", "ɹᵻdʒˈɛkt"), "separate": ("sˈɛpɹət", "sˈɛpɚɹˌeɪt"),
-    "subject": ("sˈʌbdʒɛkt", "səbdʒˈɛkt"), "suspect": ("sˈʌspɛkt", "səspˈɛkt"), "survey": ("sˈɜːveɪ", "sɚvˈeɪ"), "torment": ("tˈɔːɹmɛnt", "tɔːɹmˈɛnt"),
-    "transfer": ("tɹˈænsfɜː", "tɹænsfˈɜː"), "transport": ("tɹˈænspɔːɹt", "tɹænspˈɔːɹt"), "upset": ("ˈʌpsɛt", "ʌpsˈɛt"), "use": ("jˈuːs", "jˈuːz"),
-    "wind": ("wˈɪnd", "wˈaɪnd"), "dove": ("dˈʌv", "dˈoʊv"),
+    "conscript": ("kˈɑːnskɹɪpt", "kənskɹˈɪpt"), "console": ("kˈɑːnsoʊl", "kənsˈoʊl"),
+    "construct": ("kˈɑːnstɹʌkt", "kənstɹˈʌkt"), "contest": ("kˈɑːntɛst", "kəntˈɛst"), "contract": ("kˈɑːntɹækt", "kəntɹˈækt"),
+    "contrast": ("kˈɑːntɹæst", "kəntɹˈæst"), "convert": ("kˈɑːnvɜːt", "kənvˈɜːt"), "convict": ("kˈɑːnvɪkt", "kənvˈɪkt"),
+    "coordinate": ("koʊˈɔːɹdᵻnət", "koʊˈɔːɹdɪnˌeɪt"), "decrease": ("dˈiːkɹiːs", "dᵻkɹˈiːs"), "defect": ("dˈiːfɛkt", "dᵻfˈɛkt"),
+    "delegate": ("dˈɛlɪɡət", "dˈɛlɪɡˌeɪt"), "deliberate": ("dᵻlˈɪbɚɹət", "dᵻlˈɪbɚɹˌeɪt"), "desert": ("dˈɛzɚt", "dᵻzˈɜːt"),
+    "digest": ("dˈaɪdʒɛst", "daɪdʒˈɛst"), "discount": ("dˈɪskaʊnt", "dɪskˈaʊnt"), "duplicate": ("dˈuːplᵻkət", "dˈuːplᵻkˌeɪt"),
+    "elaborate": ("ᵻlˈæbɚɹət", "ᵻlˈæbɚɹˌeɪt"), "entrance": ("ˈɛntɹəns", "ɛntɹˈæns"), "escort": ("ˈɛskɔːɹt", "ɛskˈɔːɹt"),
+    "estimate": ("ˈɛstᵻmət", "ˈɛstᵻmˌeɪt"), "excuse": ("ɛkskjˈuːs", "ɛkskjˈuːz"), "exploit": ("ˈɛksplɔɪt", "ɛksplˈɔɪt"),
+    "export": ("ˈɛkspɔːɹt", "ɛkspˈɔːɹt"), "extract": ("ˈɛkstɹækt", "ɛkstɹˈækt"), "graduate": ("ɡɹˈædʒuːət", "ɡɹˈædʒuːˌeɪt"),
+    "house": ("hˈaʊs", "hˈaʊz"), "import": ("ˈɪmpɔːɹt", "ɪmpˈɔːɹt"), "increase": ("ˈɪŋkɹiːs", "ɪŋkɹˈiːs"),
+    "insult": ("ˈɪnsʌlt", "ɪnsˈʌlt"), "intimate": ("ˈɪntᵻmət", "ˈɪntᵻmˌeɪt"), "moderate": ("mˈɑːdɚɹət", "mˈɑːdɚɹˌeɪt"),
+    "object": ("ˈɑːbdʒɛkt", "ɑːbdʒˈɛkt"), "perfect": ("pˈɜːfɛkt", "pɚfˈɛkt"), "permit": ("pˈɜːmɪt", "pɚmˈɪt"),
+    "present": ("pɹˈɛzənt", "pɹɪzˈɛnt"), "produce": ("pɹˈoʊduːs", "pɹədˈuːs"), "progress": ("pɹˈɑːɡɹɛs", "pɹəɡɹˈɛs"),
+    "project": ("pɹˈɑːdʒɛkt", "pɹədʒˈɛkt"), "protest": ("pɹˈoʊtɛst", "pɹətˈɛst"), "rebel": ("ɹˈɛbəl", "ɹᵻbˈɛl"),
+    "recall": ("ɹˈiːkɔːl", "ɹᵻkˈɔːl"), "record": ("ɹˈɛkɚd", "ɹᵻkˈɔːɹd"), "refund": ("ɹˈiːfʌnd", "ɹᵻfˈʌnd"),
+    "refuse": ("ɹˈɛfjuːs", "ɹᵻfjˈuːz"), "reject": ("ɹˈiːdʒɛkt", "ɹᵻdʒˈɛkt"), "separate": ("sˈɛpɹət", "sˈɛpɚɹˌeɪt"),
+    "subject": ("sˈʌbdʒɛkt", "səbdʒˈɛkt"), "suspect": ("sˈʌspɛkt", "səspˈɛkt"), "survey": ("sˈɜːveɪ", "sɚvˈeɪ"),
+    "torment": ("tˈɔːɹmɛnt", "tɔːɹmˈɛnt"), "transfer": ("tɹˈænsfɜː", "tɹænsfˈɜː"), "transport": ("tɹˈænspɔːɹt", "tɹænspˈɔːɹt"),
+    "upset": ("ˈʌpsɛt", "ʌpsˈɛt"), "use": ("jˈuːs", "jˈuːz"), "wind": ("wˈɪnd", "wˈaɪnd"), "dove": ("dˈʌv", "dˈoʊv"),
 }
 """(as a noun or adjective, as a verb)."""
 _ADJECTIVE_VERBAL = {"upset": "ʌpsˈɛt", "perfect": "pˈɜːfɛkt", "content": "kəntˈɛnt"}
@@ -48,7 +52,7 @@ _METAL = re.compile(r"\b(?:metal|metals|toxic|poison\w*|copper|tin|zinc|iron|gol
 _LEAD_THINGS = {"pipe", "pipes", "paint", "paints", "poisoning", "acid", "balloon", "weight", "weights", "bullet", "bullets", "based", "free", "shot", "ore", "sheet", "roof", "battery", "batteries", "pencil",
                 "mine", "mines", "glass", "crystal", "levels", "content", "exposure", "shield", "apron", "solder", "oxide"}
 _TINY = {"detail", "details", "difference", "differences", "amount", "amounts", "quantity", "quantities", "particle", "particles", "trace", "traces", "change", "changes", "fraction", "scale", "crack",
-         "cracks", "creature", "creatures", "quantity", "variation", "variations", "print", "size", "fragments", "holes", "insects", "grains", "examination", "inspection", "organisms"}
+         "cracks", "creature", "creatures", "variation", "variations", "print", "size", "fragments", "holes", "insects", "grains", "examination", "inspection", "organisms"}
 _FISH = re.compile(r"\b(?:fish\w*|caught|catch\w*|lakes?|rivers?|striped|largemouth|smallmouth|grilled|fillets?|ponds?|trout|salmon|cook\w*|ate|eat|bait|hook\w*|swim\w*|swam|sea)\b")
 _TORN = re.compile(r"\b(?:shirt|jacket|fabric|cloth|paper|page|sail|net|coat|dress|jeans|trousers|curtain|muscle|ligament|tendon|sleeve|tent|canvas|screen|skirt|bag|tissue|meniscus)\b")
 
@@ -124,7 +128,7 @@ def _tears(c: Context) -> str:
 
 
 def _close(c: Context) -> str:
-    if c.after in ("to", "by", "friend", "friends", "up", "call", "together", "enough", "range", "relatives", "relationship", "relations", "look", "attention", "proximity") and not c.helper() in _TO_DO:
+    if c.after in ("to", "by", "friend", "friends", "up", "call", "together", "enough", "range", "relatives", "relationship", "relations", "look", "attention", "proximity") and c.helper() not in _TO_DO:
         return "klˈoʊs"
     near = c.tag in ("ADJ", "ADV") and c.helper() not in _TO_DO and c.at > 0 or c.before in ("so", "too", "very", "quite", "as", "came", "come", "stay", "stayed", "how")
     return "klˈoʊs" if near else "klˈoʊz"
@@ -198,8 +202,9 @@ def _diffuse(c: Context) -> str:
 
 
 _OWN: dict[str, Callable[[Context], str]] = {
-    "read": _read, "lead": _lead, "live": _live, "lives": _lives, "tear": _tear, "tears": _tears, "close": _close, "minute": _minute, "wound": _wound,
-    "bow": _bow, "bows": _bows, "bass": _bass, "content": _content, "used": _used, "resume": _resume, "row": _row, "sow": _sow, "invalid": _invalid, "diffuse": _diffuse,
+    "read": _read, "lead": _lead, "live": _live, "lives": _lives, "tear": _tear, "tears": _tears, "close": _close,
+    "minute": _minute, "wound": _wound, "bow": _bow, "bows": _bows, "bass": _bass, "content": _content, "used": _used,
+    "resume": _resume, "row": _row, "sow": _sow, "invalid": _invalid, "diffuse": _diffuse,
 }
 
 

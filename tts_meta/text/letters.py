@@ -10,18 +10,22 @@ from tts_meta.text.spelling import cardinal, digits, year
 from tts_meta.text.words import is_word
 
 _SPELLED = {
-    "US", "ID", "AD", "PM", "AM", "TV", "PR", "HR", "AC", "DC", "CD", "PC", "PE", "ER", "OR", "PS", "PA", "LA", "MA", "MS", "MD", "ED", "EM", "RE", "AI", "ATM", "SAT", "CO",
-    "BA", "BC", "EU", "UN", "ETA", "AKA", "MIT", "MO", "OS", "IP", "IQ", "IT", "GI", "CAD", "ISO", "RIP", "HIV", "ET", "PI", "TA", "CIS", "TAT", "LED", "MI", "SO",
-    "DA", "AS", "LCD", "OK", "BO", "AA", "EST", "PST", "SEC", "POW", "DOE", "FIFO", "SOS", "EEG", "UPS", "APR", "APT", "ADD", "ADHD", "AMP", "CAT", "PAR", "BAT", "SAP", "SIS", "RAF",
+    "US", "ID", "AD", "PM", "AM", "TV", "PR", "HR", "AC", "DC", "CD", "PC", "PE", "ER", "OR", "PS", "PA", "LA", "MA", "MS",
+    "MD", "ED", "EM", "RE", "AI", "ATM", "SAT", "CO", "BA", "BC", "EU", "UN", "ETA", "AKA", "MIT", "MO", "OS", "IP", "IQ",
+    "IT", "GI", "CAD", "ISO", "RIP", "HIV", "ET", "PI", "TA", "CIS", "TAT", "LED", "MI", "SO", "DA", "AS", "LCD", "OK", "BO",
+    "AA", "EST", "PST", "SEC", "POW", "DOE", "FIFO", "SOS", "EEG", "UPS", "APR", "APT", "ADD", "ADHD", "AMP", "CAT", "PAR",
+    "BAT", "SAP", "SIS", "RAF",
 }
 """Spelled although they are words in small letters; in a text all of capitals they are words after all."""
 _ONLY_AS_NAMES = {"OR", "AM", "AS", "SO", "RE", "ADD", "CAT", "BAT", "PAR", "SAT", "LED", "SEC", "MO", "ED", "MA", "PA", "APT", "AMP", "UPS", "SAP", "POW", "RIP", "DA", "TA", "CO", "DOE", "SIS", "TAT",
                   "EM", "MI", "CIS", "CAD", "IT", "MIT", "EST", "OK", "PI", "ET", "APR", "ER", "LA", "AKA", "AD", "BO", "GI"}
 """Of those, the ones that stress a word more often than they name a thing; spelled only where a name stands."""
 _SAID = {
-    "NASA", "NATO", "COVID", "UNESCO", "UNICEF", "OPEC", "IKEA", "AIDS", "SARS", "FIFA", "UEFA", "NAFTA", "ASCII", "JPEG", "GIF", "RAM", "ROM", "SIM", "PIN", "LASER", "RADAR", "SCUBA", "SWAT", "NASDAQ",
-    "LIDAR", "SONAR", "YOLO", "CAPTCHA", "BASIC", "COBOL", "FEMA", "OSHA", "ICANN", "DARPA", "TOEFL", "GATT", "ASEAN", "BREXIT", "NOAA", "WIFI", "LEGO", "VISA", "ASAP", "JSON", "YAML", "LAN", "WAN",
-    "ZIP", "MERS", "INTERPOL", "EBITDA", "BAFTA", "NIMBY", "POTUS", "SCOTUS", "FLOTUS", "HIPAA", "PETA", "NORAD", "MENSA", "UNO", "NAND", "BIOS", "DOS", "MAC", "CRISPR", "SaaS", "MIDI",
+    "NASA", "NATO", "COVID", "UNESCO", "UNICEF", "OPEC", "IKEA", "AIDS", "SARS", "FIFA", "UEFA", "NAFTA", "ASCII", "JPEG",
+    "GIF", "RAM", "ROM", "SIM", "PIN", "LASER", "RADAR", "SCUBA", "SWAT", "NASDAQ", "LIDAR", "SONAR", "YOLO", "CAPTCHA",
+    "BASIC", "COBOL", "FEMA", "OSHA", "ICANN", "DARPA", "TOEFL", "GATT", "ASEAN", "BREXIT", "NOAA", "WIFI", "LEGO", "VISA",
+    "ASAP", "JSON", "YAML", "LAN", "WAN", "ZIP", "MERS", "INTERPOL", "EBITDA", "BAFTA", "NIMBY", "POTUS", "SCOTUS", "FLOTUS",
+    "HIPAA", "PETA", "NORAD", "MENSA", "UNO", "NAND", "BIOS", "DOS", "MAC", "CRISPR", "SaaS", "MIDI",
 }
 _SPELLED_ALWAYS = {"LOL", "IEEE"}
 _NUMERALS = {"II": 2, "III": 3, "VII": 7, "VIII": 8, "XII": 12, "XIII": 13, "XIV": 14, "XVI": 16, "XVII": 17, "XVIII": 18}

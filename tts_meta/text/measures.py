@@ -12,34 +12,42 @@ _PREFIXED = {
     "V": ("volt", "volts"), "Hz": ("hertz", "hertz"), "J": ("joule", "joules"), "Pa": ("pascal", "pascals"), "A": ("amp", "amps"),
     "B": ("byte", "bytes"), "b": ("bit", "bits"), "Wh": ("watt hour", "watt hours"), "Ah": ("amp hour", "amp hours"),
     "N": ("newton", "newtons"), "F": ("farad", "farads"), "s": ("second", "seconds"), "cal": ("calorie", "calories"),
-    "Ω": ("ohm", "ohms"), "bps": ("bit per second", "bits per second"), "t": ("ton", "tons"), "eV": ("electron volt", "electron volts"),
+    "Ω": ("ohm", "ohms"), "bps": ("bit per second", "bits per second"), "t": ("ton", "tons"),
+    "eV": ("electron volt", "electron volts"),
 }
 _PREFIXES = {
-    "n": "nano", "µ": "micro", "u": "micro", "m": "milli", "c": "centi", "d": "deci", "k": "kilo", "M": "mega", "G": "giga", "T": "tera", "h": "hecto",
+    "n": "nano", "µ": "micro", "u": "micro", "m": "milli", "c": "centi", "d": "deci", "k": "kilo", "M": "mega", "G": "giga",
+    "T": "tera", "h": "hecto",
 }
 _PREFIX_OF = {
-    "m": "nµcdmk", "g": "nµumk", "l": "µmcdh", "L": "µmcd", "W": "µmkMGT", "V": "µmkM", "Hz": "kMGT", "J": "mkMG", "Pa": "hkMG", "A": "µm",
-    "B": "kMGT", "b": "kMGT", "Wh": "mkMGT", "Ah": "m", "N": "kM", "F": "nµ", "s": "nµm", "cal": "k", "Ω": "kM", "bps": "kMGT", "t": "kM", "eV": "kMG",
+    "m": "nµcdmk", "g": "nµumk", "l": "µmcdh", "L": "µmcd", "W": "µmkMGT", "V": "µmkM", "Hz": "kMGT", "J": "mkMG",
+    "Pa": "hkMG", "A": "µm", "B": "kMGT", "b": "kMGT", "Wh": "mkMGT", "Ah": "m", "N": "kM", "F": "nµ", "s": "nµm", "cal": "k",
+    "Ω": "kM", "bps": "kMGT", "t": "kM", "eV": "kMG",
 }
 _PLAIN = {
-    "m": "m", "g": "g", "l": "l", "L": "L", "W": "W", "V": "V", "Hz": "Hz", "J": "J", "Pa": "Pa", "Wh": "Wh", "Ω": "Ω", "cal": "cal", "s": "s", "bps": "bps",
+    "m": "m", "g": "g", "l": "l", "L": "L", "W": "W", "V": "V", "Hz": "Hz", "J": "J", "Pa": "Pa", "Wh": "Wh", "Ω": "Ω",
+    "cal": "cal", "s": "s", "bps": "bps",
 }
 _OTHER = {
-    "ft": ("foot", "feet"), "in.": ("inch", "inches"), "inch": ("inch", "inch"), "yd": ("yard", "yards"), "yds": ("yard", "yards"), "mi": ("mile", "miles"),
-    "lb": ("pound", "pounds"), "lbs": ("pound", "pounds"), "oz": ("ounce", "ounces"), "gal": ("gallon", "gallons"), "qt": ("quart", "quarts"),
-    "tsp": ("teaspoon", "teaspoons"), "tbsp": ("tablespoon", "tablespoons"), "pt": ("point", "points"), "px": ("pixel", "pixels"),
+    "ft": ("foot", "feet"), "in.": ("inch", "inches"), "inch": ("inch", "inch"), "yd": ("yard", "yards"),
+    "yds": ("yard", "yards"), "mi": ("mile", "miles"), "lb": ("pound", "pounds"), "lbs": ("pound", "pounds"),
+    "oz": ("ounce", "ounces"), "gal": ("gallon", "gallons"), "qt": ("quart", "quarts"), "tsp": ("teaspoon", "teaspoons"),
+    "tbsp": ("tablespoon", "tablespoons"), "pt": ("point", "points"), "px": ("pixel", "pixels"),
     "mph": ("mile per hour", "miles per hour"), "kph": ("kilometer per hour", "kilometers per hour"),
     "kmh": ("kilometer per hour", "kilometers per hour"), "mpg": ("mile per gallon", "miles per gallon"),
-    "rpm": ("revolution per minute", "revolutions per minute"), "fps": ("frame per second", "frames per second"), "bpm": ("beat per minute", "beats per minute"),
-    "psi": ("P S I", "P S I"), "dpi": ("D P I", "D P I"), "dB": ("decibel", "decibels"), "ha": ("hectare", "hectares"), "cc": ("C C", "C C"),
-    "hr": ("hour", "hours"), "hrs": ("hour", "hours"), "h": ("hour", "hours"), "min": ("minute", "minutes"), "mins": ("minute", "minutes"),
-    "sec": ("second", "seconds"), "secs": ("second", "seconds"), "yr": ("year", "years"), "yrs": ("year", "years"), "wk": ("week", "weeks"),
-    "wks": ("week", "weeks"), "mo": ("month", "months"), "mos": ("month", "months"), "kn": ("knot", "knots"), "mcg": ("microgram", "micrograms"),
-    "doz": ("dozen", "dozen"), "pcs": ("piece", "pieces"), "ppm": ("part per million", "parts per million"), "mol": ("mole", "moles"),
-    "°C": ("degree Celsius", "degrees Celsius"), "°F": ("degree Fahrenheit", "degrees Fahrenheit"), "°K": ("kelvin", "kelvins"), "°": ("degree", "degrees"),
+    "rpm": ("revolution per minute", "revolutions per minute"), "fps": ("frame per second", "frames per second"),
+    "bpm": ("beat per minute", "beats per minute"), "psi": ("P S I", "P S I"), "dpi": ("D P I", "D P I"),
+    "dB": ("decibel", "decibels"), "ha": ("hectare", "hectares"), "cc": ("C C", "C C"), "hr": ("hour", "hours"),
+    "hrs": ("hour", "hours"), "h": ("hour", "hours"), "min": ("minute", "minutes"), "mins": ("minute", "minutes"),
+    "sec": ("second", "seconds"), "secs": ("second", "seconds"), "yr": ("year", "years"), "yrs": ("year", "years"),
+    "wk": ("week", "weeks"), "wks": ("week", "weeks"), "mo": ("month", "months"), "mos": ("month", "months"),
+    "kn": ("knot", "knots"), "mcg": ("microgram", "micrograms"), "doz": ("dozen", "dozen"), "pcs": ("piece", "pieces"),
+    "ppm": ("part per million", "parts per million"), "mol": ("mole", "moles"), "°C": ("degree Celsius", "degrees Celsius"),
+    "°F": ("degree Fahrenheit", "degrees Fahrenheit"), "°K": ("kelvin", "kelvins"), "°": ("degree", "degrees"),
     "sq ft": ("square foot", "square feet"), "sq. ft.": ("square foot", "square feet"), "sqft": ("square foot", "square feet"),
-    "sq m": ("square meter", "square meters"), "sq km": ("square kilometer", "square kilometers"), "sq mi": ("square mile", "square miles"),
-    "cu ft": ("cubic foot", "cubic feet"), "fl oz": ("fluid ounce", "fluid ounces"), "fl. oz.": ("fluid ounce", "fluid ounces"),
+    "sq m": ("square meter", "square meters"), "sq km": ("square kilometer", "square kilometers"),
+    "sq mi": ("square mile", "square miles"), "cu ft": ("cubic foot", "cubic feet"), "fl oz": ("fluid ounce", "fluid ounces"),
+    "fl. oz.": ("fluid ounce", "fluid ounces"),
 }
 
 
@@ -67,8 +75,9 @@ _STOPPED = {"ft", "lb", "lbs", "oz", "yd", "yds", "mi", "hr", "hrs", "min", "min
             "km", "cm", "mm", "approx"}
 _UNIT = "|".join(re.escape(u) for u in sorted(UNITS, key=len, reverse=True))
 _PER = {"h": "hour", "hr": "hour", "s": "second", "sec": "second", "min": "minute", "day": "day", "d": "day", "week": "week", "month": "month", "year": "year", "yr": "year",
-        "kg": "kilogram", "m": "meter", "l": "liter", "L": "liter", "person": "person", "ml": "milliliter", "mL": "milliliter", "dL": "deciliter", "km": "kilometer",
-        "m²": "square meter", "m2": "square meter", "m^2": "square meter", "m3": "cubic meter", "m^3": "cubic meter", "cm^2": "square centimeter", "cm^3": "cubic centimeter",
+        "kg": "kilogram", "m": "meter", "l": "liter", "L": "liter", "person": "person", "ml": "milliliter", "mL": "milliliter",
+        "dL": "deciliter", "km": "kilometer", "m²": "square meter", "m2": "square meter", "m^2": "square meter",
+        "m3": "cubic meter", "m^3": "cubic meter", "cm^2": "square centimeter", "cm^3": "cubic centimeter",
         "mile": "mile", "mi": "mile", "gal": "gallon", "night": "night", "hour": "hour", "minute": "minute", "second": "second", "s^2": "second squared", "mo": "month"}
 _PERS = "|".join(re.escape(p) for p in sorted(_PER, key=len, reverse=True))
 _POWERS = {"2": "square ", "3": "cubic ", "": ""}
@@ -113,7 +122,7 @@ RULES: list[Rule] = [
     (re.compile(r"º"), lambda m: "°"),
     (re.compile(rf"(?<![\w.,])(\d+),(\d{{1,2}})(?=\s?(?:{_UNIT})(?![\w]))"), lambda m: f"{m.group(1)}.{m.group(2)}"),
     (re.compile(rf"(?<![\w]){_VALUE}(?P<tie>\s?|-)(?P<unit>{_UNIT})(?:\^?(?P<power>(?<=[a-z]\^)[23]|(?<=m)[23]))?(?:/(?P<per>{_PERS}))?(?![\w²³^]|'\w|/\w|-[A-Z])(?P<stop>\.)?"), _measure),
-    (re.compile(rf"(?P<value>(?<=\s|-)\d+)(?P<tie>)(?P<unit>ft|lbs?|oz|kg|km|cm|mm)(?P<power>)(?P<per>)(?P<stop>)\b"), _measure),
+    (re.compile(r"(?P<value>(?<=\s|-)\d+)(?P<tie>)(?P<unit>ft|lbs?|oz|kg|km|cm|mm)(?P<power>)(?P<per>)(?P<stop>)\b"), _measure),
     (re.compile(r"(?<=\d)\s?%"), lambda m: " percent"),
     (re.compile(r"\b(sq|cu)\.?\s(?=(?:feet|foot|meters?|miles?|inch|inches|yards?)\b)"), lambda m: "square " if m.group(1) == "sq" else "cubic "),
 ]

@@ -9,8 +9,8 @@ import re
 
 from tts_meta.text import abbreviations, addresses, clock, dates, letters, marks, measures, money, quantities, romans, symbols
 from tts_meta.text.caps import cap
-from tts_meta.text.markup import plain, unlink
 from tts_meta.text.marks import plain_marks
+from tts_meta.text.markup import plain, unlink
 from tts_meta.text.rules import apply
 
 _OVERRIDE = re.compile(r"(\[\[.*?\]\])", re.S)

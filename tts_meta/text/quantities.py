@@ -130,7 +130,7 @@ RULES: list[Rule] = [
     (re.compile(r"(?<![\w/.,])(\d+)/(\d+)(?![\d/])"), _slash),
     (re.compile(rf"(?<![\w.])(?!0x)({NUMBER})\s?[x×]\s?(?=\d)"), lambda m: f"{m.group(1)} {'by' if 'x' in m.group(0) and ' ' not in m.group(0) else 'times'} "),
     (re.compile(rf"({NUMBER})[x×](?!\w)"), _times),
-    (re.compile(rf"(?<=\d)\s?\*\s?(?=\d)"), lambda m: " times "),
+    (re.compile(r"(?<=\d)\s?\*\s?(?=\d)"), lambda m: " times "),
     (re.compile(rf"(?<![\w.,-])({NUMBER})((?:\s?(?:percent|degrees?(?: \w+)?|[a-z]{{2,}}s))?)\s?-\s?(?=(?:{NUMBER}))(?![\d,.]*-)"), lambda m: f"{m.group(1)}{m.group(2)} to "),
     (re.compile(r"(?<![\w.)])-\s?(?=\d|\.\d)"), lambda m: "minus "),
     (re.compile(r"\b(\d[\d,]*)\s?(?:st|nd|rd|th)\b", re.I), lambda m: ordinal(m.group(1))),

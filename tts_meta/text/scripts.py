@@ -9,9 +9,10 @@ from collections import Counter
 from tts_meta.text.markup import SPAN
 
 _NAMES = {
-    "CJK": "Chinese or Japanese", "HIRAGANA": "Japanese", "KATAKANA": "Japanese", "HANGUL": "Korean", "CYRILLIC": "Cyrillic", "ARABIC": "Arabic",
-    "HEBREW": "Hebrew", "GREEK": "Greek", "THAI": "Thai", "DEVANAGARI": "Devanagari (Hindi)", "BENGALI": "Bengali", "TAMIL": "Tamil", "TELUGU": "Telugu",
-    "GEORGIAN": "Georgian", "ARMENIAN": "Armenian", "ETHIOPIC": "Ethiopic", "KHMER": "Khmer", "LAO": "Lao", "MYANMAR": "Burmese", "BOPOMOFO": "Chinese",
+    "CJK": "Chinese or Japanese", "HIRAGANA": "Japanese", "KATAKANA": "Japanese", "HANGUL": "Korean", "CYRILLIC": "Cyrillic",
+    "ARABIC": "Arabic", "HEBREW": "Hebrew", "GREEK": "Greek", "THAI": "Thai", "DEVANAGARI": "Devanagari (Hindi)",
+    "BENGALI": "Bengali", "TAMIL": "Tamil", "TELUGU": "Telugu", "GEORGIAN": "Georgian", "ARMENIAN": "Armenian",
+    "ETHIOPIC": "Ethiopic", "KHMER": "Khmer", "LAO": "Lao", "MYANMAR": "Burmese", "BOPOMOFO": "Chinese",
 }
 _READ = ("LATIN", "MODIFIER", "FEMININE", "MASCULINE", "FULLWIDTH", "SUPERSCRIPT", "SUBSCRIPT", "ROMAN", "MATHEMATICAL", "DOUBLE-STRUCK", "SCRIPT", "BLACK-LETTER", "MICRO", "OHM",
          "KELVIN", "ANGSTROM", "CIRCLED", "PARENTHESIZED", "SQUARE", "DIGIT", "EULER", "PLANCK", "ALEF")

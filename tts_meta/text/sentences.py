@@ -21,8 +21,7 @@ _NEVER = re.compile(
 _BEFORE_NUMBER = re.compile(r"\b(?:No|Nos|Fig|Figs|Vol|Ch|Chap|p|pp|Sec|Eq|Art|Ex|Pt|Apt|Rm|Ext|Ver|no|nos|fig|vol|ch|sec|eq|art|ver|rm|ext|ca|c)\.$")
 _DOTTED = re.compile(r"(?:\b(?:[A-Za-z]\.){2,}|\b(?:Inc|Ltd|Corp|Co|Jr|Sr|Ph\.D|etc|St|Ave|Blvd|Rd|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec|Mon|Tues?|Wed|Thurs?|Fri|Sat|Sun|U\.S|ft|in|lbs?|oz)\.)$")
 _OPENERS = frozenset(
-    "He She It They We I You The This That These Those There Here But And Or If When While In At On Then What Why How Where Who My His Her Our Their Your A An No "
-    "Yes So After Before For As To Not One Some All Please Now Do Did Is Are Was Were Let".split()
+    ["He", "She", "It", "They", "We", "I", "You", "The", "This", "That", "These", "Those", "There", "Here", "But", "And", "Or", "If", "When", "While", "In", "At", "On", "Then", "What", "Why", "How", "Where", "Who", "My", "His", "Her", "Our", "Their", "Your", "A", "An", "No", "Yes", "So", "After", "Before", "For", "As", "To", "Not", "One", "Some", "All", "Please", "Now", "Do", "Did", "Is", "Are", "Was", "Were", "Let"]
 )
 
 

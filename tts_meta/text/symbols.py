@@ -7,11 +7,14 @@ import re
 from tts_meta.text.rules import Rule
 
 _SAID = {
-    "&": " and ", "%": " percent ", "@": " at ", "=": " equals ", "°": " degrees ", "÷": " divided by ", "×": " times ", "±": " plus or minus ", "≠": " is not equal to ",
-    "≤": " less than or equal to ", "≥": " greater than or equal to ", "<": " less than ", ">": " greater than ", "∞": " infinity ", "√": " square root of ", "©": " copyright ",
-    "§": " section ", "π": " pi ", "Ω": " ohm ", "µ": " micro ", "α": " alpha ", "β": " beta ", "γ": " gamma ", "δ": " delta ", "Δ": " delta ", "λ": " lambda ", "θ": " theta ", "σ": " sigma ",
-    "Σ": " sigma ", "φ": " phi ", "ω": " omega ", "ε": " epsilon ", "∑": " sum of ", "∫": " integral of ", "€": " euros ", "£": " pounds ", "$": " dollars ", "¥": " yen ", "^": " to the ",
-    "~": " ", "|": ", ", "\\": " ", "*": " ", "_": " ", "#": " ", "/": " ", "{": " ", "}": " ", "•": ", ", "←": " ", "→": " ", "⇒": " ", "↔": " ", "\x00": " ",
+    "&": " and ", "%": " percent ", "@": " at ", "=": " equals ", "°": " degrees ", "÷": " divided by ", "×": " times ",
+    "±": " plus or minus ", "≠": " is not equal to ", "≤": " less than or equal to ", "≥": " greater than or equal to ",
+    "<": " less than ", ">": " greater than ", "∞": " infinity ", "√": " square root of ", "©": " copyright ",
+    "§": " section ", "π": " pi ", "Ω": " ohm ", "µ": " micro ", "α": " alpha ", "β": " beta ", "γ": " gamma ", "δ": " delta ",
+    "Δ": " delta ", "λ": " lambda ", "θ": " theta ", "σ": " sigma ", "Σ": " sigma ", "φ": " phi ", "ω": " omega ",
+    "ε": " epsilon ", "∑": " sum of ", "∫": " integral of ", "€": " euros ", "£": " pounds ", "$": " dollars ", "¥": " yen ",
+    "^": " to the ", "~": " ", "|": ", ", "\\": " ", "*": " ", "_": " ", "#": " ", "/": " ", "{": " ", "}": " ", "•": ", ",
+    "←": " ", "→": " ", "⇒": " ", "↔": " ", "\x00": " ",
 }
 BEFORE: list[Rule] = [
     (re.compile(r"<\s*-+\s*>?|<?\s*=+\s*>(?!=)|-+>|[→←⇒↔⟶➜➔]"), lambda m: " "),
