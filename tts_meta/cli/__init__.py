@@ -17,7 +17,9 @@ from tts_meta.errors import InputError
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Clone a voice from a few clips and make it speak.")
 for part in (cloning, speaking, judging):
     for verb, function in part.VERBS.items():
-        app.command(verb)(function)
+        # "-5 degrees" is a text, not an option.
+        settings = {"ignore_unknown_options": True} if verb in speaking.TAKE_TEXT else {}
+        app.command(verb, context_settings=settings)(function)
 app.add_typer(voices.app, name="voices")
 app.add_typer(cloning.jobs, name="jobs")
 app.add_typer(judging.listening, name="listening")

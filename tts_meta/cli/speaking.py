@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tts_meta.cli.common import Json, emit, starter
 from tts_meta.cli.common import say as tell
 from tts_meta.errors import InputError
+
+if TYPE_CHECKING:
+    from tts_meta.voices.starter import Starter
 
 Watermark = Annotated[bool, typer.Option("--watermark", help="Mark the speech inaudibly (extra `watermark`).")]
 Lexicon = Annotated[Path | None, typer.Option(help="File of `word IPA` lines.")]
@@ -52,6 +56,59 @@ def say(
         "sentences": len(spoken.sentences), "suspect": spoken.suspect, "watermark": mark,
     }
     emit(result, as_json, str(out))
+
+
+def phonemes(
+    texts: Annotated[list[str] | None, typer.Argument(metavar="TEXT...", help="Texts; - reads stdin.")] = None,
+    file: Annotated[Path | None, typer.Option(help="A text a line; \\n in a line is a line break.")] = None,
+    lexicon: Lexicon = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a text, a line each.")] = False,
+) -> None:
+    """How texts will be read: spoken words and phones. Example: tts-meta phonemes "It costs $3.50." """
+    from tts_meta.text.preview import preview
+
+    base = starter()
+    known = read_lexicon_of(lexicon, base)
+    given = [_text(t) for t in texts or []]
+    if file is not None:
+        from tts_meta.text.textfile import read_text
+
+        content, _ = read_text(file, "file", "give a text a line")
+        given += [line.replace("\\n", "\n") for line in content.split("\n") if line.strip()]
+    if not given:
+        raise InputError("No text was given; give one or more texts, or --file FILE.")
+    problems: list[str] = []
+    for text in given:
+        try:
+            row = preview(text, known, base.espeak_voice, base.table.inventory)
+        except InputError as e:
+            if len(given) == 1:
+                raise
+            problems.append(str(e))
+            row = {"text": text, "spoken": "", "sentences": [], "phones": "", "warnings": [str(e)]}
+        for warning in row["warnings"]:
+            tell(warning)
+        emit(row, as_json, f"{row['spoken']}\n    {row['phones']}")
+    if problems:
+        raise InputError(f"{len(problems)} of {len(given)} texts cannot be read aloud (the first: {problems[0]})")
+
+
+def _text(given: str) -> str:
+    """A text argument, or what stdin holds for `-`. An option that does not exist is no text."""
+    if given == "-":
+        from tts_meta.text.textfile import decode
+
+        return decode(sys.stdin.buffer.read(), "Standard input", "give text")[0]
+    if re.fullmatch(r"--[a-z][a-z-]+(?:=.*)?", given):
+        raise InputError(f"There is no option {given.partition('=')[0]}; `tts-meta COMMAND --help` lists those there are.")
+    return given
+
+
+def read_lexicon_of(lexicon: Path | None, base: Starter) -> dict[str, str] | None:
+    """The user's lexicon, its phones checked against the starter's."""
+    from tts_meta.text.phonemes import read_lexicon
+
+    return read_lexicon(lexicon, base.table.inventory) if lexicon else None
 
 
 def batch(
@@ -121,4 +178,6 @@ def _warn(host: str, what: str, guarded: bool) -> None:
 
 
 
-VERBS = {"say": say, "batch": batch, "detect": detect, "serve": serve, "app": page}
+VERBS = {"say": say, "phonemes": phonemes, "batch": batch, "detect": detect, "serve": serve, "app": page}
+TAKE_TEXT = ("say", "phonemes")
+"""Verbs whose arguments are texts, which may begin with a dash."""

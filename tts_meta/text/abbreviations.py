@@ -27,7 +27,8 @@ _ANYWHERE = {
     "ref": "reference", "asst": "assistant", "mgr": "manager", "dir": "director", "dist": "district", "twp": "township",
     "mtn": "mountain", "mts": "mountains", "tbd": "T B D", "pl": "place", "ct": "court", "ctr": "center", "jct": "junction",
 }
-_NEEDS_CAPITAL = {"co", "inc", "ltd", "corp", "rd", "ave", "blvd", "ln", "sq", "ste", "fl", "pl", "ct", "dir", "ed", "est", "temp", "min", "max", "al", "ref", "dist", "apt", "bros", "ca", "wt", "ht"}
+_NEEDS_CAPITAL = {"co", "inc", "ltd", "corp", "rd", "ave", "blvd", "ln", "sq", "ste", "fl", "pl", "ct", "dir", "ed", "est",
+                  "temp", "min", "max", "al", "ref", "dist", "apt", "bros", "ca", "wt", "ht"}
 _WORDS_TOO = {"min", "max", "fl", "al", "temp", "est", "ed", "pl", "ct", "dir", "ref", "dist", "cont"}
 _REFERENCES = {
     "No": "number", "no": "number", "Nos": "numbers", "nos": "numbers", "Fig": "figure", "fig": "figure", "Figs": "figures",
@@ -38,11 +39,15 @@ _REFERENCES = {
     "ca": "circa", "c": "circa", "App": "appendix", "Ste": "suite", "Apt": "apartment", "Fl": "floor", "min": "minimum",
     "max": "maximum", "Rt": "route", "Rte": "route", "Ext": "extension", "ext": "extension",
 }
-_LATIN = {"e.g": "for example", "i.e": "that is", "a.k.a": "A K A", "w.r.t": "W R T", "a.m": "a m", "p.m": "p m", "q.v": "which see", "n.b": "note well", "p.s": "P S", "r.i.p": "R I P"}
-_DEGREES = {"Ph.D": "P H D", "Ph.Ds": "P H Ds", "M.Sc": "M S C", "B.Sc": "B S C", "M.Ed": "M E D", "B.Ed": "B E D", "Ed.D": "E D D", "LL.B": "L L B", "LL.M": "L L M", "Pharm.D": "Pharm D",
+_LATIN = {"e.g": "for example", "i.e": "that is", "a.k.a": "A K A", "w.r.t": "W R T", "a.m": "a m", "p.m": "p m",
+          "q.v": "which see", "n.b": "note well", "p.s": "P S", "r.i.p": "R I P"}
+_DEGREES = {"Ph.D": "P H D", "Ph.Ds": "P H Ds", "M.Sc": "M S C", "B.Sc": "B S C", "M.Ed": "M E D", "B.Ed": "B E D",
+            "Ed.D": "E D D", "LL.B": "L L B", "LL.M": "L L M", "Pharm.D": "Pharm D",
             "M.Phil": "M Phil", "D.Phil": "D Phil", "Psy.D": "Psy D", "B.Eng": "B Eng", "M.Eng": "M Eng"}
-_SHORT = {"w/o": "without", "w/": "with ", "b/c": "because", "b/w": "between", "c/o": "care of", "n/a": "N A", "N/A": "N A", "&c": "et cetera"}
-_STREETLESS = {"The", "In", "At", "From", "To", "Near", "Of", "And", "Visit", "Visiting", "Like", "By", "For", "On", "See", "Saint", "Old", "Our", "When", "Until", "Dear"}
+_SHORT = {"w/o": "without", "w/": "with ", "b/c": "because", "b/w": "between", "c/o": "care of", "n/a": "N A", "N/A": "N A",
+          "&c": "et cetera"}
+_STREETLESS = {"The", "In", "At", "From", "To", "Near", "Of", "And", "Visit", "Visiting", "Like", "By", "For", "On", "See",
+               "Saint", "Old", "Our", "When", "Until", "Dear"}
 
 
 def _ends(match: re.Match[str]) -> str:

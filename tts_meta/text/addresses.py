@@ -17,7 +17,8 @@ _LONGEST = 200
 """Characters of an address that are said; the rest of a tracking link helps nobody."""
 _SPOKEN = {".": " dot ", "/": " slash ", "-": " dash ", "_": " underscore ", "@": " at ", ":": " colon ", "?": " question mark ",
            "=": " equals ", "&": " and ", "#": " hash ", "%": " percent ", "+": " plus ", "~": " tilde ", "*": " star "}
-_AS_WORDS = {"com", "org", "net", "gov", "info", "biz", "mil", "yaml", "jpeg", "json", "doc", "zip", "tar", "exe", "toml", "wav", "gif"}
+_AS_WORDS = {"com", "org", "net", "gov", "info", "biz", "mil", "yaml", "jpeg", "json", "doc", "zip", "tar", "exe", "toml",
+             "wav", "gif"}
 
 
 def _piece(match: re.Match[str]) -> str:

@@ -7,7 +7,8 @@ import re
 from tts_meta.text.rules import Rule
 from tts_meta.text.spelling import cardinal, ordinal, plural, year
 
-MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December")
+MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+          "December")
 _SHORT = {m[:3]: m for m in MONTHS} | {"Sept": "September"}
 _DAYS = {"Mon": "Monday", "Tue": "Tuesday", "Tues": "Tuesday", "Wed": "Wednesday", "Weds": "Wednesday", "Thu": "Thursday",
          "Thur": "Thursday", "Thurs": "Thursday", "Fri": "Friday", "Sat": "Saturday", "Sun": "Sunday"}
@@ -55,7 +56,8 @@ def _short_numeric(match: re.Match[str]) -> str:
 def _month_day(match: re.Match[str]) -> str:
     month, day, when = match.group("month"), match.group("day"), match.group("year")
     after = match.string[match.end():]
-    if month == "May" and not when and not match.group("th") and re.match(r"\s+(?!(?:at|in|is|was|and|to|or|from|we|the|I|he|she|they|it|for|on|by)\b)[a-z]", after):
+    if month == "May" and not when and not match.group("th") and re.match(r"\s+(?!(?:at|in|is|was|and|to|or|from|we|the|I|he|"
+        r"she|they|it|for|on|by)\b)[a-z]", after):
         return match.group(0)  # "May 5 people come?"
     if when:
         return f"{month} {ordinal(day)}, {year(when)}"
@@ -106,11 +108,15 @@ RULES: list[Rule] = [
     (re.compile(r"(?<![\d/.-])(\d{1,2})([/.-])(\d{1,2})\2(\d{4}|\d{2}(?=\D|$)(?<=/\d\d))(?![\d/-]|\.\d)"), _numeric),
     (re.compile(rf"({_DATE_BEFORE})(1[0-2]|0?[1-9])/({_DAY})(?![\d/])", re.I), _short_numeric),
     (re.compile(rf"\b(?P<day>{_DAY})-(?P<month>{_MONTH})-(?P<year>{_YEAR})\b"), _day_of_month),
-    (re.compile(rf"\b(?P<month>{_MONTH})\s+(?P<day>{_DAY})(?P<th>st|nd|rd|th)?\b(?!\s?[:/]\d|\s?(?:am|pm|a\.m|p\.m)\b|[.,]\d|%)(?:,?\s+(?P<year>{_YEAR})\b)?"), _month_day),
-    (re.compile(rf"(?<![\d:.,/-])\b(?P<day>{_DAY})(?:st|nd|rd|th)?(?:\s+of)?\s+(?P<month>{_MONTH})\b(?!\s+\d{{1,2}}\b(?!:))(?:,?\s+(?P<year>{_YEAR})\b)?"), _day_of_month),
+    (re.compile(rf"\b(?P<month>{_MONTH})\s+(?P<day>{_DAY})(?P<th>st|nd|rd|th)?\b(?!\s?[:/]\d|\s?(?:am|pm|a\.m|p\.m)\b|[.,]\d|"
+                rf"%)(?:,?\s+(?P<year>{_YEAR})\b)?"), _month_day),
+    (re.compile(rf"(?<![\d:.,/-])\b(?P<day>{_DAY})(?:st|nd|rd|"
+                rf"th)?(?:\s+of)?\s+(?P<month>{_MONTH})\b(?!\s+\d{{1,2}}\b(?!:))(?:,?\s+(?P<year>{_YEAR})\b)?"), _day_of_month),
     (re.compile(r"\b(1[1-9]\d0|20\d0)'?s\b"), _decade),
-    (re.compile(r"(?:(?<!\w)'|(?<=\bthe\s)|(?<=\bmid-)|(?<=\bearly\s)|(?<=\blate\s)|(?<=\bhis\s)|(?<=\bher\s)|(?<=\bmid\s)|(?<=\btheir\s))([2-9]0)'?s\b"),
+    (re.compile(r"(?:(?<!\w)'|(?<=\bthe\s)|(?<=\bmid-)|(?<=\bearly\s)|(?<=\blate\s)|(?<=\bhis\s)|(?<=\bher\s)|(?<=\bmid\s)|"
+                r"(?<=\btheir\s))([2-9]0)'?s\b"),
      lambda m: plural(cardinal(m.group(1)))),
     (re.compile(r"\b(1[1-9]\d\d|20\d\d)-(1[1-9]\d\d|20\d\d|\d\d)\b(?!-)"), _years),
-    (re.compile(r"(?<!\w)'(\d\d)\b(?!')"), lambda m: cardinal(m.group(1)) if m.group(1)[0] != "0" else "oh " + cardinal(m.group(1)[1])),
+    (re.compile(r"(?<!\w)'(\d\d)\b(?!')"), lambda m: cardinal(m.group(1)) if m.group(1)[0] != "0" else "oh "
+     + cardinal(m.group(1)[1])),
 ]

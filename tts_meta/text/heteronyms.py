@@ -40,21 +40,31 @@ _NOUN_VERB = {
 }
 """(as a noun or adjective, as a verb)."""
 _ADJECTIVE_VERBAL = {"upset": "ʌpsˈɛt", "perfect": "pˈɜːfɛkt", "content": "kəntˈɛnt"}
-_NO_PLURAL = {"perfect", "separate", "appropriate", "upset", "intimate", "moderate", "deliberate", "elaborate", "house", "produce"}
+_NO_PLURAL = {"perfect", "separate", "appropriate", "upset", "intimate", "moderate", "deliberate", "elaborate", "house",
+              "produce"}
 _BE = {"am", "is", "are", "was", "were", "be", "been", "being", "'s", "'re", "'m", "get", "got", "gets"}
-_HAVE = {"have", "has", "had", "having", "'ve", "i've", "we've", "you've", "they've", "he's", "she's", "hasn't", "haven't", "hadn't"}
-_TO_DO = {"to", "will", "would", "can", "could", "shall", "should", "may", "might", "must", "do", "does", "did", "don't", "doesn't", "didn't", "let's", "please", "won't",
+_HAVE = {"have", "has", "had", "having", "'ve", "i've", "we've", "you've", "they've", "he's", "she's", "hasn't", "haven't",
+         "hadn't"}
+_TO_DO = {"to", "will", "would", "can", "could", "shall", "should", "may", "might", "must", "do", "does", "did", "don't",
+          "doesn't", "didn't", "let's", "please", "won't",
           "can't", "couldn't", "wouldn't", "shouldn't", "i'll", "you'll", "he'll", "she'll", "we'll", "they'll", "cannot", "i'd", "help", "helps", "let", "make", "made"}
 _SUBJECTS = {"i", "you", "we", "they", "he", "she", "it", "who", "people"}
-_SKIPPED = {"not", "never", "also", "just", "always", "often", "really", "already", "ever", "only", "still", "then", "now", "you", "we", "they", "i", "he", "she", "it", "both", "all"}
-_USUALLY = {"every", "always", "often", "usually", "sometimes", "daily", "weekly", "rarely", "seldom", "generally", "each", "now", "whenever", "tonight", "tomorrow"}
-_METAL = re.compile(r"\b(?:metal|metals|toxic|poison\w*|copper|tin|zinc|iron|gold|silver|melt\w*|dense|heavy|paint|pipes?|acid|atomic|element|alloy|mercury|arsenic|bullets?|contaminat\w*|blood)\b")
-_LEAD_THINGS = {"pipe", "pipes", "paint", "paints", "poisoning", "acid", "balloon", "weight", "weights", "bullet", "bullets", "based", "free", "shot", "ore", "sheet", "roof", "battery", "batteries", "pencil",
+_SKIPPED = {"not", "never", "also", "just", "always", "often", "really", "already", "ever", "only", "still", "then", "now",
+            "you", "we", "they", "i", "he", "she", "it", "both", "all"}
+_USUALLY = {"every", "always", "often", "usually", "sometimes", "daily", "weekly", "rarely", "seldom", "generally", "each",
+            "now", "whenever", "tonight", "tomorrow"}
+_METAL = re.compile(r"\b(?:metal|metals|toxic|poison\w*|copper|tin|zinc|iron|gold|silver|melt\w*|dense|heavy|paint|pipes?|acid|"
+                    r"atomic|element|alloy|mercury|arsenic|bullets?|contaminat\w*|blood)\b")
+_LEAD_THINGS = {"pipe", "pipes", "paint", "paints", "poisoning", "acid", "balloon", "weight", "weights", "bullet", "bullets",
+                "based", "free", "shot", "ore", "sheet", "roof", "battery", "batteries", "pencil",
                 "mine", "mines", "glass", "crystal", "levels", "content", "exposure", "shield", "apron", "solder", "oxide"}
-_TINY = {"detail", "details", "difference", "differences", "amount", "amounts", "quantity", "quantities", "particle", "particles", "trace", "traces", "change", "changes", "fraction", "scale", "crack",
+_TINY = {"detail", "details", "difference", "differences", "amount", "amounts", "quantity", "quantities", "particle",
+         "particles", "trace", "traces", "change", "changes", "fraction", "scale", "crack",
          "cracks", "creature", "creatures", "variation", "variations", "print", "size", "fragments", "holes", "insects", "grains", "examination", "inspection", "organisms"}
-_FISH = re.compile(r"\b(?:fish\w*|caught|catch\w*|lakes?|rivers?|striped|largemouth|smallmouth|grilled|fillets?|ponds?|trout|salmon|cook\w*|ate|eat|bait|hook\w*|swim\w*|swam|sea)\b")
-_TORN = re.compile(r"\b(?:shirt|jacket|fabric|cloth|paper|page|sail|net|coat|dress|jeans|trousers|curtain|muscle|ligament|tendon|sleeve|tent|canvas|screen|skirt|bag|tissue|meniscus)\b")
+_FISH = re.compile(r"\b(?:fish\w*|caught|catch\w*|lakes?|rivers?|striped|largemouth|smallmouth|grilled|fillets?|ponds?|trout|"
+                   r"salmon|cook\w*|ate|eat|bait|hook\w*|swim\w*|swam|sea)\b")
+_TORN = re.compile(r"\b(?:shirt|jacket|fabric|cloth|paper|page|sail|net|coat|dress|jeans|trousers|curtain|muscle|ligament|"
+                   r"tendon|sleeve|tent|canvas|screen|skirt|bag|tissue|meniscus)\b")
 
 
 class Context:
@@ -74,7 +84,8 @@ class Context:
     def helper(self) -> str:
         """The word before it, adverbs and a turned-round subject left out: "did you ever read" -> "did"."""
         i = self.at - 1
-        while i > 0 and self.words[i] in _SKIPPED and not (self.words[i] in _SUBJECTS and self.words[i - 1] not in _TO_DO | _HAVE | _BE):
+        while i > 0 and self.words[i] in _SKIPPED and not (self.words[i] in _SUBJECTS and self.words[i - 1] not in _TO_DO
+            | _HAVE | _BE):
             i -= 1
         return self.words[i] if i >= 0 else ""
 
@@ -97,17 +108,20 @@ def _lead(c: Context) -> str:
     metal, first = "lˈɛd", "lˈiːd"
     if c.after in _LEAD_THINGS or c.before in ("molten", "pure", "containing", "contains", "contain"):
         return metal
-    if c.verb or c.before in ("the", "a", "his", "her", "their", "our", "my", "your", "in", "this", "that", "no", "to", "one", "early") and c.after not in ("is", "was"):
+    if c.verb or c.before in ("the", "a", "his", "her", "their", "our", "my", "your", "in", "this", "that", "no", "to", "one",
+                              "early") and c.after not in ("is", "was"):
         return metal if c.before == "in" and _METAL.search(c.sentence) else first
     return metal if _METAL.search(c.sentence) or c.before in ("of", "with") and c.tag != "VERB" else first
 
 
 def _live(c: Context) -> str:
-    if c.helper() in _TO_DO - {"make", "made"} or c.before in _SUBJECTS or c.after in ("in", "with", "near", "on", "together", "alone", "here", "there", "happily", "longer") and c.verb:
+    if c.helper() in _TO_DO - {"make", "made"} or c.before in _SUBJECTS or c.after in ("in", "with", "near", "on", "together",
+        "alone", "here", "there", "happily", "longer") and c.verb:
         return "lˈɪv"
     if not c.after and c.at > 2 and not {"where", "who", "how", "that", "place", "way"} & set(c.words):
         return "lˈaɪv"  # "we watched it live"
-    return "lˈɪv" if c.verb and c.before not in ("a", "the", "broadcast", "streamed", "is", "was", "are", "go", "goes", "went", "going", "performed", "recorded", "played", "our") else "lˈaɪv"
+    return "lˈɪv" if c.verb and c.before not in ("a", "the", "broadcast", "streamed", "is", "was", "are", "go", "goes", "went",
+        "going", "performed", "recorded", "played", "our") else "lˈaɪv"
 
 
 def _lives(c: Context) -> str:
@@ -128,14 +142,17 @@ def _tears(c: Context) -> str:
 
 
 def _close(c: Context) -> str:
-    if c.after in ("to", "by", "friend", "friends", "up", "call", "together", "enough", "range", "relatives", "relationship", "relations", "look", "attention", "proximity") and c.helper() not in _TO_DO:
+    if c.after in ("to", "by", "friend", "friends", "up", "call", "together", "enough", "range", "relatives", "relationship",
+                   "relations", "look", "attention", "proximity") and c.helper() not in _TO_DO:
         return "klˈoʊs"
-    near = c.tag in ("ADJ", "ADV") and c.helper() not in _TO_DO and c.at > 0 or c.before in ("so", "too", "very", "quite", "as", "came", "come", "stay", "stayed", "how")
+    near = c.tag in ("ADJ", "ADV") and c.helper() not in _TO_DO and c.at > 0 or c.before in ("so", "too", "very", "quite",
+        "as", "came", "come", "stay", "stayed", "how")
     return "klˈoʊs" if near else "klˈoʊz"
 
 
 def _minute(c: Context) -> str:
-    tiny = c.after in _TINY or c.before in ("so", "too", "very", "extremely", "are", "is", "was", "were") and c.after in ("", "and", "but", "that", "compared")
+    tiny = c.after in _TINY or c.before in ("so", "too", "very", "extremely", "are", "is", "was", "were") and c.after in ("",
+        "and", "but", "that", "compared")
     return "maɪnˈuːt" if tiny or c.tag == "ADJ" and c.before not in ("one", "a", "last", "per", "every", "each") else "mˈɪnɪt"
 
 
@@ -151,7 +168,8 @@ def _bow(c: Context) -> str:
         return weapon
     if c.verb or c.helper() in _TO_DO or c.after in ("down", "to", "before", "out"):
         return bend
-    if re.search(r"\b(?:took|take|takes|taking|made|make|gave|give|final|deep|low|polite|little)\s+(?:a\s+)?(?:\w+\s+)?bows?\b", c.sentence):
+    if re.search(r"\b(?:took|take|takes|taking|made|make|gave|give|final|deep|low|polite|"
+                 r"little)\s+(?:a\s+)?(?:\w+\s+)?bows?\b", c.sentence):
         return bend
     return bend if re.search(r"\b(?:ships?|boats?|stern|deck|sail\w*|vessel|yacht|canoe|hull)\b", c.sentence) else weapon
 
@@ -161,11 +179,13 @@ def _bows(c: Context) -> str:
 
 
 def _bass(c: Context) -> str:
-    return "bˈæs" if _FISH.search(c.sentence) and not re.search(r"\b(?:guitar|drum|player|music|band|sings?|voice|clef|line)\b", c.sentence) else "bˈeɪs"
+    return "bˈæs" if _FISH.search(c.sentence) and not re.search(r"\b(?:guitar|drum|player|music|band|sings?|voice|clef|"
+        r"line)\b", c.sentence) else "bˈeɪs"
 
 
 def _content(c: Context) -> str:
-    if c.verb or c.tag == "ADJ" or (c.before in _BE | {"feel", "felt", "quite", "very", "perfectly", "not", "seem", "seems", "seemed", "more"} and c.after in ("", "with", "to", "and", "just")):
+    if c.verb or c.tag == "ADJ" or (c.before in _BE | {"feel", "felt", "quite", "very", "perfectly", "not", "seem", "seems",
+        "seemed", "more"} and c.after in ("", "with", "to", "and", "just")):
         return "kəntˈɛnt"
     return "kˈɑːntɛnt"
 
@@ -181,12 +201,14 @@ def _used(c: Context) -> str:
 
 
 def _resume(c: Context) -> str:
-    paper = not c.verb and c.before in ("a", "the", "my", "your", "his", "her", "their", "our", "its", "this", "that", "and", "updated", "new", "good")
+    paper = not c.verb and c.before in ("a", "the", "my", "your", "his", "her", "their", "our", "its", "this", "that", "and",
+                                        "updated", "new", "good")
     return "ɹˈɛzuːmˌeɪ" if paper else "ɹᵻzˈuːm"
 
 
 def _row(c: Context) -> str:
-    return "ɹˈaʊ" if re.search(r"\b(?:had|have|having|has|a|terrible|big|furious|blazing)\s+(?:\w+\s+)?row\s+(?:with|over|about)\b", c.sentence) else "ɹˈoʊ"
+    return "ɹˈaʊ" if re.search(r"\b(?:had|have|having|has|a|terrible|big|furious|blazing)\s+(?:\w+\s+)?row\s+(?:with|over|"
+                               r"about)\b", c.sentence) else "ɹˈoʊ"
 
 
 def _sow(c: Context) -> str:
@@ -194,7 +216,8 @@ def _sow(c: Context) -> str:
 
 
 def _invalid(c: Context) -> str:
-    return "ˈɪnvəlɪd" if c.tag == "NOUN" and c.before in ("an", "the", "old", "elderly", "poor", "for") and c.after in ("", "who", "was", "is", "and", "in", "needed", "could") else "ɪnvˈælɪd"
+    return "ˈɪnvəlɪd" if c.tag == "NOUN" and c.before in ("an", "the", "old", "elderly", "poor", "for") and c.after in ("",
+        "who", "was", "is", "and", "in", "needed", "could") else "ɪnvˈælɪd"
 
 
 def _diffuse(c: Context) -> str:
@@ -230,7 +253,8 @@ def _pair(word: str, c: Context) -> str:
     noun, verb = _PAIRS[word]
     if c.tag == "ADJ" and word in _ADJECTIVE_VERBAL:
         return _ADJECTIVE_VERBAL[word]
-    if c.helper() in _TO_DO - {"help", "made", "make", "let"} and c.tag not in ("ADJ", "ADV") and c.before not in ("the", "a", "an", "his", "her", "my", "your", "their", "our", "its", "this", "that", "no"):
+    if c.helper() in _TO_DO - {"help", "made", "make", "let"} and c.tag not in ("ADJ", "ADV") and c.before not in ("the", "a",
+        "an", "his", "her", "my", "your", "their", "our", "its", "this", "that", "no"):
         return verb
     return verb if c.verb else noun
 

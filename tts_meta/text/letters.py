@@ -17,7 +17,8 @@ _SPELLED = {
     "BAT", "SAP", "SIS", "RAF",
 }
 """Spelled although they are words in small letters; in a text all of capitals they are words after all."""
-_ONLY_AS_NAMES = {"OR", "AM", "AS", "SO", "RE", "ADD", "CAT", "BAT", "PAR", "SAT", "LED", "SEC", "MO", "ED", "MA", "PA", "APT", "AMP", "UPS", "SAP", "POW", "RIP", "DA", "TA", "CO", "DOE", "SIS", "TAT",
+_ONLY_AS_NAMES = {"OR", "AM", "AS", "SO", "RE", "ADD", "CAT", "BAT", "PAR", "SAT", "LED", "SEC", "MO", "ED", "MA", "PA", "APT",
+                  "AMP", "UPS", "SAP", "POW", "RIP", "DA", "TA", "CO", "DOE", "SIS", "TAT",
                   "EM", "MI", "CIS", "CAD", "IT", "MIT", "EST", "OK", "PI", "ET", "APR", "ER", "LA", "AKA", "AD", "BO", "GI"}
 """Of those, the ones that stress a word more often than they name a thing; spelled only where a name stands."""
 _SAID = {
@@ -31,7 +32,8 @@ _SPELLED_ALWAYS = {"LOL", "IEEE"}
 _NUMERALS = {"II": 2, "III": 3, "VII": 7, "VIII": 8, "XII": 12, "XIII": 13, "XIV": 14, "XVI": 16, "XVII": 17, "XVIII": 18}
 _VOWEL = re.compile(r"[AEIOUY]")
 _SAYABLE = re.compile(r"(?:[BCDFGHJKLMNPQRSTVWXZ]{0,2}[AEIOU]{1,2}){2,}[BCDFGHJKLMNPQRSTVWXYZ]{0,2}")
-_NAME_AFTER = re.compile(r"\s+(?:department|dept|team|support|manager|staff|sector|industry|job|guy|director|company|companies|service|services|systems?|skills|lights?|bulbs?|scan|scans|score|scores|test|tests|"
+_NAME_AFTER = re.compile(r"\s+(?:department|dept|team|support|manager|staff|sector|industry|job|guy|director|company|companies|"
+                         r"service|services|systems?|skills|lights?|bulbs?|scan|scans|score|scores|test|tests|"
                          r"campaign|campaigns|emissions?|levels?|bill|students?|professor|area|virus|card|number|code)\b")
 
 
@@ -58,8 +60,11 @@ def _is_said(word: str, match: re.Match[str]) -> bool:
         if _shouted(match.string):
             return is_word(low)
         if word in _ONLY_AS_NAMES:
-            named = _NAME_AFTER.match(match.string[match.end():]) or re.search(r"\b(?:an|in|our|their)\s+$", match.string[: match.start()]) and word in ("IT", "AD")
-            return not named and is_word(low) and not (word == "AD" and re.search(r"\d\s*$|(?:een|ty|red|sand|one|two|three|four|five|six|seven|eight|nine)\s*$", match.string[: match.start()]))
+            named = _NAME_AFTER.match(match.string[match.end():]) or re.search(r"\b(?:an|in|our|their)\s+$",
+                match.string[: match.start()]) and word in ("IT", "AD")
+            return not named and is_word(low) and not (word == "AD"
+                and re.search(r"\d\s*$|(?:een|ty|red|sand|one|two|three|four|five|six|seven|eight|nine)\s*$",
+                              match.string[: match.start()]))
         return False
     if is_word(low):
         return True
@@ -83,7 +88,8 @@ def _mixed(match: re.Match[str]) -> str:
     said = []
     for run in re.findall(r"\d+|[A-Za-z]+", token):
         if run.isdigit():
-            said.append(digits(run) if run[0] == "0" and len(run) > 1 or len(run) > 4 else year(run) if len(run) == 4 and run[2:] != "00" else cardinal(run))
+            said.append(digits(run) if run[0] == "0" and len(run) > 1 or len(run) > 4 else year(run) if len(run) == 4
+                        and run[2:] != "00" else cardinal(run))
         elif run.isupper() and len(run) > 1 and (run not in _SAID and (len(run) <= 4 or not is_word(run.lower()))):
             said.append(spell(run))
         elif run.islower() and 1 < len(run) <= 4 and not is_word(run) or run in ("mp",):
@@ -95,7 +101,8 @@ def _mixed(match: re.Match[str]) -> str:
 
 _SPLIT: list[Rule] = [
     (re.compile(r"(?<=\w)_+(?=\w)|\B_+|_+\B"), lambda m: " "),
-    (re.compile(r"\b([a-z]+)((?:[A-Z][a-z0-9]*)+)\b"), lambda m: re.sub(r"(?=[A-Z])", " ", m.group(0)) if not m.group(2).isupper() else m.group(1) + " " + m.group(2)),
+    (re.compile(r"\b([a-z]+)((?:[A-Z][a-z0-9]*)+)\b"), lambda m: re.sub(r"(?=[A-Z])", " ", m.group(0))
+     if not m.group(2).isupper() else m.group(1) + " " + m.group(2)),
     (re.compile(r"(?<=[A-Za-z])-(?=\d)|(?<=\d)-(?=[A-Za-z])"), lambda m: " "),
     (re.compile(r"\b(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z0-9]+\b"), _mixed),
     (re.compile(r"\b([A-Z])&([A-Z])\b"), lambda m: f"{m.group(1)} and {m.group(2)}"),

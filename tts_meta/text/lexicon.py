@@ -79,7 +79,8 @@ def use_lexicon(text: str, lexicon: dict[str, str]) -> str:
         entries[word] = ipa
         entries.setdefault(key(normalize(word)), ipa)
     names = sorted((w for w in entries if w), key=len, reverse=True)
-    pattern = re.compile(r"(\[\[.*?\]\])|(?<![\w'])(" + "|".join(r"[\s-]+".join(map(re.escape, re.split(r"[\s-]+", w))) for w in names) + r")('s)?(?!\w|'\w)", re.I)
+    pattern = re.compile(r"(\[\[.*?\]\])|(?<![\w'])(" + "|".join(r"[\s-]+".join(map(re.escape, re.split(r"[\s-]+",
+        w))) for w in names) + r")('s)?(?!\w|'\w)", re.I)
 
     def say(match: re.Match[str]) -> str:
         if match.group(1):

@@ -57,5 +57,6 @@ def plain_marks(text: str) -> str:
     """`text` in plain marks and plain letters; emoji and control characters are gone."""
     text = apply(_RULES, text)
     text = unicodedata.normalize("NFKC", text.translate(_PLAIN)).translate(_PLAIN)
-    text = "".join(" " if unicodedata.category(c) in ("So", "Sk", "Cf", "Cc", "Co", "Cn") and c not in "°^©\n" else c for c in text)
+    text = "".join(" " if unicodedata.category(c) in ("So", "Sk", "Cf", "Cc", "Co", "Cn") and c not in "°^©\n"
+                   else c for c in text)
     return apply(_AFTER, text)

@@ -60,7 +60,8 @@ def _units() -> dict[str, tuple[str, str]]:
             units[p + unit] = (_PREFIXES[p] + one, _PREFIXES[p] + more)
     units |= {"KB": units["kB"], "K" + "Hz": units["kHz"], "Kg": units["kg"], "KG": units["kg"], "KM": units["km"]}
     # In small or large letters where no other unit is meant: "10 MG", "5 KG", "2 gb".
-    loose = {"kg", "km", "cm", "mm", "mg", "ml", "ft", "lb", "lbs", "oz", "yd", "mph", "kph", "rpm", "hz", "khz", "mhz", "ghz", "gb", "mb", "kb", "tb", "hrs",
+    loose = {"kg", "km", "cm", "mm", "mg", "ml", "ft", "lb", "lbs", "oz", "yd", "mph", "kph", "rpm", "hz", "khz", "mhz", "ghz",
+             "gb", "mb", "kb", "tb", "hrs",
              "hr", "mins", "min", "sec", "secs", "kwh", "psi", "kw", "db"}
     for unit in list(units):
         if unit.lower() in loose:
@@ -71,10 +72,12 @@ def _units() -> dict[str, tuple[str, str]]:
 
 
 UNITS = _units()
-_STOPPED = {"ft", "lb", "lbs", "oz", "yd", "yds", "mi", "hr", "hrs", "min", "mins", "sec", "secs", "yr", "yrs", "gal", "qt", "tsp", "tbsp", "wk", "wks", "mo", "mos", "kg",
+_STOPPED = {"ft", "lb", "lbs", "oz", "yd", "yds", "mi", "hr", "hrs", "min", "mins", "sec", "secs", "yr", "yrs", "gal", "qt",
+            "tsp", "tbsp", "wk", "wks", "mo", "mos", "kg",
             "km", "cm", "mm", "approx"}
 _UNIT = "|".join(re.escape(u) for u in sorted(UNITS, key=len, reverse=True))
-_PER = {"h": "hour", "hr": "hour", "s": "second", "sec": "second", "min": "minute", "day": "day", "d": "day", "week": "week", "month": "month", "year": "year", "yr": "year",
+_PER = {"h": "hour", "hr": "hour", "s": "second", "sec": "second", "min": "minute", "day": "day", "d": "day", "week": "week",
+        "month": "month", "year": "year", "yr": "year",
         "kg": "kilogram", "m": "meter", "l": "liter", "L": "liter", "person": "person", "ml": "milliliter", "mL": "milliliter",
         "dL": "deciliter", "km": "kilometer", "m²": "square meter", "m2": "square meter", "m^2": "square meter",
         "m3": "cubic meter", "m^3": "cubic meter", "cm^2": "square centimeter", "cm^3": "cubic centimeter",
@@ -121,8 +124,10 @@ RULES: list[Rule] = [
     (re.compile(r"°\s(?=[CF]\b)"), lambda m: "°"),
     (re.compile(r"º"), lambda m: "°"),
     (re.compile(rf"(?<![\w.,])(\d+),(\d{{1,2}})(?=\s?(?:{_UNIT})(?![\w]))"), lambda m: f"{m.group(1)}.{m.group(2)}"),
-    (re.compile(rf"(?<![\w]){_VALUE}(?P<tie>\s?|-)(?P<unit>{_UNIT})(?:\^?(?P<power>(?<=[a-z]\^)[23]|(?<=m)[23]))?(?:/(?P<per>{_PERS}))?(?![\w²³^]|'\w|/\w|-[A-Z])(?P<stop>\.)?"), _measure),
+    (re.compile(rf"(?<![\w]){_VALUE}(?P<tie>\s?|-)(?P<unit>{_UNIT})(?:\^?(?P<power>(?<=[a-z]\^)[23]|"
+                rf"(?<=m)[23]))?(?:/(?P<per>{_PERS}))?(?![\w²³^]|'\w|/\w|-[A-Z])(?P<stop>\.)?"), _measure),
     (re.compile(r"(?P<value>(?<=\s|-)\d+)(?P<tie>)(?P<unit>ft|lbs?|oz|kg|km|cm|mm)(?P<power>)(?P<per>)(?P<stop>)\b"), _measure),
     (re.compile(r"(?<=\d)\s?%"), lambda m: " percent"),
-    (re.compile(r"\b(sq|cu)\.?\s(?=(?:feet|foot|meters?|miles?|inch|inches|yards?)\b)"), lambda m: "square " if m.group(1) == "sq" else "cubic "),
+    (re.compile(r"\b(sq|cu)\.?\s(?=(?:feet|foot|meters?|miles?|inch|inches|yards?)\b)"), lambda m: "square "
+     if m.group(1) == "sq" else "cubic "),
 ]

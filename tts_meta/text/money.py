@@ -22,7 +22,8 @@ _SCALE = r"(?:\s?(?:thousand|million|billion|trillion)\b|\s?(?:[kKMBT]|[mb]n?|mi
 _PER = {"mo": "month", "yr": "year", "hr": "hour", "h": "hour", "min": "minute", "wk": "week", "d": "day", "kg": "kilogram",
         "lb": "pound", "oz": "ounce", "sq ft": "square foot", "l": "liter", "km": "kilometer", "mi": "mile", "gb": "gigabyte"}
 
-_WHOLE = ("month", "year", "day", "week", "night", "hour", "person", "user", "piece", "unit", "page", "minute", "second", "head", "seat")
+_WHOLE = ("month", "year", "day", "week", "night", "hour", "person", "user", "piece", "unit", "page", "minute", "second",
+          "head", "seat")
 _MONEY_BEFORE = "(?<=(?:llar|lars|unds|ound|uros|euro|ents|cent|pees|ence))"
 
 
@@ -62,13 +63,16 @@ def _minus(match: re.Match[str]) -> str:
 def _one(match: re.Match[str]) -> bool:
     """Whether "a" stands before the sum and a thing after it: "a $5 bill"."""
     before, after = match.string[: match.start()], match.string[match.end():]
-    return bool(re.search(r"\b(?:a|an|the|this|that|each|every|one|his|her|my|our|their)\s+(?:\w+ly\s+|new\s+|extra\s+)?$", before, re.I)
-                and re.match(r"(?:-|\s+)(?!(?:in|on|at|of|for|to|from|and|or|is|was|were|are|per|each|a|an|the|more|less|off|by|with|today|now|here|last|this)\b)[a-z]{3,}", after))
+    return bool(re.search(r"\b(?:a|an|the|this|that|each|every|one|his|her|my|our|their)\s+(?:\w+ly\s+|new\s+|extra\s+)?$",
+                          before, re.I)
+                and re.match(r"(?:-|\s+)(?!(?:in|on|at|of|for|to|from|and|or|is|was|were|are|per|each|a|an|the|more|less|off|"
+                             r"by|with|today|now|here|last|this)\b)[a-z]{3,}", after))
 
 
 def _before(match: re.Match[str]) -> str:
     country = " ".join(match.group("country") or "")
-    return _minus(match) + spoken_sum(match.group("sign"), match.group("amount"), match.group("scale") or "", country, _one(match))
+    return _minus(match) + spoken_sum(match.group("sign"), match.group("amount"), match.group("scale") or "", country,
+                                      _one(match))
 
 
 def _after(match: re.Match[str]) -> str:
@@ -88,9 +92,11 @@ def _range(match: re.Match[str]) -> str:
 RULES: list[Rule] = [
     (re.compile(rf"(?P<sign>{_SIGN})\s?(?P<low>{_AMOUNT})(?P<lowscale>{_SCALE})?\s?-\s?(?P=sign)?\s?(?P<high>{_AMOUNT})(?P<scale>{_SCALE})?(?![\d-])"),
      _range),
-    (re.compile(rf"(?P<minus>(?<!\w)-\s?)?(?:(?<!\w)(?P<country>US|CA|AU|NZ|HK|C|A))?(?P<sign>{_SIGN})\s?(?P<amount>{_AMOUNT})(?P<scale>-?{_SCALE})?"),
+    (re.compile(rf"(?P<minus>(?<!\w)-\s?)?(?:(?<!\w)(?P<country>US|CA|AU|NZ|HK|C|"
+                rf"A))?(?P<sign>{_SIGN})\s?(?P<amount>{_AMOUNT})(?P<scale>-?{_SCALE})?"),
      _before),
-    (re.compile(rf"(?P<minus>(?<!\w)-\s?)?(?<![\w.,])(?P<amount>{_AMOUNT})(?P<scale>{_SCALE})?\s?(?P<sign>[€£¢₽]|(?:USD|EUR|GBP|JPY|INR)\b)"), _after),
+    (re.compile(rf"(?P<minus>(?<!\w)-\s?)?(?<![\w.,])(?P<amount>{_AMOUNT})(?P<scale>{_SCALE})?\s?(?P<sign>[€£¢₽]|(?:USD|EUR|"
+                rf"GBP|JPY|INR)\b)"), _after),
     (re.compile(rf"\b(?P<sign>USD|EUR|GBP|JPY|INR)\s?(?P<amount>{_AMOUNT})(?P<scale>{_SCALE})?"), _code),
     (re.compile(rf"{_MONEY_BEFORE}\s?/\s?({'|'.join(sorted([*_PER, *_WHOLE], key=len, reverse=True))})\b(?![/'])", re.I),
      lambda m: f" per {_PER.get(m.group(1).lower(), m.group(1))}"),

@@ -54,7 +54,8 @@ def _short_phone(match: re.Match[str]) -> str:
 
 def _version(match: re.Match[str]) -> str:
     parts = match.group("parts").split(".")
-    point = " dot " if len(parts) == 4 and all(int(p) < 256 and len(p) <= 3 for p in parts) and not match.group("v") else " point "
+    point = " dot " if len(parts) == 4 and all(int(p) < 256
+        and len(p) <= 3 for p in parts) and not match.group("v") else " point "
     before = "version " if match.group("v") else ""
     return before + point.join(cardinal(p) for p in parts)
 
@@ -82,7 +83,7 @@ def _scientific(match: re.Match[str]) -> str:
 
 def _times(match: re.Match[str]) -> str:
     """"5x faster" and "a 2x4"; "10x" by itself is a name."""
-    return f"{match.group(1)} times" if re.match(r"\s+[a-z]", match.string[match.end():]) else f"{match.group(1)} x"
+    return f"{match.group(1)} times" if re.match(r"\s+(?!(?:and|or|is|was|in|on|at|to|with)\b)[a-z]", match.string[match.end():]) else f"{match.group(1)} x"
 
 
 def _four(match: re.Match[str]) -> str:
@@ -121,25 +122,30 @@ RULES: list[Rule] = [
     (re.compile(_PHONE + r"\d{4}(?:[\s-]\d{4}){2,4}(?![\d-])"), _groups),
     (re.compile(_PHONE + r"\d+(?:-\d+){2,}(?![\d-])"), _groups),
     (re.compile(r"(?<![\w.,])(?P<v>[vV]\.?\s?)?(?P<parts>\d+(?:\.\d+){2,})(?![\w])"), _version),
-    (re.compile(r"\b([vV]ersions?\s|[rR]elease\s|Python\s|Java\s|PHP\s|iOS\s|macOS\s|Android\s|Windows\s|Ubuntu\s|Debian\s|Firefox\s|Chrome\s|GPT[- ]|HTTP/|USB\s|"
+    (re.compile(r"\b([vV]ersions?\s|[rR]elease\s|Python\s|Java\s|PHP\s|iOS\s|macOS\s|Android\s|Windows\s|Ubuntu\s|Debian\s|"
+                r"Firefox\s|Chrome\s|GPT[- ]|HTTP/|USB\s|"
                 r"[cC]hapters?\s|[sS]ections?\s|[fF]igures?\s|[tT]ables?\s|[aA]ppendix\s|[eE]xercise\s|[tT]heorem\s|[eE]quation\s)(\d+)\.(\d+)(?![\d.])"), _named),
     (re.compile(r"\b[vV]\.?(\d+)\.(\d+)\b"), lambda m: "version " + _version_of(m.group(1), m.group(2))),
     (re.compile(r"(?<![\w.,])(\d+(?:\.\d+)?)[eE]([+-]?\d+)\b"), _scientific),
     (re.compile(r"(?<=[\w)])\^(-?\d+)"), _power),
     (re.compile(r"(?<![\w/.,])(\d+)[ -](\d+)/(\d+)(?![\w/])"), _mixed),
     (re.compile(r"(?<![\w/.,])(\d+)/(\d+)(?![\d/])"), _slash),
-    (re.compile(rf"(?<![\w.])(?!0x)({NUMBER})\s?[x×]\s?(?=\d)"), lambda m: f"{m.group(1)} {'by' if 'x' in m.group(0) and ' ' not in m.group(0) else 'times'} "),
+    (re.compile(rf"(?<![\w.])(?!0x)({NUMBER})\s?[x×]\s?(?=\d)"),
+     lambda m: f"{m.group(1)} {'by' if 'x' in m.group(0) and ' ' not in m.group(0) else 'times'} "),
     (re.compile(rf"({NUMBER})[x×](?!\w)"), _times),
     (re.compile(r"(?<=\d)\s?\*\s?(?=\d)"), lambda m: " times "),
-    (re.compile(rf"(?<![\w.,-])({NUMBER})((?:\s?(?:percent|degrees?(?: \w+)?|[a-z]{{2,}}s))?)\s?-\s?(?=(?:{NUMBER}))(?![\d,.]*-)"), lambda m: f"{m.group(1)}{m.group(2)} to "),
+    (re.compile(rf"(?<![\w.,-])({NUMBER})((?:\s?(?:percent|degrees?(?: \w+)?|"
+                rf"[a-z]{{2,}}s))?)\s?-\s?(?=(?:{NUMBER}))(?![\d,.]*-)"), lambda m: f"{m.group(1)}{m.group(2)} to "),
     (re.compile(r"(?<![\w.)])-\s?(?=\d|\.\d)"), lambda m: "minus "),
     (re.compile(r"\b(\d[\d,]*)\s?(?:st|nd|rd|th)\b", re.I), lambda m: ordinal(m.group(1))),
     (re.compile(r"\b(1[1-9]\d\d|20\d\d)s\b"), lambda m: year(m.group(1)) + "s"),
-    (re.compile(r"(?<![\w.,])(\d{1,4}),(\d{2})(?![\d,])(?!\.\d)"), lambda m: f"{cardinal(m.group(1))} point {digits(m.group(2))}"),
+    (re.compile(r"(?<![\w.,])(\d{1,4}),(\d{2})(?![\d,])(?!\.\d)"),
+     lambda m: f"{cardinal(m.group(1))} point {digits(m.group(2))}"),
     (re.compile(r"(?<=\d),(?=\d{4}|\d{1,2}(?!\d))"), lambda m: ", "),
     (re.compile(r"(?<![\w.,])(\d+\.\d+M|\d+M(?=\s+[a-z]))(?!\w)"), lambda m: f"{number(m.group(1)[:-1])} million"),
     (re.compile(r"(?<![\w.,])(\d+(?:\.\d+)?)(?:bn|B(?=\s+[a-z])|(?<=\.\d)B)(?!\w)"), lambda m: f"{number(m.group(1))} billion"),
-    (re.compile(rf"(?<![\w.,])(\d+(?:\.\d+)?)(?:k(?=\s+{_COUNTED})|K(?=\s+(?:people|followers|users|views|likes|steps|subscribers|employees|words|jobs)\b)|(?<=\.\d)[kK])(?!\w)"),
+    (re.compile(rf"(?<![\w.,])(\d+(?:\.\d+)?)(?:k(?=\s+{_COUNTED})|K(?=\s+(?:people|followers|users|views|likes|steps|"
+                rf"subscribers|employees|words|jobs)\b)|(?<=\.\d)[kK])(?!\w)"),
      lambda m: f"{number(m.group(1))} thousand"),
     (re.compile(r"(?<![\w.,])(\d+\.\d+)(?=[A-Za-z])"), lambda m: f"{number(m.group(1))} "),
     (re.compile(r"(?<![\w.,])(\d)0s\b"), lambda m: _tens(m.group(1))),

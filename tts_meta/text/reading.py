@@ -63,7 +63,8 @@ def pronounced(spoken: str, lexicon: dict[str, str] | None = None, american: boo
         spoken = use_lexicon(spoken, lexicon)
     if not american:
         return spoken
-    return "".join(p if p.startswith("[[") else _LETTER_A.sub("[[ˈeɪ]]", p) for p in re.split(r"(\[\[.*?\]\])", pronounce(spoken)))
+    return "".join(p if p.startswith("[[") else _LETTER_A.sub("[[ˈeɪ]]", p) for p in re.split(r"(\[\[.*?\]\])",
+        pronounce(spoken)))
 
 
 def notes(text: str) -> list[str]:

@@ -21,7 +21,8 @@ _TITLED = r"(?:King|Queen|Pope|Emperor|Empress|Tsar|Czar|Kaiser|Sultan|Prince|Pr
 _NUMERAL = r"(?=[IVXLCDM])M{0,3}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})"
 _VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
 _ALONE = r"(?=\s*(?:[.,;:!?)']|$|(?:was|is|of|had|reigned|ruled|died|became|and|in|to|has|begins|ends|from|came|by|opened|wrote|begin|are|or|who|at|for|on)\b))"
-_NOT_NUMBERS = {"CD", "DC", "MD", "MC", "MI", "DI", "CV", "MM", "CC", "DIM", "MIX", "LI", "DVD", "CIVIL", "MILD", "LCD", "ID", "IM", "LLC", "LCM", "CM", "DM", "CI", "DL", "ML", "XL", "XXL", "MDC", "CDC"}
+_NOT_NUMBERS = {"CD", "DC", "MD", "MC", "MI", "DI", "CV", "MM", "CC", "DIM", "MIX", "LI", "DVD", "CIVIL", "MILD", "LCD", "ID",
+                "IM", "LLC", "LCM", "CM", "DM", "CI", "DL", "ML", "XL", "XXL", "MDC", "CDC"}
 
 
 def value(numeral: str) -> int:
@@ -52,5 +53,6 @@ RULES: list[Rule] = [
     (re.compile(rf"\b({_TITLED}\s+[A-Z][a-z]+|{_ROYAL})\s+({_NUMERAL})\b(?!\.\s?[A-Z])(?:(?<=[IVXL][IVXL])|{_ALONE})"), _reign),
     (re.compile(rf"\b([A-Z][a-z]+)\s+({_NUMERAL}(?<=[A-Z][A-Z]))\b(?!\.[A-Z])"), _name),
     (re.compile(r"(?<=\bchapter )([ivx]+)\b|(?<=\bpart )([ivx]+)\b|(?<=\bpage )([ivx]+)\b", re.I),
-     lambda m: cardinal(value(m.group(0).upper())) if re.fullmatch(_NUMERAL, m.group(0).upper()) and m.group(0) != "I" else m.group(0)),
+     lambda m: cardinal(value(m.group(0).upper())) if re.fullmatch(_NUMERAL,
+         m.group(0).upper()) and m.group(0) != "I" else m.group(0)),
 ]

@@ -13,16 +13,26 @@ from tts_meta.text.markup import LINE, plain
 
 LONGEST = 220
 """Characters a sentence may have before it is cut at a comma or a space: the acoustic model saw at most ~14 s."""
+_SAID = frozenset("∞√∑∫§&%@€£¥")
+"""Signs that are words by themselves."""
 DIGIT = 5
 """Characters that a digit is said with, beyond itself."""
 _NEVER = re.compile(
     r"(?:\b(?:Mr|Mrs|Ms|Dr|Prof|Gov|Sen|Rep|Gen|Col|Capt|Lt|Sgt|Cpl|Maj|Adm|Rev|Hon|Pres|Mt|Ft|Messrs|vs|e\.g|i\.e|cf|approx|[A-Z])\.|\bSt\.)$"
 )
-_BEFORE_NUMBER = re.compile(r"\b(?:No|Nos|Fig|Figs|Vol|Ch|Chap|p|pp|Sec|Eq|Art|Ex|Pt|Apt|Rm|Ext|Ver|no|nos|fig|vol|ch|sec|eq|art|ver|rm|ext|ca|c)\.$")
-_DOTTED = re.compile(r"(?:\b(?:[A-Za-z]\.){2,}|\b(?:Inc|Ltd|Corp|Co|Jr|Sr|Ph\.D|etc|St|Ave|Blvd|Rd|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec|Mon|Tues?|Wed|Thurs?|Fri|Sat|Sun|U\.S|ft|in|lbs?|oz)\.)$")
-_OPENERS = frozenset(
-    ["He", "She", "It", "They", "We", "I", "You", "The", "This", "That", "These", "Those", "There", "Here", "But", "And", "Or", "If", "When", "While", "In", "At", "On", "Then", "What", "Why", "How", "Where", "Who", "My", "His", "Her", "Our", "Their", "Your", "A", "An", "No", "Yes", "So", "After", "Before", "For", "As", "To", "Not", "One", "Some", "All", "Please", "Now", "Do", "Did", "Is", "Are", "Was", "Were", "Let"]
+_BEFORE_NUMBER = re.compile(r"\b(?:No|Nos|Fig|Figs|Vol|Ch|Chap|p|pp|Sec|Eq|Art|Ex|Pt|Apt|Rm|Ext|Ver|no|nos|fig|vol|ch|sec|eq|"
+                            r"art|ver|rm|ext|ca|c)\.$")
+_DOTTED = re.compile(  # may end a sentence too
+    r"(?:\b(?:[A-Za-z]\.){2,}|\b(?:Inc|Ltd|Corp|Co|Jr|Sr|Ph\.D|etc|St|Ave|Blvd|Rd|Jan|Feb|Mar|Apr|Jun|Jul|Aug|"
+    r"Sept?|Oct|Nov|Dec|Mon|Tues?|Wed|Thurs?|Fri|Sat|Sun|U\.S|ft|in|lbs?|oz)\.)$"
 )
+_NO = re.compile(r"(?<=\bNo\.)\s+(?=[A-Z])")  # an answer, where no number follows
+_OPENERS = frozenset([
+    "He", "She", "It", "They", "We", "I", "You", "The", "This", "That", "These", "Those", "There", "Here", "But", "And", "Or", "If",
+    "When", "While", "In", "At", "On", "Then", "What", "Why", "How", "Where", "Who", "My", "His", "Her", "Our", "Their", "Your", "A",
+    "An", "No", "Yes", "So", "After", "Before", "For", "As", "To", "Not", "One", "Some", "All", "Please", "Now", "Do", "Did", "Is",
+    "Are", "Was", "Were", "Let",
+])
 
 
 def _goes_on(before: str, after: str) -> bool:
@@ -74,7 +84,7 @@ def split_paragraphs(text: str, language: str = "en") -> list[list[str]]:
     Markup (tags, markdown, list lines) is taken away; every line of a list is a sentence.
     """
     found = [_sentences(p, language) for p in re.split(r"\n\s*\n", plain(text))]
-    spoken = [[s for s in sentences if any(c.isalnum() for c in s)] for sentences in found]
+    spoken = [[s for s in sentences if any(c.isalnum() or c in _SAID for c in s)] for sentences in found]
     return [sentences for sentences in spoken if sentences]
 
 
@@ -90,7 +100,7 @@ def _sentences(paragraph: str, language: str) -> list[str]:
 
 def _segments(line: str, language: str) -> list[str]:
     found: list[str] = []
-    for piece in sentencex.segment(language, line):
+    for piece in (p for part in _NO.split(line) for p in sentencex.segment(language, part)):
         if found and (not piece.strip() or _goes_on(found[-1], piece)):
             found[-1] += piece if found[-1].endswith(" ") or piece.startswith(" ") else " " + piece
         else:
