@@ -21,8 +21,8 @@ def _checked(clips: list[Path], transcripts: Path | None, need_texts: bool):
     from tts_meta.voices.checkup.checkup import check_clips
     from tts_meta.voices.transcripts import complete_transcripts, find_clips, find_transcripts
 
-    found = find_clips(clips)
-    texts = complete_transcripts(found, transcripts, say) if need_texts else find_transcripts(found, transcripts)
+    found = find_clips(clips, say)
+    texts = complete_transcripts(found, transcripts, say) if need_texts else find_transcripts(found, transcripts, say)
     return check_clips(found, texts, starter())
 
 

@@ -78,7 +78,7 @@ def clone_voice(
         name, starter.info["adaptation"]["steps"] if steps is None else steps, method, consent, seed=seed
     ).check()
     path = free_path(folder, name, force)
-    clips = find_clips([Path(g) for g in given])
+    clips = find_clips([Path(g) for g in given], on_message)
     if texts is None:
         texts = complete_transcripts(clips, transcripts, on_message)
     checkup = check_clips(clips, texts, starter)
