@@ -5,6 +5,7 @@ Exit codes: 0 only if the result exists and loads, 2 for bad input (one sentence
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 
@@ -26,6 +27,10 @@ app.add_typer(judging.listening, name="listening")
 
 
 
+_OF_THE_DISK = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.ENAMETOOLONG}
+"""What a folder or a disk is like, and no bug: one sentence."""
+
+
 def main() -> None:
     """Entry point: bad input is one sentence and exit code 2."""
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -34,4 +39,10 @@ def main() -> None:
         app()
     except InputError as e:
         say(f"Error: {e}")
+        sys.exit(2)
+    except OSError as e:
+        if e.errno not in _OF_THE_DISK:
+            raise
+        say(f"Error: {e.filename or 'A file'} could not be written ({e.strerror}); free some disk space, or choose another folder "
+            "(TTS_META_HOME is where voices and jobs are kept).")
         sys.exit(2)
