@@ -148,6 +148,8 @@ def detect(file: Path, as_json: Json = False) -> None:
 def serve(
     host: str = "127.0.0.1", port: int = 8000, watermark: Watermark = False,
     key: Annotated[str | None, typer.Option(envvar="TTS_META_KEY", help="Bearer token that every request needs.")] = None,
+    alias: Annotated[list[str] | None, typer.Option(help="Another name of a voice, as alloy=me; may be given again.")] = None,
+    cors: Annotated[list[str] | None, typer.Option(help="An origin whose pages may ask; may be given again.")] = None,
 ) -> None:
     """Serve POST /v1/audio/speech and GET /v1/voices (OpenAI's shape). Example: tts-meta serve --port 8000"""
     from app.api import serve as run
@@ -155,7 +157,10 @@ def serve(
     _warn(host, "API", key is not None)
     starter()
     tell(f"http://{host}:{port}/v1/audio/speech")
-    run(host, port, key, watermark)
+    pairs = [a.partition("=") for a in alias or []]
+    if wrong := next((a for a in pairs if not a[0].strip() or not a[2].strip()), None):
+        raise InputError(f"The alias {''.join(wrong)!r} is no NAME=VOICE; write for example --alias alloy=me.")
+    run(host, port, key, watermark, {a.strip(): v.strip() for a, _, v in pairs}, cors or ())
 
 
 def page(

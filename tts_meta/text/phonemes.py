@@ -14,7 +14,6 @@ from functools import lru_cache
 from tts_meta.errors import InputError
 from tts_meta.text import reading
 from tts_meta.text.lexicon import read_lexicon
-from tts_meta.text.scripts import leave_out, refusal
 
 __all__ = ["BOUNDARY", "MARKS", "SILENCE", "Phone", "SymbolTable", "override", "phonemes_of", "phonemize", "read_lexicon"]
 
@@ -136,10 +135,7 @@ def phonemize(
     spoken = reading.said(text, voice.startswith("en"))
     phones = phonemes_of(reading.pronounced(spoken, lexicon, voice == "en-us"), voice, inventory)
     if len(phones) == 2:
-        foreign = leave_out(text)[1]
-        if foreign and voice.startswith("en"):
-            raise InputError(f"{refusal(foreign)}, so there is nothing to speak; give the words in Latin letters.")
-        raise InputError(f"The text {text.strip()[:60]!r} has nothing to speak; give at least one word.")
+        raise reading.nothing_to_speak(text)
     return phones
 
 

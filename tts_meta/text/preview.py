@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from tts_meta.errors import InputError
 from tts_meta.text.phonemes import Phone, phonemes_of
-from tts_meta.text.reading import read
-from tts_meta.text.scripts import leave_out, refusal
+from tts_meta.text.reading import nothing_to_speak, read
 
 _STRESS = {0: "", 1: "ˌ", 2: "ˈ"}
 
@@ -26,10 +24,7 @@ def preview(
     reading = read(text, lexicon, voice)
     sentences = list(reading)
     if not sentences:
-        foreign = leave_out(text)[1]
-        if foreign:
-            raise InputError(f"{refusal(foreign)}, so there is nothing to speak; give the words in Latin letters.")
-        raise InputError(f"The text {text.strip()[:60]!r} has nothing to speak; give at least one word.")
+        raise nothing_to_speak(text)
     phones = [written(phonemes_of(s.pronounced, voice, inventory)) for s in sentences]
     return {
         "text": text, "spoken": reading.spoken, "sentences": [s.text for s in sentences], "phones": " ".join(phones),

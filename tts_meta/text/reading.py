@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from tts_meta.errors import InputError
 from tts_meta.text.caps import cap
 from tts_meta.text.heteronyms import pronounce
 from tts_meta.text.lexicon import use_lexicon
@@ -75,6 +76,21 @@ def notes(text: str) -> list[str]:
         some = ", ".join(links[:3]) + (" ..." if len(links) > 3 else "")
         found.append(f"{some} holds no phones and is read as text.")
     return found + cap(bare)[1]
+
+
+def nothing_to_speak(text: str) -> InputError:
+    """What to raise for a text without a word that can be read: it names a script that cannot."""
+    foreign = leave_out(text)[1]
+    if foreign:
+        return InputError(f"{refusal(foreign)}, so there is nothing to speak; give the words in Latin letters.")
+    return InputError(f"The text {text.strip()[:60]!r} has nothing to speak; give at least one word.")
+
+
+def speakable(text: str, voice: str = "en-us") -> list[list[str]]:
+    """The sentences of each paragraph, as they were written, in which there is something to say."""
+    english = voice.startswith("en")
+    found = [[s for s in p if any(c.isalnum() for c in said(s, english))] for p in split_paragraphs(text)]
+    return [p for p in found if p]
 
 
 def read(text: str, lexicon: dict[str, str] | None = None, voice: str = "en-us") -> Reading:

@@ -9,7 +9,7 @@ from tts_meta.errors import InputError
 
 LARGEST = 64 * 2**20
 """Bytes; a text file that is larger is something else."""
-_MARKS = (
+MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"), (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
 )
@@ -17,7 +17,7 @@ _MARKS = (
 
 def decode(data: bytes, name: str, expected: str) -> tuple[str, str]:
     """(text, encoding) of `data`; lines end in "\\n". Raises InputError, which names the file as `name`, for what is no text."""
-    for mark, encoding in _MARKS:
+    for mark, encoding in MARKS:
         if data.startswith(mark):
             try:
                 return _lines(data.decode(encoding)), encoding.removesuffix("-sig")

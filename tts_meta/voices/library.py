@@ -16,6 +16,10 @@ EXAMPLE = "example"
 """The voice that can be spoken with before anything was cloned: VCTK p225 (CC BY 4.0), of the clips in app/examples."""
 
 
+class NoVoice(InputError):
+    """There is no voice of that name."""
+
+
 def voice_path(name: str, folder: Path | None = None) -> Path:
     return (folder or library_folder()) / f"{check_name(name)}.voice"
 
@@ -27,7 +31,7 @@ def find_voice(name_or_file: str) -> Path:
         return named_voice(name_or_file)
     if as_path.is_file():
         return as_path
-    raise InputError(f"There is no voice {name_or_file!r}; give a .voice file that exists or one of {_known()}.")
+    raise NoVoice(f"There is no voice {name_or_file!r}; give a .voice file that exists or one of {_known()}.")
 
 
 def named_voice(name: str) -> Path:
@@ -37,7 +41,7 @@ def named_voice(name: str) -> Path:
         return path
     if name == EXAMPLE:
         return Path(str(files("tts_meta") / "assets" / f"{EXAMPLE}.voice"))
-    raise InputError(f"There is no voice {name!r}; give a .voice file or one of {_known()}.")
+    raise NoVoice(f"There is no voice {name!r}; give a .voice file or one of {_known()}.")
 
 
 def _known() -> str:
@@ -62,7 +66,7 @@ def own_voice(name: str) -> Path:
         return path
     if name == EXAMPLE:
         raise InputError(f"The voice {EXAMPLE!r} comes with the package and cannot be changed; copy it first.")
-    raise InputError(f"There is no voice {name!r}; `tts-meta voices list` shows the voices there are.")
+    raise NoVoice(f"There is no voice {name!r}; `tts-meta voices list` shows the voices there are.")
 
 
 def delete_voice(name: str) -> Path:
