@@ -19,7 +19,8 @@ from tts_meta.audio.decoding import MAX_SAMPLES, MAX_SECONDS, PACKED, PLAIN, SUF
 from tts_meta.errors import InputError
 
 __all__ = [
-    "MAX_SAMPLES", "MAX_SECONDS", "PACKED", "PLAIN", "SUFFIXES", "read_audio", "read_recording", "replace_file", "resample", "write_wav",
+    "MAX_SAMPLES", "MAX_SECONDS", "PACKED", "PLAIN", "SUFFIXES", "read_audio", "read_recording", "replace_file", "resample", "sound_path", "write_sound",
+    "write_wav",
 ]
 
 
@@ -64,6 +65,36 @@ def replace_file(path: str | Path, content: bytes) -> None:
             f"{path} could not be written ({e.strerror or e}); free some disk space or choose another folder. "
             "Nothing that was there before has changed."
         ) from e
+
+
+WRITTEN = {".wav": ("WAV", "PCM_16"), ".flac": ("FLAC", "PCM_16"), ".mp3": ("MP3", None), ".ogg": ("OGG", "VORBIS"), ".opus": ("OGG", "OPUS"),
+           ".aiff": ("AIFF", "PCM_16"), ".au": ("AU", "PCM_16")}
+"""Endings of the files that speech is written to."""
+
+
+def sound_path(path: Path) -> Path:
+    """Where speech that is asked for as `path` goes: without an ending it is a wav. Raises InputError for a folder and for
+    an ending that is not in WRITTEN."""
+    if path.is_dir() or str(path).endswith(os.sep):
+        raise InputError(f"{path} is a folder; give the name of a sound file in it, for example {path / 'hello.wav'}.")
+    if not path.suffix:
+        return path.with_name(f"{path.name}.wav")
+    if path.suffix.lower() not in WRITTEN:
+        raise InputError(f"{path} ends in {path.suffix}; {', '.join(WRITTEN)} can be written.")
+    return path
+
+
+def write_sound(path: Path, samples: np.ndarray, rate: int, comment: str = "") -> None:
+    """Write `[N]` float samples in the format of the file's ending (one of WRITTEN), atomically."""
+    form, subtype = WRITTEN[path.suffix.lower()]
+    if subtype == "OPUS":  # which knows 48, 24, 16, 12 and 8 kHz
+        samples, rate = resample(samples, rate, 24000), 24000
+    buffer = io.BytesIO()
+    with soundfile.SoundFile(buffer, "w", rate, 1, subtype, format=form) as f:
+        if comment and form not in ("MP3", "AU"):
+            f.comment = comment
+        f.write(np.clip(samples, -1.0, 1.0))
+    replace_file(path, buffer.getvalue())
 
 
 def write_wav(path: str | Path, samples: np.ndarray, rate: int, comment: str = "") -> None:

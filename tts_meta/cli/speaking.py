@@ -23,7 +23,7 @@ Lexicon = Annotated[Path | None, typer.Option(help="File of `word IPA` lines.")]
 def say(
     text: Annotated[str, typer.Argument(help="What to say; [[phonemes]], *emphasis*; - reads stdin.")],
     voice: Annotated[str, typer.Option(help="A name in your library, or a .voice file.")],
-    out: Annotated[Path, typer.Option(help="The wav file to write.")],
+    out: Annotated[Path, typer.Option(help="The sound file to write: wav, flac, mp3, ogg or opus by its ending.")],
     speed: Annotated[float, typer.Option(help="1 is normal, 2 twice as fast.")] = 1.0,
     pitch: Annotated[float, typer.Option(help="Semitones up or down.")] = 0.0,
     energy: Annotated[float, typer.Option(help="dB of effort, up or down.")] = 0.0,
@@ -33,22 +33,25 @@ def say(
     as_json: Json = False,
 ) -> None:
     """Speak text in a voice. Example: tts-meta say "Good morning." --voice me --out hello.wav"""
-    from tts_meta.audio.files import write_wav
+    from tts_meta.audio.files import sound_path, write_sound
     from tts_meta.audio.mel import SAMPLE_RATE
     from tts_meta.audio.watermark import name
-    from tts_meta.text.phonemes import read_lexicon
+    from tts_meta.text.reading import notes
     from tts_meta.voices.library import find_voice
     from tts_meta.voices.synthesize import Synthesizer, comment
     from tts_meta.voices.voice_file import load_voice
 
     del seed  # synthesis is deterministic; the flag is part of the contract for voices that will not be
+    out = sound_path(out)
     base = starter()
     loaded = load_voice(find_voice(voice), base)
-    words = sys.stdin.read() if text == "-" else text
+    words = _text(text)
     synthesizer = Synthesizer.of(base, loaded, watermark=watermark)
-    spoken = synthesizer.speak(words, speed, pitch, energy, read_lexicon(lexicon) if lexicon else None)
+    spoken = synthesizer.speak(words, speed, pitch, energy, read_lexicon_of(lexicon, base))
+    for warning in notes(words):
+        tell(warning)
     mark = name() if watermark else None
-    write_wav(out, spoken.samples, SAMPLE_RATE, comment(loaded.name, mark))
+    write_sound(out, spoken.samples, SAMPLE_RATE, comment(loaded.name, mark))
     for sentence in spoken.suspect:
         tell(f"listen to this sentence, its length is unusual: {sentence}")
     result = {
@@ -120,12 +123,12 @@ def batch(
     as_json: Json = False,
 ) -> None:
     """Speak many texts; run it again to go on. Example: tts-meta batch book.epub --voice me --out book/"""
-    from tts_meta.text.phonemes import read_lexicon
     from tts_meta.voices.batch import MANIFEST, read_lines, run_batch
 
-    lines = read_lines(file, voice)
+    lines = read_lines(file, voice, tell)
     rows = []
-    for row in run_batch(starter(), lines, out, read_lexicon(lexicon) if lexicon else None, watermark):
+    base = starter()
+    for row in run_batch(base, lines, out, read_lexicon_of(lexicon, base), watermark):
         rows.append(row)
         tell(f"{len(rows)}/{len(lines)} {row['file']} {row['status']} {row['reason'] or row['seconds']}")
     failed = [r for r in rows if r["status"] == "failed"]

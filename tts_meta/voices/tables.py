@@ -73,8 +73,8 @@ def _unquote(cell: str) -> str:
     return cell
 
 
-def _even(rows: list[Row]) -> bool:
-    return bool(rows) and len(rows[0].cells) > 1 and len({len(r.cells) for r in rows}) == 1
+def _even(rows: list[Row], least: int = 2) -> bool:
+    return bool(rows) and len(rows[0].cells) >= least and len({len(r.cells) for r in rows}) == 1
 
 
 def _choose(lines: list[tuple[int, str]]) -> str:
@@ -88,8 +88,9 @@ def _choose(lines: list[tuple[int, str]]) -> str:
     return best
 
 
-def read_table(path: Path, what: str = "table") -> Table:
+def read_table(path: Path, what: str = "table", least: int = 2) -> Table:
     """The rows of a csv, tsv, bar-separated, json or json-lines file, lines that begin with `#` and a `sep=` line left out.
+    It has at least `least` columns.
 
     Raises InputError for a file that is empty or no text, for quotes that do not close, and for rows of different
     lengths, with the number of the line.
@@ -122,12 +123,12 @@ def read_table(path: Path, what: str = "table") -> Table:
             broken = broken or str(e)
             continue
         table.rows = table.rows or rows
-        if _even(rows):
+        if _even(rows, least):
             table.rows = rows
             if broken and not quoted:
                 table.notes.append(f"Line {broken} of {path.name} has a quote that is not closed; quotes are read as they stand.")
             return table
-    if broken and not _even(table.rows):
+    if broken and not _even(table.rows, least):
         raise InputError(
             f"Line {broken} of the {what} {path} has a quote that is not closed or not doubled; write a quote in a quoted cell as \"\"."
         )
