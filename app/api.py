@@ -5,174 +5,212 @@ A voice is named, never given as a path; one sentence is spoken at a time, and `
 
 from __future__ import annotations
 
-import io
+import base64
+import html
+import json
+import logging
 import secrets
-import threading
-from collections.abc import Iterator
-from typing import Annotated, Literal
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import aclosing
+from typing import Annotated
 
-import numpy as np
-import soundfile
 import uvicorn
 from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, Response, StreamingResponse
+from fastapi.middleware.cors import CORSMiddleware
+from fastapi.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from pydantic import BaseModel, Field
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 
-from tts_meta.audio.mel import SAMPLE_RATE
+from app.encoders import FORMATS, encoder
+from app.requests import LARGEST_BODY, Refusal, Speech, read_speech
+from app.speakers import Gone, Speakers
+from app.turns import Busy
 from tts_meta.errors import InputError
-from tts_meta.voices.library import describe_voices, named_voice
+from tts_meta.voices.library import NoVoice, describe_voices
 from tts_meta.voices.networks import default_starter
-from tts_meta.voices.synthesize import Spoken, Synthesizer, check_settings
-from tts_meta.voices.voice_file import load_voice
-
-LONGEST_INPUT = 20_000  # characters
-FORMATS = {
-    "wav": ("audio/wav", "WAV", "PCM_16"), "flac": ("audio/flac", "FLAC", "PCM_16"), "mp3": ("audio/mpeg", "MP3", None),
-    "opus": ("audio/ogg", "OGG", "OPUS"), "pcm": ("audio/pcm", "", ""),
-}
-
 
 BEARER = HTTPBearer(auto_error=False)
+RETRY = 5  # s that a client is asked to wait when the queue is full
+KINDS = {401: "authentication_error", 503: "server_error", 500: "server_error"}
+log = logging.getLogger("tts_meta.api")
 
 
-class Refused(Exception):
-    """The key is missing or wrong."""
-
-
-class Speech(BaseModel):
-    """What to say. `pitch` (semitones), `energy` (dB) and `stream` are additions to OpenAI's fields."""
-
-    input: str = Field(min_length=1, max_length=LONGEST_INPUT)
-    voice: str
-    model: str = "tts-meta"
-    response_format: Literal["wav", "flac", "mp3", "opus", "pcm"] = "wav"
-    speed: float = Field(1.0, ge=0.25, le=4.0)
-    pitch: float = Field(0.0, ge=-24, le=24)
-    energy: float = Field(0.0, ge=-20, le=20)
-    stream: bool = False
-
-
-class Speakers:
-    """Voices that are loaded, by name and time of their file; at most KEPT of them. One sentence at a time is spoken."""
-
-    KEPT = 8
-
-    def __init__(self, watermark: bool = False) -> None:
-        self.watermark = watermark
-        self.lock = threading.Lock()
-        self.loaded: dict[tuple[str, int], Synthesizer] = {}
-
-    def get(self, name: str) -> Synthesizer:
-        path = named_voice(name)
-        key = (name, path.stat().st_mtime_ns)
-        with self.lock:
-            if key not in self.loaded:
-                starter = default_starter()
-                self.loaded = {k: v for k, v in self.loaded.items() if k[0] != name}
-                if len(self.loaded) >= self.KEPT:
-                    self.loaded.pop(next(iter(self.loaded)))
-                self.loaded[key] = Synthesizer.of(starter, load_voice(path, starter), watermark=self.watermark)
-            return self.loaded[key]
-
-    def stream(self, request: Speech) -> Iterator[Spoken]:
-        parts = self.get(request.voice).stream(request.input, request.speed, request.pitch, request.energy)
-        while True:
-            with self.lock:
-                part = next(parts, None)
-            if part is None:
-                return
-            yield part
-
-
-def error(status: int, message: str, kind: str = "invalid_request_error", param: str | None = None) -> JSONResponse:
+def error(status: int, message: str, param: str | None = None, headers: Mapping[str, str] | None = None) -> JSONResponse:
     """An error in OpenAI's shape."""
-    return JSONResponse({"error": {"message": message, "type": kind, "param": param, "code": None}}, status)
+    kind = KINDS.get(status, "invalid_request_error")
+    content = {"error": {"message": message, "type": kind, "param": param, "code": None}}
+    return JSONResponse(content, status, headers=dict(headers or {}))
 
 
-def pcm(samples: np.ndarray) -> bytes:
-    """16-bit little-endian samples."""
-    return (np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes()
+def _answer_errors(app: FastAPI) -> None:
+    """Every refusal, the router's own included, in OpenAI's shape."""
+
+    @app.exception_handler(Refusal)
+    def refused(_: Request, e: Refusal) -> JSONResponse:
+        return error(e.status, e.message, e.param, {"WWW-Authenticate": "Bearer"} if e.status == 401 else None)
+
+    @app.exception_handler(InputError)
+    def bad_input(_: Request, e: InputError) -> JSONResponse:
+        return error(404, str(e), "voice") if isinstance(e, NoVoice) else error(400, str(e))
+
+    @app.exception_handler(Busy)
+    def busy(_: Request, __: Exception) -> JSONResponse:
+        return error(503, f"Too many requests wait to be spoken; try again in {RETRY} s.", headers={"Retry-After": str(RETRY)})
+
+    @app.exception_handler(RequestValidationError)
+    def bad_request(_: Request, e: RequestValidationError) -> JSONResponse:
+        first = e.errors()[0]
+        field = ".".join(str(x) for x in first["loc"][1:])
+        return error(400, f"{field or 'The body'}: {first['msg']}.", field or None)
+
+    @app.exception_handler(HTTPException)
+    def of_the_router(request: Request, e: HTTPException) -> Response:
+        if request.method == "OPTIONS" and e.status_code == 405:
+            return Response(status_code=204, headers=e.headers)
+        said = {404: f"There is nothing at {request.url.path}; /docs lists what there is.",
+                405: f"{request.method} is not what {request.url.path} answers; /docs lists what there is."}
+        return error(e.status_code, said.get(e.status_code, str(e.detail)), headers=e.headers)
+
+    @app.exception_handler(Exception)
+    def bug(_: Request, e: Exception) -> JSONResponse:
+        return error(500, f"Something went wrong here ({type(e).__name__}); the server's log says what.")
 
 
-def wav_head() -> bytes:
-    """The header of a wav whose length is not known yet."""
-    size, rate = b"\xff\xff\xff\xff", SAMPLE_RATE
-    return (b"RIFF" + size + b"WAVEfmt " + (16).to_bytes(4, "little") + (1).to_bytes(2, "little") + (1).to_bytes(2, "little")
-            + rate.to_bytes(4, "little") + (2 * rate).to_bytes(4, "little") + (2).to_bytes(2, "little")
-            + (16).to_bytes(2, "little") + b"data" + size)
-
-
-def build(key: str | None = None, watermark: bool = False) -> FastAPI:
-    """The application; with `key` every request needs it as a bearer token, with `watermark` all speech is marked."""
-    app = FastAPI(title="tts-meta", docs_url=None, redoc_url=None, openapi_url=None)
-    speakers = Speakers(watermark)
+def build(
+    key: str | None = None, watermark: bool = False, aliases: Mapping[str, str] | None = None, cors: Iterable[str] = (),
+) -> FastAPI:
+    """The application. With `key` every request needs it as a bearer token, with `watermark` all speech is marked;
+    `aliases` are other names of voices, `cors` the origins whose pages may ask (none: no page of another origin may)."""
+    app = FastAPI(title="tts-meta", docs_url=None, redoc_url=None)
+    speakers = Speakers(watermark, aliases)
+    if origins := list(cors):
+        app.add_middleware(CORSMiddleware, allow_origins=origins, allow_methods=["*"], allow_headers=["*"])
+    _answer_errors(app)
 
     def allowed(given: Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)]) -> None:
         if key is not None and (given is None or not secrets.compare_digest(given.credentials.encode(), key.encode())):
-            raise Refused
-
-    @app.exception_handler(Refused)
-    def refused(_: Request, __: Exception) -> JSONResponse:
-        return error(401, "The key is missing or wrong; send it as `Authorization: Bearer KEY`.", "authentication_error")
-
-    @app.exception_handler(InputError)
-    def bad_input(_: Request, e: Exception) -> JSONResponse:
-        return error(404 if "There is no voice" in str(e) else 400, str(e))
-
-    @app.exception_handler(RequestValidationError)
-    def bad_request(_: Request, e: Exception) -> JSONResponse:
-        first = e.errors()[0]  # type: ignore[attr-defined]
-        field = ".".join(str(x) for x in first["loc"][1:])
-        return error(400, f"{field or 'The body'}: {first['msg']}.", param=field or None)
+            raise Refusal(401, "The key is missing or wrong; send it as `Authorization: Bearer KEY`.")
 
     @app.get("/health")
+    @app.head("/health", include_in_schema=False)
     def health() -> dict:
         return {"status": "ok"}
 
+    @app.head("/docs", include_in_schema=False)
+    @app.get("/docs", include_in_schema=False)
+    def docs() -> HTMLResponse:
+        return HTMLResponse(_page(app))
+
+    @app.head("/v1/models", include_in_schema=False, dependencies=[Depends(allowed)])
     @app.get("/v1/models", dependencies=[Depends(allowed)])
     def models() -> dict:
-        return {"object": "list", "data": [{"id": "tts-meta", "object": "model", "owned_by": "tts-meta"}]}
+        names = ["tts-meta", "tts-1", "tts-1-hd", "gpt-4o-mini-tts"]
+        return {"object": "list", "data": [{"id": n, "object": "model", "created": 0, "owned_by": "tts-meta"} for n in names]}
 
+    @app.head("/v1/voices", include_in_schema=False, dependencies=[Depends(allowed)])
     @app.get("/v1/voices", dependencies=[Depends(allowed)])
     def voices() -> dict:
         rows = [r for r in describe_voices(example=True) if not r["problem"]]
         keys = ("name", "clips", "seconds", "created", "note")
-        return {"object": "list", "data": [{"id": r["name"], "object": "voice", **{k: r[k] for k in keys}} for r in rows]}
+        data = [{"id": r["name"], "object": "voice", **{k: r[k] for k in keys}} for r in rows]
+        return {"object": "list", "data": data, "aliases": speakers.aliases}
 
-    @app.post("/v1/audio/speech", dependencies=[Depends(allowed)])
-    def speech(request: Speech) -> Response:
-        check_settings(request.input, request.speed, request.pitch, request.energy)
-        kind, container, subtype = FORMATS[request.response_format]
-        parts = speakers.stream(request)
-        first = next(parts)  # a refusal is an answer of its own, not a broken stream
-        if request.stream and request.response_format in ("wav", "pcm"):
-            def sound() -> Iterator[bytes]:
-                yield (wav_head() if request.response_format == "wav" else b"") + pcm(first.samples)
-                for part in parts:
-                    yield pcm(part.samples)
+    schema = {"requestBody": {"required": True, "content": {"application/json": {"schema": Speech.model_json_schema()}}}}
 
-            return StreamingResponse(sound(), media_type=kind)
-        samples = np.concatenate([first.samples, *(p.samples for p in parts)])
-        if request.response_format == "pcm":
-            return Response(pcm(samples), media_type=kind)
-        buffer = io.BytesIO()
-        rate = SAMPLE_RATE
-        if request.response_format == "opus":  # which knows 48, 24, 16, 12 and 8 kHz
-            from tts_meta.audio.files import resample
-
-            samples, rate = resample(samples, SAMPLE_RATE, 24000), 24000
-        soundfile.write(buffer, samples, rate, format=container, subtype=subtype)
-        return Response(buffer.getvalue(), media_type=kind)
+    @app.post("/v1/audio/speech", dependencies=[Depends(allowed)], openapi_extra=schema)
+    async def speech(request: Request) -> Response:
+        if int(request.headers.get("content-length") or 0) > 4 * LARGEST_BODY:
+            raise Refusal(413, f"The body is larger than {LARGEST_BODY:,} bytes.")
+        asked = read_speech(await request.body(), request.headers.get("content-type", ""))
+        return await _spoken(speakers, request, asked)
 
     return app
 
 
-def serve(host: str, port: int, key: str | None, watermark: bool = False) -> None:
-    """Serve until interrupted. Raises InputError when the port is taken."""
+async def _spoken(speakers: Speakers, request: Request, asked: Speech) -> Response:
+    """The answer: all of the speech, or a stream of its sentences. What is wrong is told before the first byte."""
+    synthesizer, count, warnings = await run_in_threadpool(speakers.check, asked)
+    made = encoder(asked.response_format)
+    speakers.turns.enter()
+    kind = FORMATS[asked.response_format]
+    note = {"X-Note": " ".join(warnings).encode("ascii", "backslashreplace").decode()[:500]} if warnings else {}
+
+    async def sound() -> AsyncIterator[bytes]:
+        try:
+            async with aclosing(speakers.speak(synthesizer, asked, count, request.is_disconnected)) as parts:
+                async for part in parts:
+                    yield await run_in_threadpool(made.feed, part.samples)
+            yield made.end()
+        finally:
+            speakers.turns.exit()
+
+    chunks = sound()
+
+    async def streamed(first: bytes) -> AsyncIterator[bytes]:
+        """The chunks; what happens in the middle ends a clean, shorter answer and is logged."""
+        try:
+            async with aclosing(chunks):
+                chunk = first
+                while True:
+                    if chunk:
+                        yield _event("speech.audio.delta", audio=base64.b64encode(chunk).decode()) if sse else chunk
+                    if (chunk := await anext(chunks, None)) is None:  # type: ignore[assignment]
+                        break
+            if sse:
+                yield _event("speech.audio.done")
+        except Gone:
+            log.info("a client left; its speech was stopped between two sentences")
+        except Exception:
+            log.exception("a streamed answer ended early")
+            yield made.end()
+
+    sse = asked.stream_format == "sse"
+    try:
+        if asked.streamed:
+            # The first sentence comes before the head of the answer: what fails in it has a status of its own.
+            return StreamingResponse(streamed(await anext(chunks)), media_type="text/event-stream" if sse else kind, headers=note)
+        data = b"".join([chunk async for chunk in chunks])
+    except Gone:
+        log.info("a client left; its speech was stopped between two sentences")
+        return Response(status_code=499)
+    return Response(made.whole(data), media_type=kind, headers=note)
+
+
+def _event(name: str, **fields: object) -> bytes:
+    return f"data: {json.dumps({'type': name, **fields})}\n\n".encode()
+
+
+def _page(app: FastAPI) -> str:
+    """The schema as a page that needs nothing from elsewhere."""
+    rows = "".join(
+        f"<tr><td>{html.escape(' '.join(m.upper() for m in methods))}</td><td>{html.escape(path)}</td></tr>"
+        for path, methods in app.openapi()["paths"].items()
+    )
+    fields = "".join(
+        f"<tr><td>{html.escape(name)}</td><td>{html.escape(', '.join(map(str, f.get('enum', []))) or f.get('type', ''))}</td>"
+        f"<td>{html.escape(str(f.get('default', '')))}</td><td>{html.escape(f.get('description', ''))}</td></tr>"
+        for name, f in Speech.model_json_schema()["properties"].items()
+    )
+    return (
+        "<!doctype html><html lang=en><meta charset=utf-8><title>tts-meta API</title><style>body{font:16px/1.5 sans-serif;max-width:50em;"
+        "margin:2em auto;padding:0 1em}td,th{text-align:left;padding:.2em 1em .2em 0;vertical-align:top}</style>"
+        f"<h1>tts-meta API</h1><table>{rows}</table><h2>POST /v1/audio/speech</h2><table><tr><th>field<th>values<th>default<th></tr>{fields}</table>"
+        "<p>The whole schema: <a href='/openapi.json'>/openapi.json</a></p>"
+    )
+
+
+def serve(
+    host: str, port: int, key: str | None, watermark: bool = False, aliases: Mapping[str, str] | None = None, cors: Iterable[str] = (),
+) -> None:
+    """Serve until interrupted. Raises InputError when the port is taken or an alias names no voice."""
     import socket
 
+    from tts_meta.voices.library import named_voice
+
+    for name in (aliases or {}).values():
+        named_voice(name)
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -180,4 +218,4 @@ def serve(host: str, port: int, key: str | None, watermark: bool = False) -> Non
         except OSError as e:
             raise InputError(f"The API could not be served on {host}:{port} ({e}); choose another --port.") from e
     default_starter()
-    uvicorn.run(build(key, watermark), host=host, port=port, log_level="warning")
+    uvicorn.run(build(key, watermark, aliases, cors), host=host, port=port, log_level="warning")

@@ -1,6 +1,6 @@
-"""Read and write audio files through soundfile, resample through soxr, replace files atomically.
+"""Read and write audio files, resample through soxr, replace files atomically.
 
-torchaudio.load/save need an external decoder since 2.9, soundfile carries its own (wav, flac, mp3, ogg, opus).
+torchaudio.load/save need an external decoder since 2.9; decoding.py has decoders of its own.
 """
 
 from __future__ import annotations
@@ -15,18 +15,13 @@ import numpy as np
 import soundfile
 import soxr
 
+from tts_meta.audio.decoding import MAX_SAMPLES, MAX_SECONDS, PACKED, PLAIN, SUFFIXES, read_recording
 from tts_meta.errors import InputError
 
-PLAIN = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".oga", ".aiff", ".aif")
-PACKED = (".m4a", ".mp4", ".aac", ".webm", ".mka", ".3gp", ".wma")
-"""What phones and browsers make; read through PyAV (the extra `formats`)."""
-SUFFIXES = (*PLAIN, *PACKED)
-MAX_SECONDS = 600.0
-"""Longest clip read at once (s); a longer one is refused before it is decoded, so it cannot exhaust memory."""
-MAX_SAMPLES = 60_000_000
-MAX_CHANNELS = 64
-LOUDEST = 100.0
-"""A float file may go over 1 a little; what is far over it is not sound."""
+__all__ = [
+    "MAX_SAMPLES", "MAX_SECONDS", "PACKED", "PLAIN", "SUFFIXES", "read_audio", "read_recording", "replace_file", "resample", "sound_path", "write_sound",
+    "write_wav",
+]
 
 
 def read_audio(path: str | Path) -> tuple[np.ndarray, int]:
@@ -35,79 +30,8 @@ def read_audio(path: str | Path) -> tuple[np.ndarray, int]:
     Returns samples `[N]` float32 in [-1, 1] and the rate (Hz). Raises InputError when it is missing, empty, not audio,
     longer than MAX_SECONDS, holds samples that are not numbers, or needs the extra `formats` where that is not there.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path} does not exist; give the path of an audio file ({', '.join(SUFFIXES)}).")
-    if path.stat().st_size == 0:
-        raise InputError(f"{path} is empty (0 bytes); record it again or leave it out.")
-    try:
-        mono, rate = _unpack(path) if path.suffix.lower() in PACKED else _read_plain(path)
-    except InputError:
-        raise
-    except (soundfile.LibsndfileError, RuntimeError, OSError, ValueError, TypeError) as e:
-        raise InputError(
-            f"{path} could not be read as audio; give a wav, flac, mp3, ogg or opus file (convert it first)."
-        ) from e
-    if not len(mono):
-        raise InputError(f"{path} holds no samples; record it again or leave it out.")
-    if not np.isfinite(mono).all():
-        raise InputError(f"{path} holds samples that are not numbers (NaN or infinity); export it again.")
-    peak = float(np.abs(mono).max())
-    if peak > LOUDEST:
-        raise InputError(f"{path} holds samples up to {peak:.3g}; -1 to 1 is expected, export it again.")
-    return mono, rate
-
-
-def _check_size(path: Path, frames: int, rate: int, channels: int) -> None:
-    if not 4000 <= rate <= 384000:
-        raise InputError(f"{path} has a sample rate of {rate:,} Hz; 4,000 to 384,000 Hz is expected.")
-    if channels > MAX_CHANNELS:
-        raise InputError(f"{path} has {channels} channels; at most {MAX_CHANNELS} are expected, export it as mono.")
-    if frames / rate > MAX_SECONDS:
-        raise InputError(f"{path} is longer than {MAX_SECONDS:.0f} s; cut it into clips of 1 to 12 s.")
-    if frames > MAX_SAMPLES:
-        raise InputError(f"{path} holds {frames:,} samples; at most {MAX_SAMPLES:,} are expected, export it at 48 kHz.")
-
-
-def _read_plain(path: Path) -> tuple[np.ndarray, int]:
-    """By soundfile, block by block: a header may lie about the length, and many channels need no memory of their own."""
-    with soundfile.SoundFile(str(path)) as f:
-        rate, parts, frames = f.samplerate, [], 0
-        _check_size(path, f.frames, rate, f.channels)
-        for block in f.blocks(blocksize=65536, dtype="float32", always_2d=True):
-            parts.append(block.mean(axis=1))
-            frames += len(block)
-            _check_size(path, frames, rate, f.channels)
-    return (np.concatenate(parts) if parts else np.zeros(0, np.float32)), int(rate)
-
-
-def _unpack(path: Path) -> tuple[np.ndarray, int]:
-    """The first sound stream of a container, by PyAV."""
-    try:
-        import av
-    except ImportError as e:
-        raise InputError(
-            f"{path} is a {path.suffix} file, which needs the extra 'formats' (pip install 'tts-meta[formats]'); "
-            "or save it as wav, flac, mp3 or ogg."
-        ) from e
-    parts: list[np.ndarray] = []
-    frames = 0
-    try:
-        with av.open(str(path), metadata_errors="ignore") as container:
-            if not container.streams.audio:
-                raise InputError(f"{path} holds no sound; record it again or leave it out.")
-            stream = container.streams.audio[0]
-            rate = int(stream.rate)
-            _check_size(path, 0, rate, stream.channels)
-            mono = av.AudioResampler(format="flt", layout="mono", rate=rate)
-            for packet in container.decode(stream):
-                for out in mono.resample(packet):
-                    parts.append(out.to_ndarray().reshape(-1))
-                    frames += len(parts[-1])
-                    _check_size(path, frames, rate, 1)
-    except av.FFmpegError as e:
-        raise ValueError(str(e)) from e
-    return (np.concatenate(parts) if parts else np.zeros(0, np.float32)), rate
+    found = read_recording(path)
+    return found.samples, found.rate
 
 
 def resample(samples: np.ndarray, rate: int, target: int) -> np.ndarray:
@@ -141,6 +65,36 @@ def replace_file(path: str | Path, content: bytes) -> None:
             f"{path} could not be written ({e.strerror or e}); free some disk space or choose another folder. "
             "Nothing that was there before has changed."
         ) from e
+
+
+WRITTEN = {".wav": ("WAV", "PCM_16"), ".flac": ("FLAC", "PCM_16"), ".mp3": ("MP3", None), ".ogg": ("OGG", "VORBIS"), ".opus": ("OGG", "OPUS"),
+           ".aiff": ("AIFF", "PCM_16"), ".au": ("AU", "PCM_16")}
+"""Endings of the files that speech is written to."""
+
+
+def sound_path(path: Path) -> Path:
+    """Where speech that is asked for as `path` goes: without an ending it is a wav. Raises InputError for a folder and for
+    an ending that is not in WRITTEN."""
+    if path.is_dir() or str(path).endswith(os.sep):
+        raise InputError(f"{path} is a folder; give the name of a sound file in it, for example {path / 'hello.wav'}.")
+    if not path.suffix:
+        return path.with_name(f"{path.name}.wav")
+    if path.suffix.lower() not in WRITTEN:
+        raise InputError(f"{path} ends in {path.suffix}; {', '.join(WRITTEN)} can be written.")
+    return path
+
+
+def write_sound(path: Path, samples: np.ndarray, rate: int, comment: str = "") -> None:
+    """Write `[N]` float samples in the format of the file's ending (one of WRITTEN), atomically."""
+    form, subtype = WRITTEN[path.suffix.lower()]
+    if subtype == "OPUS":  # which knows 48, 24, 16, 12 and 8 kHz
+        samples, rate = resample(samples, rate, 24000), 24000
+    buffer = io.BytesIO()
+    with soundfile.SoundFile(buffer, "w", rate, 1, subtype, format=form) as f:
+        if comment and form not in ("MP3", "AU"):
+            f.comment = comment
+        f.write(np.clip(samples, -1.0, 1.0))
+    replace_file(path, buffer.getvalue())
 
 
 def write_wav(path: str | Path, samples: np.ndarray, rate: int, comment: str = "") -> None:

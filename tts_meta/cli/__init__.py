@@ -5,6 +5,7 @@ Exit codes: 0 only if the result exists and loads, 2 for bad input (one sentence
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 
@@ -17,11 +18,17 @@ from tts_meta.errors import InputError
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Clone a voice from a few clips and make it speak.")
 for part in (cloning, speaking, judging):
     for verb, function in part.VERBS.items():
-        app.command(verb)(function)
+        # "-5 degrees" is a text, not an option.
+        settings = {"ignore_unknown_options": True} if verb in speaking.TAKE_TEXT else {}
+        app.command(verb, context_settings=settings)(function)
 app.add_typer(voices.app, name="voices")
 app.add_typer(cloning.jobs, name="jobs")
 app.add_typer(judging.listening, name="listening")
 
+
+
+_OF_THE_DISK = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.ENAMETOOLONG}
+"""What a folder or a disk is like, and no bug: one sentence."""
 
 
 def main() -> None:
@@ -32,4 +39,10 @@ def main() -> None:
         app()
     except InputError as e:
         say(f"Error: {e}")
+        sys.exit(2)
+    except OSError as e:
+        if e.errno not in _OF_THE_DISK:
+            raise
+        say(f"Error: {e.filename or 'A file'} could not be written ({e.strerror}); free some disk space, or choose another folder "
+            "(TTS_META_HOME is where voices and jobs are kept).")
         sys.exit(2)

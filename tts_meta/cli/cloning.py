@@ -19,10 +19,12 @@ MARKS = {"green": "ok   ", "amber": "check", "red": "BAD  "}
 
 def _checked(clips: list[Path], transcripts: Path | None, need_texts: bool):
     from tts_meta.voices.checkup.checkup import check_clips
+    from tts_meta.voices.long_recordings import cut_long_recordings
     from tts_meta.voices.transcripts import complete_transcripts, find_clips, find_transcripts
 
-    found = find_clips(clips)
-    texts = complete_transcripts(found, transcripts, say) if need_texts else find_transcripts(found, transcripts)
+    found = find_clips(clips, say)
+    found = cut_long_recordings(found, find_transcripts(found, transcripts), say)
+    texts = complete_transcripts(found, transcripts, say) if need_texts else find_transcripts(found, transcripts, say)
     return check_clips(found, texts, starter())
 
 

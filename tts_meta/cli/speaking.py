@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tts_meta.cli.common import Json, edge, emit, starter
 from tts_meta.cli.common import say as tell
 from tts_meta.errors import InputError
+
+if TYPE_CHECKING:
+    from tts_meta.voices.network import Network
 
 Watermark = Annotated[bool, typer.Option("--watermark", help="Mark the speech inaudibly (extra `watermark`).")]
 Lexicon = Annotated[Path | None, typer.Option(help="File of `word IPA` lines.")]
@@ -19,7 +23,7 @@ Lexicon = Annotated[Path | None, typer.Option(help="File of `word IPA` lines.")]
 def say(
     text: Annotated[str, typer.Argument(help="What to say; [[phonemes]], *emphasis*; - reads stdin.")],
     voice: Annotated[str, typer.Option(help="A name in your library, or a .voice file.")],
-    out: Annotated[Path, typer.Option(help="The wav file to write.")],
+    out: Annotated[Path, typer.Option(help="The sound file to write: wav, flac, mp3, ogg or opus by its ending.")],
     speed: Annotated[float, typer.Option(help="1 is normal, 2 twice as fast.")] = 1.0,
     pitch: Annotated[float, typer.Option(help="Semitones up or down.")] = 0.0,
     energy: Annotated[float, typer.Option(help="dB of effort, up or down.")] = 0.0,
@@ -28,21 +32,24 @@ def say(
     as_json: Json = False,
 ) -> None:
     """Speak text in a voice. Example: tts-meta say "Good morning." --voice me --out hello.wav"""
-    from tts_meta.audio.files import write_wav
+    from tts_meta.audio.files import sound_path, write_sound
     from tts_meta.audio.mel import SAMPLE_RATE
     from tts_meta.audio.watermark import name
-    from tts_meta.text.phonemes import read_lexicon
+    from tts_meta.text.reading import notes
     from tts_meta.voices.library import find_voice
     from tts_meta.voices.synthesize import Synthesizer, comment
     from tts_meta.voices.voice_file import load_voice
 
+    out = sound_path(out)
     base = starter()
     loaded = load_voice(find_voice(voice), base)
-    words = sys.stdin.read() if text == "-" else text
+    words = _text(text)
     synthesizer = Synthesizer.of(base, loaded, watermark=watermark)
-    spoken = synthesizer.speak(words, speed, pitch, energy, read_lexicon(lexicon) if lexicon else None)
+    spoken = synthesizer.speak(words, speed, pitch, energy, read_lexicon_of(lexicon, base))
+    for warning in notes(words):
+        tell(warning)
     mark = name() if watermark else None
-    write_wav(out, spoken.samples, SAMPLE_RATE, comment(loaded.name, mark))
+    write_sound(out, spoken.samples, SAMPLE_RATE, comment(loaded.name, mark))
     for sentence in spoken.suspect:
         tell(f"listen to this sentence, its length is unusual: {sentence}")
     result = {
@@ -50,6 +57,59 @@ def say(
         "sentences": len(spoken.sentences), "suspect": spoken.suspect, "watermark": mark,
     }
     emit(result, as_json, str(out))
+
+
+def phonemes(
+    texts: Annotated[list[str] | None, typer.Argument(metavar="TEXT...", help="Texts; - reads stdin.")] = None,
+    file: Annotated[Path | None, typer.Option(help="A text a line; \\n in a line is a line break.")] = None,
+    lexicon: Lexicon = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a text, a line each.")] = False,
+) -> None:
+    """How texts will be read: spoken words and phones. Example: tts-meta phonemes "It costs $3.50." """
+    from tts_meta.text.preview import preview
+
+    base = starter()
+    known = read_lexicon_of(lexicon, base)
+    given = [_text(t) for t in texts or []]
+    if file is not None:
+        from tts_meta.text.textfile import read_text
+
+        content, _ = read_text(file, "file", "give a text a line")
+        given += [line.replace("\\n", "\n") for line in content.split("\n") if line.strip()]
+    if not given:
+        raise InputError("No text was given; give one or more texts, or --file FILE.")
+    problems: list[str] = []
+    for text in given:
+        try:
+            row = preview(text, known, base.espeak_voice, base.checker.table.inventory)
+        except InputError as e:
+            if len(given) == 1:
+                raise
+            problems.append(str(e))
+            row = {"text": text, "spoken": "", "sentences": [], "phones": "", "warnings": [str(e)]}
+        for warning in row["warnings"]:
+            tell(warning)
+        emit(row, as_json, f"{row['spoken']}\n    {row['phones']}")
+    if problems:
+        raise InputError(f"{len(problems)} of {len(given)} texts cannot be read aloud (the first: {problems[0]})")
+
+
+def _text(given: str) -> str:
+    """A text argument, or what stdin holds for `-`. An option that does not exist is no text."""
+    if given == "-":
+        from tts_meta.text.textfile import decode
+
+        return decode(sys.stdin.buffer.read(), "Standard input", "give text")[0]
+    if re.fullmatch(r"--[a-z][a-z-]+(?:=.*)?", given):
+        raise InputError(f"There is no option {given.partition('=')[0]}; `tts-meta COMMAND --help` lists those there are.")
+    return given
+
+
+def read_lexicon_of(lexicon: Path | None, base: Network) -> dict[str, str] | None:
+    """The user's lexicon, its phones checked against the starter's."""
+    from tts_meta.text.phonemes import read_lexicon
+
+    return read_lexicon(lexicon, base.checker.table.inventory) if lexicon else None
 
 
 def batch(
@@ -61,12 +121,12 @@ def batch(
     as_json: Json = False,
 ) -> None:
     """Speak many texts; run it again to go on. Example: tts-meta batch book.epub --voice me --out book/"""
-    from tts_meta.text.phonemes import read_lexicon
     from tts_meta.voices.batch import MANIFEST, read_lines, run_batch
 
-    lines = read_lines(file, voice)
+    lines = read_lines(file, voice, tell)
     rows = []
-    for row in run_batch(starter(), lines, out, read_lexicon(lexicon) if lexicon else None, watermark):
+    base = starter()
+    for row in run_batch(base, lines, out, read_lexicon_of(lexicon, base), watermark):
         rows.append(row)
         tell(f"{len(rows)}/{len(lines)} {row['file']} {row['status']} {row['reason'] or row['seconds']}")
     failed = [r for r in rows if r["status"] == "failed"]
@@ -89,12 +149,17 @@ def detect(file: Path, as_json: Json = False) -> None:
 def serve(
     host: str = "127.0.0.1", port: int = 8000, watermark: Watermark = False,
     key: Annotated[str | None, typer.Option(envvar="TTS_META_KEY", help="Bearer token that every request needs.")] = None,
+    alias: Annotated[list[str] | None, typer.Option(help="Another name of a voice, as alloy=me; may be given again.")] = None,
+    cors: Annotated[list[str] | None, typer.Option(help="An origin whose pages may ask; may be given again.")] = None,
 ) -> None:
     """Serve POST /v1/audio/speech and GET /v1/voices (OpenAI's shape). Example: tts-meta serve --port 8000"""
     _warn(host, "API", key is not None)
     starter()
     tell(f"http://{host}:{port}/v1/audio/speech")
-    edge("api").serve(host, port, key, watermark)
+    pairs = [a.partition("=") for a in alias or []]
+    if wrong := next((a for a in pairs if not a[0].strip() or not a[2].strip()), None):
+        raise InputError(f"The alias {''.join(wrong)!r} is no NAME=VOICE; write for example --alias alloy=me.")
+    edge("api").serve(host, port, key, watermark, {a.strip(): v.strip() for a, _, v in pairs}, cors or ())
 
 
 def page(
@@ -115,4 +180,6 @@ def _warn(host: str, what: str, guarded: bool) -> None:
 
 
 
-VERBS = {"say": say, "batch": batch, "detect": detect, "serve": serve, "app": page}
+VERBS = {"say": say, "phonemes": phonemes, "batch": batch, "detect": detect, "serve": serve, "app": page}
+TAKE_TEXT = ("say", "phonemes")
+"""Verbs whose arguments are texts, which may begin with a dash."""

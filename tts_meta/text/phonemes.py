@@ -10,10 +10,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 
 from tts_meta.errors import InputError
-from tts_meta.text.normalize import normalize
+from tts_meta.text import reading
+from tts_meta.text.lexicon import read_lexicon
+
+__all__ = ["BOUNDARY", "MARKS", "SILENCE", "Phone", "SymbolTable", "override", "phonemes_of", "phonemize", "read_lexicon"]
 
 SILENCE, BOUNDARY = "_", " "
 MARKS = (",", ".", "?", "!", ";", ":")
@@ -49,20 +51,16 @@ def _parse(phone: str) -> Phone | None:
     return Phone(symbol, stress) if symbol else None
 
 
-def _espeak(words: str, voice: str) -> list[Phone]:
+def _espeak(words: str, voice: str) -> list[list[Phone]]:
+    """Phones of each word; espeak-ng joins some ("of a")."""
     from phonemizer.separator import Separator
 
     spoken = _backend(voice).phonemize([words], separator=Separator(phone="|", word=" "), strip=True)[0]
-    phones: list[Phone] = []
-    for word in spoken.split():
-        parsed = [p for p in map(_parse, word.split("|")) if p]
-        if parsed and phones:
-            phones.append(Phone(BOUNDARY))
-        phones.extend(parsed)
-    return phones
+    parsed = [[p for p in map(_parse, word.split("|")) if p] for word in spoken.split()]
+    return [word for word in parsed if word]
 
 
-def _override(span: str, inventory: frozenset[str] | None) -> list[Phone]:
+def override(span: str, inventory: frozenset[str] | None) -> list[Phone]:
     """Phones the user wrote: IPA, words apart by spaces, phones by nothing (longest known symbol wins) or `|`."""
     phones: list[Phone] = []
     for word in span.split():
@@ -73,6 +71,7 @@ def _override(span: str, inventory: frozenset[str] | None) -> list[Phone]:
             continue
         longest = max(map(len, inventory))
         i, stress = 0, 0
+        word = word.replace("g", "ɡ") if "g" not in inventory else word
         while i < len(word):
             if word[i] in "ˈˌ":
                 stress, i = (2 if word[i] == "ˈ" else 1), i + 1
@@ -93,22 +92,34 @@ def _override(span: str, inventory: frozenset[str] | None) -> list[Phone]:
 _VOWELS = frozenset("aeiouyæɑɐɒɔəɚɛɜɝɪʊʌøœɨʉɯɤɵᵻ")
 
 
-def read_lexicon(path: str | Path) -> dict[str, str]:
-    """A user lexicon: one `word<TAB or spaces>IPA` a line, `#` starts a comment -> {lower-case word: IPA}."""
-    lexicon: dict[str, str] = {}
-    try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as e:
-        raise InputError(f"The lexicon {path} could not be read as UTF-8 text; give one `word IPA` a line.") from e
-    for number, line in enumerate(lines, 1):
-        line = line.split("#", 1)[0].strip()
-        if not line:
-            continue
-        word, _, ipa = line.replace("\t", " ").partition(" ")
-        if not ipa.strip():
-            raise InputError(f"Line {number} of the lexicon {path} is {line!r}; a word and its IPA are expected.")
-        lexicon[word.lower()] = ipa.strip()
-    return lexicon
+_STAND_INS = ("zib", "ebb")
+"""Words that stand for an override while its neighbours are read: "a" and "the" depend on what follows, a consonant or
+a vowel. Read as one word each, by every English voice of espeak-ng."""
+
+
+def _flat(words: list[list[Phone]]) -> list[Phone]:
+    phones: list[Phone] = []
+    for word in words:
+        phones += [Phone(BOUNDARY), *word] if phones else word
+    return phones
+
+
+def _with_overrides(parts: list[str | list[Phone]], voice: str) -> list[Phone]:
+    """Phones of words between two marks, in which some are given as phones."""
+    given = [p for p in parts if not isinstance(p, str)]
+    if not given:
+        return _flat(_espeak(" ".join(p for p in parts if isinstance(p, str)), voice))
+    stands = ["".join(p.symbol for p in _flat(_espeak(s, voice))) for s in _STAND_INS]
+    text = " ".join(p if isinstance(p, str) else _STAND_INS[p[0].symbol[0] in _VOWELS] for p in parts)
+    words = _espeak(text, voice)
+    at = [i for i, word in enumerate(words) if "".join(p.symbol for p in word) in stands]
+    if len(at) == len(given):
+        for i, phones in zip(at, given, strict=True):
+            words[i] = phones
+        return _flat(words)
+    # A stand-in was read together with a neighbour: every part by itself.
+    apart = [_flat(_espeak(p, voice)) if isinstance(p, str) else p for p in parts]
+    return _flat([p for p in apart if p])
 
 
 def phonemize(
@@ -121,32 +132,41 @@ def phonemize(
 
     `inventory` (the model's symbols) bounds what `[[...]]` may hold. Raises InputError when nothing can be spoken.
     """
-    spoken = normalize(text) if voice.startswith("en") else " ".join(text.split())
-    if lexicon:
-        words = re.compile(r"(\[\[.*?\]\])|([A-Za-z']+)")
-        spoken = words.sub(
-            lambda m: m.group(1) or (f"[[{lexicon[w]}]]" if (w := m.group(2).lower()) in lexicon else m.group(2)),
-            spoken,
-        )
+    spoken = reading.said(text, voice.startswith("en"))
+    phones = phonemes_of(reading.pronounced(spoken, lexicon, voice == "en-us"), voice, inventory)
+    if len(phones) == 2:
+        raise reading.nothing_to_speak(text)
+    return phones
+
+
+def phonemes_of(pronounced: str, voice: str = "en-us", inventory: frozenset[str] | None = None) -> list[Phone]:
+    """Phones of spoken words in which `[[...]]` are phones (`Sentence.pronounced`), with silence at both ends; only the
+    silences where nothing is said. Raises InputError for phones that `inventory` lacks."""
     phones: list[Phone] = [Phone(SILENCE)]
-    gap = False
-    for chunk in _CHUNK.split(spoken):
+    parts: list[str | list[Phone]] = []
+
+    def close() -> None:
+        if parts:
+            found = _with_overrides(parts, voice)
+            parts.clear()
+            if found:
+                if phones[-1].symbol not in (SILENCE, *MARKS):
+                    phones.append(Phone(BOUNDARY))
+                phones.extend(found)
+
+    for chunk in _CHUNK.split(pronounced):
         if chunk in MARKS:
+            close()
             if phones[-1].symbol not in (SILENCE, *MARKS):
                 phones.append(Phone(chunk))
-            continue
-        if chunk.startswith("[["):
-            found = _override(chunk[2:-2].strip(), inventory)
+        elif chunk.startswith("[["):
+            if given := override(chunk[2:-2].strip(), inventory):
+                parts.append(given)
         else:
             words_only = re.sub(r"[^\w'\- ]+", " ", chunk)
-            found = _espeak(words_only, voice) if re.search(r"\w", words_only) else []
-        if found:
-            if phones[-1].symbol not in (SILENCE, *MARKS):
-                phones.append(Phone(BOUNDARY))
-            phones.extend(found)
-            gap = True
-    if not gap:
-        raise InputError(f"The text {text.strip()[:60]!r} has nothing to speak; give at least one word.")
+            if re.search(r"\w", words_only):
+                parts.append(words_only.strip())
+    close()
     phones.append(Phone(SILENCE))
     return phones
 

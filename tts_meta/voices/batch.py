@@ -10,7 +10,7 @@ import hashlib
 import io
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -18,10 +18,13 @@ from tts_meta.audio.files import replace_file, write_wav
 from tts_meta.audio.mel import SAMPLE_RATE
 from tts_meta.audio.watermark import name as watermark_name
 from tts_meta.errors import InputError
+from tts_meta.text.textfile import read_text
 from tts_meta.voices.books import read_epub
+from tts_meta.voices.columns import TEXT_NAMES, name_of
 from tts_meta.voices.library import find_voice
 from tts_meta.voices.network import Network
 from tts_meta.voices.synthesize import Synthesizer, comment
+from tts_meta.voices.tables import read_table
 from tts_meta.voices.voice_file import load_voice
 
 MANIFEST = "manifest.csv"
@@ -38,37 +41,54 @@ class Line:
     speed: float = 1.0
 
 
-def read_lines(path: Path, voice: str | None) -> list[Line]:
-    """The texts of a txt, csv, tsv or epub file. Raises InputError for what is missing or not to be read."""
+def read_lines(path: Path, voice: str | None, say: Callable[[str], None] = lambda message: None) -> list[Line]:
+    """The texts of a txt, csv, tsv, jsonl or epub file; `say` is told what was guessed or left out.
+
+    Raises InputError for what is missing or not to be read.
+    """
     suffix = path.suffix.lower()
     if not path.is_file():
         raise InputError(f"{path} does not exist; give a txt, csv, tsv or epub file.")
     if suffix == ".epub":
         return [Line(name, text, _voice(voice, path)) for name, text in read_epub(path)]
-    try:
-        content = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as e:
-        raise InputError(f"{path} could not be read as UTF-8 text; give a txt, csv, tsv or epub file.") from e
     if suffix == ".txt":
-        found = [line.strip() for line in content.splitlines() if line.strip()]
+        content, encoding = read_text(path, "file", "give a txt, csv, tsv or epub file")
+        if encoding not in ("utf-8", "utf-16"):
+            say(f"{path.name} is read as {encoding.replace('_', '-')} text.")
+        found = [line.strip() for line in content.split("\n") if line.strip()]
         lines = [Line(str(i + 1), text, _voice(voice, path)) for i, text in enumerate(found)]
-    elif suffix in (".csv", ".tsv"):
-        rows = csv.DictReader(io.StringIO(content), delimiter="\t" if suffix == ".tsv" else ",")
-        if "text" not in (rows.fieldnames or []):
-            raise InputError(f"{path} has the columns {', '.join(rows.fieldnames or [])}; id,text,voice,speed are expected.")
-        lines = []
-        for number, row in enumerate(rows, 1):
-            if not (row["text"] or "").strip():
-                continue
-            try:
-                speed = float(row.get("speed") or 1.0)
-            except ValueError as e:
-                raise InputError(f"Row {number} of {path} has the speed {row['speed']!r}; a number is expected.") from e
-            lines.append(Line(row.get("id") or str(number), row["text"].strip(), row.get("voice") or _voice(voice, path), speed))
+    elif suffix in (".csv", ".tsv", ".jsonl"):
+        lines = _table_lines(path, voice, say)
     else:
         raise InputError(f"{path} is a {suffix or 'file without a suffix'}; a txt, csv, tsv or epub file is expected.")
     if not lines:
         raise InputError(f"{path} holds no text; write a sentence a line.")
+    return lines
+
+
+def _table_lines(path: Path, voice: str | None, say: Callable[[str], None]) -> list[Line]:
+    """Rows with the columns text and, if there, id, voice and speed, in any order and case."""
+    table = read_table(path, "file", least=1)
+    for note in table.notes:
+        say(note)
+    head = [name_of(c) for c in table.rows[0].cells]
+    at = {n: head.index(n) for n in ("id", "voice", "speed") if n in head}
+    text = next((head.index(n) for n in TEXT_NAMES if n in head), None)
+    if text is None:
+        raise InputError(f"{path} has the columns {', '.join(table.rows[0].cells)[:200]}; id,text,voice,speed are expected.")
+    lines, empty = [], []
+    for number, row in enumerate(table.rows[1:], 1):
+        cells = {n: row.cells[i].strip() for n, i in at.items()}
+        if not row.cells[text].strip():
+            empty.append(row.line)
+            continue
+        try:
+            speed = float((cells.get("speed") or "1").replace(",", "."))
+        except ValueError as e:
+            raise InputError(f"Row {number} of {path} has the speed {cells['speed']!r}; a number is expected.") from e
+        lines.append(Line(cells.get("id") or str(number), row.cells[text].strip(), cells.get("voice") or _voice(voice, path), speed))
+    if empty:
+        say(f"{len(empty)} {'row has' if len(empty) == 1 else 'rows have'} no text (the first on line {empty[0]}) and no sound is made of them.")
     return lines
 
 

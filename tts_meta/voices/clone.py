@@ -11,10 +11,11 @@ from tts_meta.errors import InputError
 from tts_meta.voices.adapt import Progress
 from tts_meta.voices.checkup.checkup import Checkup, check_clips
 from tts_meta.voices.cloning import Cloning
+from tts_meta.voices.long_recordings import cut_long_recordings
 from tts_meta.voices.network import Network
 from tts_meta.voices.prepared import prepare
 from tts_meta.voices.settings import Settings
-from tts_meta.voices.transcripts import complete_transcripts, find_clips
+from tts_meta.voices.transcripts import complete_transcripts, find_clips, find_transcripts
 from tts_meta.voices.voice_file import read_header
 
 
@@ -78,8 +79,9 @@ def clone_voice(
         name, starter.adaptation.need("steps") if steps is None else steps, method, consent, seed=seed
     ).check()
     path = free_path(folder, name, force)
-    clips = find_clips([Path(g) for g in given])
+    clips = find_clips([Path(g) for g in given], on_message)
     if texts is None:
+        clips = cut_long_recordings(clips, find_transcripts(clips, transcripts), on_message)
         texts = complete_transcripts(clips, transcripts, on_message)
     checkup = check_clips(clips, texts, starter)
     tell(checkup, on_message)

@@ -16,6 +16,10 @@ EXAMPLE = "example"
 """The voice that can be spoken with before anything was cloned: VCTK p225 (CC BY 4.0), of the clips in app/examples."""
 
 
+class NoVoice(InputError):
+    """There is no voice of that name."""
+
+
 def voice_path(name: str, folder: Path | None = None) -> Path:
     return (folder or library_folder()) / f"{check_name(name)}.voice"
 
@@ -23,11 +27,11 @@ def voice_path(name: str, folder: Path | None = None) -> Path:
 def find_voice(name_or_file: str) -> Path:
     """The file of a voice given by path, or by name as `named_voice`. Raises InputError when there is none."""
     as_path = Path(name_or_file)
-    if as_path.suffix != ".voice":
+    if as_path.suffix.lower() != ".voice" and not (len(as_path.parts) > 1 and as_path.is_file()):
         return named_voice(name_or_file)
     if as_path.is_file():
         return as_path
-    raise InputError(f"There is no voice {name_or_file!r}; give a .voice file that exists or one of {_known()}.")
+    raise NoVoice(f"There is no voice {name_or_file!r}; give a .voice file that exists or one of {_known()}.")
 
 
 def named_voice(name: str) -> Path:
@@ -35,10 +39,18 @@ def named_voice(name: str) -> Path:
     path = voice_path(name)
     if path.is_file():
         return path
-    if name == EXAMPLE:
+    if (other := _in_another_case(path.stem)) is not None:
+        return other
+    if name.lower() == EXAMPLE:
         kind = chosen_network()
         return Path(str(files("tts_meta") / "assets" / (f"{EXAMPLE}.voice" if kind == "small" else f"{EXAMPLE}-{kind}.voice")))
-    raise InputError(f"There is no voice {name!r}; give a .voice file or one of {_known()}.")
+    raise NoVoice(f"There is no voice {name!r}; give a .voice file or one of {_known()}.")
+
+
+def _in_another_case(name: str) -> Path | None:
+    """The one voice of the library that differs from `name` in small and capital letters alone."""
+    found = [p for p in list_voices() if p.stem.casefold() == name.casefold()]
+    return found[0] if len(found) == 1 else None
 
 
 def _known() -> str:
@@ -61,9 +73,11 @@ def own_voice(name: str) -> Path:
     path = voice_path(name)
     if path.is_file():
         return path
+    if (other := _in_another_case(path.stem)) is not None:
+        return other
     if name == EXAMPLE:
         raise InputError(f"The voice {EXAMPLE!r} comes with the package and cannot be changed; copy it first.")
-    raise InputError(f"There is no voice {name!r}; `tts-meta voices list` shows the voices there are.")
+    raise NoVoice(f"There is no voice {name!r}; `tts-meta voices list` shows the voices there are.")
 
 
 def delete_voice(name: str) -> Path:
@@ -74,18 +88,24 @@ def delete_voice(name: str) -> Path:
 
 def copy_voice(name: str, new: str, force: bool = False) -> Path:
     """A second voice like the first, under a new name. Raises InputError when that name is taken."""
-    source, target = named_voice(name), voice_path(new)
-    if target.exists() and not force:
-        raise InputError(f"A voice {new!r} exists already; choose another name or add --force.")
-    change_header(source, target, name=new)
+    return _copy(named_voice(name), new, force)
+
+
+def _copy(source: Path, new: str, force: bool, replaces: Path | None = None) -> Path:
+    target = voice_path(new)
+    # Some file systems do not tell "Me" from "me", and nobody hears the difference.
+    taken = target if target.exists() else _in_another_case(target.stem)
+    if taken is not None and taken != replaces and not force:
+        raise InputError(f"A voice {taken.stem!r} exists already; choose another name or add --force.")
+    change_header(source, target, name=target.stem)
     return target
 
 
 def rename_voice(name: str, new: str, force: bool = False) -> Path:
     """Give a voice another name; the old file goes once the new one is whole."""
     source = own_voice(name)
-    target = copy_voice(name, new, force)
-    if target != source:
+    target = _copy(source, new, force, replaces=source)
+    if target != source and not (source.exists() and target.samefile(source)):
         source.unlink()
     return target
 
@@ -102,7 +122,7 @@ def note_voice(name: str, note: str) -> Path:
 def export_voice(name: str, out: Path, force: bool = False) -> Path:
     """Copy a voice of the library to `out` (a file or a folder)."""
     source = find_voice(name)
-    target = out / source.name if out.is_dir() else out
+    target = out / source.name if out.is_dir() else out if out.suffix else out.with_name(f"{out.name}.voice")
     if target.exists() and not force:
         raise InputError(f"{target} exists; choose another file or add --force.")
     replace_file(target, source.read_bytes())

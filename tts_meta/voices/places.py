@@ -6,11 +6,14 @@ from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from pathlib import Path
 
 from tts_meta.errors import InputError
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.-]{0,63}")
+_NAME = re.compile(r"[^\W_][\w .'-]{0,63}")
+_RESERVED = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?", re.I)
+"""Names that Windows keeps for devices: a library is copied from one computer to another."""
 
 
 def library_folder() -> Path:
@@ -22,8 +25,11 @@ def library_folder() -> Path:
 
 
 def check_name(name: str) -> str:
-    """The name, if it can be a file's. Raises InputError for path characters and the like."""
-    if not _NAME.fullmatch(name) or ".." in name or name.endswith((".", " ")):
+    """The name, its accents composed, if it can be a file's. Raises InputError for path characters and the like."""
+    name = unicodedata.normalize("NFC", name)
+    if _RESERVED.fullmatch(name):
+        raise InputError(f"The name {name!r} cannot be used: some systems keep it for a device; choose another name.")
+    if not _NAME.fullmatch(name) or ".." in name or name.endswith((".", " ")) or len(name.encode()) > 200:
         raise InputError(
             f"The name {name!r} cannot be used; 1 to 64 letters, digits, spaces, - or _ are expected, and no path."
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tts_meta.errors import InputError
 from tts_meta.voices.places import check_name
@@ -23,10 +23,10 @@ class Settings:
     stop: bool = False
 
     def check(self) -> Settings:
-        """Itself. Raises InputError for what cannot be done."""
-        check_name(self.name)
+        """Itself, its name composed. Raises InputError for what cannot be done."""
+        name = check_name(self.name)
         if self.method not in METHODS:
             raise InputError(f"The method is {self.method!r}; one of {', '.join(METHODS)} is expected.")
         if not 1 <= self.steps <= 1_000_000:
             raise InputError(f"The number of steps is {self.steps}; 1 to 1,000,000 is expected.")
-        return self
+        return replace(self, name=name)

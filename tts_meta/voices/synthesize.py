@@ -19,7 +19,7 @@ from tts_meta.audio.watermark import apply
 from tts_meta.errors import InputError
 from tts_meta.meta.tree import Tree
 from tts_meta.text.phonemes import BOUNDARY, MARKS, Phone, phonemize
-from tts_meta.text.sentences import split_paragraphs
+from tts_meta.text.reading import nothing_to_speak, speakable
 from tts_meta.voices.gains import Gains
 from tts_meta.voices.network import Controls, Network
 from tts_meta.voices.voice_file import Voice
@@ -111,9 +111,9 @@ class Synthesizer:
         Raises InputError for text without words or longer than LONGEST_TEXT, and settings out of range.
         """
         check_settings(text, speed, pitch, energy)
-        paragraphs = split_paragraphs(text)
+        paragraphs = speakable(text, self.starter.espeak_voice)
         if not paragraphs:
-            raise InputError(f"The text {text.strip()[:60]!r} has nothing to speak; give at least one word.")
+            raise nothing_to_speak(text)
         gain = 0.0
         for number, sentences in enumerate(paragraphs):
             for position, sentence in enumerate(sentences):

@@ -1,110 +1,277 @@
-"""Find the text of every clip: `clip.txt` beside it, a csv/tsv table, LJSpeech's metadata.csv, or this project's manifest."""
+"""Find the text of every clip: a text file beside it, or a table of any of the layouts that corpora and programs have.
+
+Whatever was guessed or left out is said, in a sentence, through the `say` that the callers give.
+"""
 
 from __future__ import annotations
 
-import csv
-from pathlib import Path
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
 
-from tts_meta.audio.files import SUFFIXES
+from tts_meta.audio.files import SUFFIXES, read_audio
 from tts_meta.errors import InputError
+from tts_meta.text.textfile import read_text
+from tts_meta.voices.columns import choose_columns
+from tts_meta.voices.recordings import find_clips
+from tts_meta.voices.tables import read_table as read_rows
 
-_FILE_COLUMNS = ("file", "path", "filename", "clip", "wav")
-_TEXT_COLUMNS = ("text", "transcript", "sentence")
+__all__ = ["complete_transcripts", "find_clips", "find_transcripts", "read_table", "read_tables"]
+
+Say = Callable[[str], None]
+BESIDE = (".txt", ".lab", ".normalized.txt", ".original.txt", ".transcript.txt", ".text")
+"""Endings of a text beside its clip, the best first: after the clip's name without its ending, or with it."""
+TABLES = re.compile(r".*\.(?:csv|tsv|list|jsonl|psv)|(?:metadata|transcripts?|manifest|filelist|index)[\w.-]*\.(?:txt|json)|.*\.trans\.txt", re.I)
+"""Files that may be a table of a folder's clips."""
 
 
-def find_clips(given: list[Path]) -> list[Path]:
-    """Audio files among `given` files and folders (folders are searched through), in a stable order, no duplicates."""
-    found: list[Path] = []
-    for path in given:
-        if path.is_dir():
-            inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
-            if not inside:
-                raise InputError(f"The folder {path} holds no clips; put {', '.join(SUFFIXES)} files in it.")
-            found += inside
-        elif path.exists():
-            found.append(path)
-        else:
-            raise InputError(f"{path} does not exist; give audio files or folders that hold them.")
-    return list(dict.fromkeys(found))
+def _silent(message: str) -> None:
+    del message
 
 
 def _key(name: str) -> str:
-    return Path(name.replace("\\", "/")).name.rsplit(".", 1)[0] if "." in Path(name).name else Path(name).name
+    """A clip's name without its folders and without the ending of a sound file: `a/spk1.utt01.wav` -> `spk1.utt01`."""
+    plain = PurePosixPath(name.strip().replace("\\", "/")).name
+    suffix = PurePosixPath(plain).suffix
+    return plain[: -len(suffix)] if suffix.lower() in SUFFIXES else plain
+
+
+def _folders(name: str) -> tuple[str, ...]:
+    """The folders of a path, from the innermost."""
+    return tuple(PurePosixPath(name.strip().replace("\\", "/")).parts[:-1][::-1])
+
+
+@dataclass
+class Entry:
+    """A text for a clip, and where it stands."""
+
+    name: str
+    text: str
+    where: str
+
+
+@dataclass
+class Texts:
+    """The rows of one or more tables, looked up by a clip's path: the folders decide where names are the same, and the
+    case of letters does not."""
+
+    source: str
+    entries: list[Entry] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._index: dict[str, list[Entry]] = {}
+        for e in self.entries:
+            self._index.setdefault(_key(e.name).lower(), []).append(e)
+
+    def find(self, clip: Path) -> Entry | None:
+        """The entry of `clip`. Raises InputError when the table gives it two different texts."""
+        found = self._index.get(_key(clip.name).lower(), [])
+        exact = [e for e in found if _key(e.name) == _key(clip.name)]
+        found = exact or found
+        if len({e.text for e in found}) > 1:
+            mine = _folders(str(clip))
+
+            def shared(e: Entry) -> int:
+                theirs = _folders(e.name)
+                return next((i for i, (a, b) in enumerate(zip(theirs, mine, strict=False)) if a != b), min(len(theirs), len(mine)))
+
+            best = max(map(shared, found))
+            found = [e for e in found if shared(e) == best]
+        if len({e.text for e in found}) > 1:
+            raise InputError(
+                f"{self.source} gives {clip.name} different texts ({found[0].where} and {found[1].where}); keep the one that is said."
+            )
+        return found[0] if found else None
+
+    def unused(self, clips: Sequence[Path]) -> int:
+        """Rows that name none of the clips."""
+        known = {_key(c.name).lower() for c in clips}
+        return sum(_key(e.name).lower() not in known for e in self.entries)
+
+
+def _read_trans(path: Path) -> Texts:
+    """LibriSpeech's `id TEXT` lines, or Kaldi's."""
+    text, _ = read_text(path, "transcripts", "give one `name text` a line")
+    entries = []
+    for number, line in enumerate(text.split("\n"), 1):
+        name, _, words = line.strip().partition(" ")
+        if name:
+            entries.append(Entry(name, " ".join(words.split()), f"line {number}"))
+    return Texts(path.name, entries)
+
+
+def _read(path: Path, clips: Iterable[Path]) -> Texts:
+    if path.name.lower().endswith(".trans.txt"):
+        return _read_trans(path)
+    known = {_key(c.name).lower() for c in clips}
+    table = read_rows(path, "transcripts")
+    columns = choose_columns(table, lambda cell: _key(cell).lower() in known)
+    entries = [Entry(r.cells[columns.file], r.cells[columns.text], f"line {r.line}") for r in columns.rows if r.cells[columns.file]]
+    return Texts(path.name, entries, [*table.notes, *([columns.note] if columns.note else [])])
 
 
 def read_table(path: Path) -> dict[str, str]:
-    """A transcript table -> {clip name without folder and suffix: text}."""
-    try:
-        content = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as e:
-        raise InputError(f"The transcripts {path} could not be read as UTF-8 text; give a csv or tsv table.") from e
-    lines = [line for line in content.splitlines() if line.strip()]
-    if not lines:
-        raise InputError(f"The transcripts {path} are empty; give a table with the columns file and text.")
-    delimiter = "\t" if "\t" in lines[0] else "|" if "|" in lines[0] else ","
-    rows = list(csv.reader(lines)) if delimiter == "," else list(csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_NONE))
-    header = [c.strip().lower() for c in rows[0]]
-    file_at = next((header.index(c) for c in _FILE_COLUMNS if c in header), None)
-    text_at = next((header.index(c) for c in _TEXT_COLUMNS if c in header), None)
-    if file_at is None or text_at is None:
-        if delimiter != "|":
-            raise InputError(f"{path} has the columns {', '.join(header)}; the columns file and text are expected.")
-        return {_key(r[0]): r[-1].strip() for r in rows if len(r) >= 2}  # LJSpeech: id|text|normalised text
-    return {_key(r[file_at]): r[text_at].strip() for r in rows[1:] if len(r) > max(file_at, text_at)}
+    """A transcript table -> {clip name without folder and ending: text}. Raises InputError for what is no such table, and
+    for a name with two texts."""
+    texts = _read(path, ())
+    found: dict[str, str] = {}
+    for e in texts.entries:
+        if found.setdefault(_key(e.name), e.text) != e.text:
+            raise InputError(f"{path} gives {e.name} different texts (the second on {e.where}); keep the one that is said.")
+    return found
 
 
 def read_tables(paths: list[Path]) -> dict[str, str]:
-    """{clip name without suffix: text} of given tables and of .txt files that are named like their clip."""
+    """{clip name without ending: text} of given tables and of text files that are named like their clip."""
     known: dict[str, str] = {}
     for path in paths:
-        if path.suffix.lower() == ".txt":
-            known[path.stem] = " ".join(path.read_text(encoding="utf-8-sig", errors="replace").split())
-        else:
+        ending = next((b for b in sorted(BESIDE, key=len, reverse=True) if path.name.lower().endswith(b)), None)
+        if ending is None or TABLES.fullmatch(path.name):
             known |= read_table(path)
+        else:
+            known[_key(path.name[: -len(ending)])] = _text(path)
     return known
 
 
-def find_transcripts(clips: list[Path], table: Path | None) -> dict[Path, str]:
-    """The text of every clip that has one. Raises InputError when a text is there but empty."""
+def _text(path: Path, say: Say = _silent) -> str:
+    """The words of a text file that belongs to one clip."""
+    text, encoding = read_text(path, "text", "write what is said in the clip")
+    if encoding not in ("utf-8", "utf-16"):
+        say(f"{path.name} is read as {encoding.replace('_', '-')} text.")
+    return " ".join(text.split())
+
+
+class _Folder:
+    """The files of one folder by their names in small letters, and its tables."""
+
+    def __init__(self, path: Path, clips: list[Path]) -> None:
+        self.path, self.clips = path, clips
+        try:
+            self.files = {p.name.lower(): p for p in sorted(path.iterdir()) if p.is_file() and not p.name.startswith(".")}
+        except OSError:
+            self.files = {}
+        self._tables: list[Texts] | None = None
+
+    def beside(self, clip: Path) -> Path | None:
+        stem = _key(clip.name).lower()
+        names = (f"{base}{ending}" for ending in BESIDE for base in (stem, clip.name.lower()))
+        return next((self.files[n] for n in names if n in self.files and self.files[n] != clip), None)
+
+    def tables(self, say: Say) -> list[Texts]:
+        """Those that name a clip. One that cannot be read is said, where it has the name of a table of transcripts."""
+        if self._tables is None:
+            self._tables = []
+            wanted = {_key(c.name).lower() for c in self.clips}
+            for name, path in self.files.items():
+                if not TABLES.fullmatch(name):
+                    continue
+                try:
+                    found = _read(path, self.clips)
+                except InputError as e:
+                    if re.match(r"metadata|transcript|manifest", name):
+                        raise
+                    say(f"{path.name} is not used: {e}")
+                    continue
+                if any(_key(e.name).lower() in wanted for e in found.entries):
+                    self._tables.append(found)
+        return self._tables
+
+
+def find_transcripts(clips: list[Path], table: Path | None, say: Say = _silent) -> dict[Path, str]:
+    """The text of every clip that has one: of the `table` that is given, else of a file beside the clip, else of a table in
+    the clip's folder or in the one above.
+
+    Raises InputError when a text is there but empty, when a table cannot be read, and when it gives one clip two texts.
+    """
     texts: dict[Path, str] = {}
-    rows = read_table(table) if table else {}
-    folders: dict[Path, dict[str, str]] = {}
+    folders: dict[Path, _Folder] = {}
+    used: dict[str, tuple[Texts, int]] = {}
+    given = _given(table, clips) if table else None
+
+    def folder(path: Path) -> _Folder:
+        if path not in folders:
+            folders[path] = _Folder(path, clips)
+        return folders[path]
+
+    def take(source: Texts, clip: Path) -> str | None:
+        entry = source.find(clip)
+        if entry is None:
+            return None
+        used[source.source] = (source, used.get(source.source, (source, 0))[1] + 1)
+        return entry.text
+
     for clip in clips:
-        beside = clip.with_suffix(".txt")
-        text = rows.get(_key(clip.name))
-        if text is None and beside.is_file():
-            text = beside.read_text(encoding="utf-8-sig", errors="replace")
-        if text is None and table is None:
-            if clip.parent not in folders:
-                named = [clip.parent / n for n in ("transcripts.csv", "transcripts.tsv", "metadata.csv", "manifest.tsv")]
-                tables = [read_table(p) for p in named if p.is_file()]
-                folders[clip.parent] = {k: v for t in tables for k, v in t.items()}
-            text = folders[clip.parent].get(_key(clip.name))
+        text = take(given, clip) if given else None
+        if text is None and (beside := folder(clip.parent).beside(clip)):
+            text = _text(beside, say)
+        if text is None and given is None:
+            for place in (clip.parent, clip.parent.parent):
+                text = next((t for s in folder(place).tables(say) if (t := take(s, clip)) is not None), None)
+                if text is not None:
+                    break
         if text is None:
             continue
         if not text.strip():
             raise InputError(f"The transcript of {clip} is empty; write what is said in it.")
         texts[clip] = " ".join(text.split())
+    if given and given.source not in used:
+        used[given.source] = (given, 0)
+    for source, count in used.values():
+        for note in source.notes:
+            say(note)
+        rest = source.unused(clips)
+        if count < len(clips) or rest:
+            said = f"{count} of {len(clips)} clips have a text in {source.source}"
+            say(f"{said}; {rest} {'row names' if rest == 1 else 'rows name'} no clip." if rest else f"{said}.")
+    missing = [c for c in clips if c not in texts]
+    if missing and texts:
+        names = ", ".join(c.name for c in missing[:5]) + (" ..." if len(missing) > 5 else "")
+        say(f"{len(missing)} of {len(clips)} clips {'has' if len(missing) == 1 else 'have'} no text: {names}.")
     return texts
 
 
-def complete_transcripts(clips: list[Path], table: Path | None, say=lambda message: None) -> dict[Path, str]:
-    """Texts of all clips; what has none is transcribed when the `asr` extra is there, and `say` is told so."""
-    texts = find_transcripts(clips, table)
-    missing = [c for c in clips if c not in texts]
+def _given(table: Path, clips: list[Path]) -> Texts:
+    if table.is_dir():
+        raise InputError(f"{table} is a folder; give a table of the columns file and text (csv, tsv, list, jsonl).")
+    return _read(table, clips)
+
+
+def complete_transcripts(clips: list[Path], table: Path | None, say: Say = _silent) -> dict[Path, str]:
+    """Texts of all clips that can be read; what has none is transcribed when the `asr` extra is there, and `say` is told so.
+
+    A file without a text that is no sound, or in which no words are heard, is left out, and `say` is told so. Raises
+    InputError when a readable clip has no text and there is no recogniser, and when nothing is left.
+    """
+    texts = find_transcripts(clips, table, say)
+    missing: list[Path] = []
+    unreadable: InputError | None = None
+    for clip in (c for c in clips if c not in texts):
+        try:
+            read_audio(clip)
+            missing.append(clip)
+        except InputError as e:
+            unreadable = unreadable or e
+            say(f"left out: {e}")
     if missing:
         from tts_meta.evaluation.intelligibility import load_recogniser
 
         recogniser = load_recogniser()
         if recogniser is None:
             raise InputError(
-                f"{missing[0]} has no transcript; put {missing[0].stem}.txt beside it or give --transcripts FILE "
+                f"{missing[0]} has no transcript; put {_key(missing[0].name)}.txt beside it or give --transcripts FILE "
                 "(or install the extra: pip install 'tts-meta[asr]')."
             )
         say(f"{len(missing)} clip(s) have no transcript: transcribing them with {recogniser.name}; check the result.")
         for clip in missing:
             text = recogniser.transcribe_file(clip)
-            if not text:
-                raise InputError(f"No words were recognised in {clip}; give its transcript or leave it out.")
-            texts[clip] = text
+            if text:
+                texts[clip] = text
+            else:
+                say(f"left out: no words were recognised in {clip}; give its transcript.")
+    if not texts and unreadable and len(clips) == 1:
+        raise unreadable
+    if not texts:
+        raise InputError(f"None of the {len(clips)} files can be used: none is a recording in which words are heard.")
     return texts

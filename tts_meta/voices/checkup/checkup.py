@@ -15,7 +15,7 @@ import numpy as np
 
 from tts_meta.audio.activity import speech_spans
 from tts_meta.audio.features import clip_features
-from tts_meta.audio.files import read_audio
+from tts_meta.audio.files import read_recording
 from tts_meta.audio.measures import bandwidth, clipped_share, longest_pause, loudness, signal_to_noise
 from tts_meta.audio.mel import SAMPLE_RATE
 from tts_meta.data.batch import make_item
@@ -124,7 +124,8 @@ def check_clips(paths: Sequence[Path], texts: dict[Path, str], network: Network)
 def _check_file(path: Path, text: str | None, starter: Starter, seen: dict[str, Path]) -> list[ClipCheck]:
     whole = ClipCheck(path, 0.0, 0.0, text or "")
     try:
-        samples, rate = read_audio(path)
+        recording = read_recording(path)
+        samples, rate = recording.samples, recording.rate
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         whole.end = len(samples) / rate
         if digest in seen:
@@ -145,6 +146,7 @@ def _check_file(path: Path, text: str | None, starter: Starter, seen: dict[str, 
     found = []
     for p in pieces:
         c = ClipCheck(path, p.start, p.end, p.text or "")
+        c.findings += [Finding("amber", "file", *problem) for problem in recording.problems]
         _check_sound(c, samples[int(p.start * rate) : int(p.end * rate)], rate)
         if c.end - c.start > LONGEST + 1:
             c.findings.append(Finding(

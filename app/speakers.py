@@ -1,0 +1,88 @@
+"""Loaded voices, and one sentence of speech at a time for everybody who asks."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+
+from starlette.concurrency import run_in_threadpool
+
+from app.requests import Speech
+from app.turns import Turns
+from tts_meta.errors import InputError
+from tts_meta.text.phonemes import phonemes_of
+from tts_meta.text.reading import read
+from tts_meta.voices.library import named_voice
+from tts_meta.voices.networks import default_starter
+from tts_meta.voices.synthesize import Spoken, Synthesizer, check_settings
+from tts_meta.voices.voice_file import load_voice
+
+PATIENCE = 0.25  # s between two looks whether a client that waits is still there
+
+
+class Gone(Exception):
+    """The client has closed its connection."""
+
+
+class Speakers:
+    """Voices that are loaded, by name and time of their file; at most KEPT of them. One sentence at a time is spoken."""
+
+    KEPT = 8
+
+    def __init__(self, watermark: bool = False, aliases: Mapping[str, str] | None = None) -> None:
+        self.watermark, self.aliases = watermark, dict(aliases or {})
+        self.turns = Turns()
+        self.lock = threading.Lock()
+        self.loaded: dict[tuple[str, int], Synthesizer] = {}
+
+    def get(self, name: str) -> Synthesizer:
+        """The synthesizer of a voice, or of the voice it is an alias of. Raises InputError (NoVoice) when there is none."""
+        name = self.aliases.get(name, name)
+        path = named_voice(name)
+        key = (name, path.stat().st_mtime_ns)
+        with self.lock:
+            if key not in self.loaded:
+                starter = default_starter()
+                self.loaded = {k: v for k, v in self.loaded.items() if k[0] != name}
+                if len(self.loaded) >= self.KEPT:
+                    self.loaded.pop(next(iter(self.loaded)))
+                self.loaded[key] = Synthesizer.of(starter, load_voice(path, starter), watermark=self.watermark)
+            return self.loaded[key]
+
+    def check(self, request: Speech) -> tuple[Synthesizer, int, list[str]]:
+        """(the voice, how many sentences it will speak, what of the text is left out). Raises InputError for everything about a request that can be told
+        before a sentence is spoken: its settings, its voice, a text without words, phones that the voice does not know."""
+        check_settings(request.input, request.speed, request.pitch, request.energy)
+        synthesizer = self.get(request.voice)
+        starter = synthesizer.starter
+        reading = read(request.input, voice=starter.espeak_voice)
+        count = 0
+        for sentence in reading:
+            count += 1
+            if "[[" in sentence.pronounced:
+                phonemes_of(sentence.pronounced, starter.espeak_voice, starter.table.inventory)
+        if not count:
+            why = f" ({reading.warnings[0]})" if reading.warnings else ""
+            raise InputError(f"The input {request.input.strip()[:60]!r} has nothing to speak{why}; give at least one word.")
+        return synthesizer, count, reading.warnings
+
+    async def speak(
+        self, synthesizer: Synthesizer, request: Speech, count: int, gone: Callable[[], Awaitable[bool]]
+    ) -> AsyncIterator[Spoken]:
+        """The `count` sentences as they are ready, in turns with other requests. Raises Gone between two sentences, or while it waits,
+        when `gone` says that nobody listens any more."""
+        parts = synthesizer.stream(request.input, request.speed, request.pitch, request.energy)
+        for rank in range(count):
+            ticket = self.turns.join(rank)
+            try:
+                while not await run_in_threadpool(ticket.wait, PATIENCE):
+                    if await gone():
+                        raise Gone
+                if await gone():
+                    raise Gone
+                part = await run_in_threadpool(next, parts, None)
+            finally:
+                ticket.leave()
+            if part is None:
+                return
+            yield part
