@@ -202,7 +202,8 @@ def _page(app: FastAPI) -> str:
 
 
 def serve(
-    host: str, port: int, key: str | None, watermark: bool = False, aliases: Mapping[str, str] | None = None, cors: Iterable[str] = (),
+    host: str, port: int, key: str | None, watermark: bool = False, aliases: Mapping[str,
+        str] | None = None, cors: Iterable[str] = (),
 ) -> None:
     """Serve until interrupted. Raises InputError when the port is taken or an alias names no voice."""
     import socket

@@ -16,7 +16,8 @@ import soundfile
 
 from tts_meta.errors import InputError
 
-PLAIN = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".oga", ".aiff", ".aif", ".aifc", ".caf", ".au", ".snd", ".w64", ".rf64", ".mp2", ".mpga")
+PLAIN = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".oga", ".aiff", ".aif", ".aifc", ".caf", ".au", ".snd", ".w64", ".rf64",
+         ".mp2", ".mpga")
 PACKED = (".m4a", ".m4b", ".mp4", ".mov", ".aac", ".webm", ".mka", ".mkv", ".3gp", ".wma", ".amr", ".wv", ".ac3", ".spx")
 """What phones and browsers make; read through PyAV (the extra `formats`)."""
 SUFFIXES = (*PLAIN, *PACKED)

@@ -83,7 +83,8 @@ def _scientific(match: re.Match[str]) -> str:
 
 def _times(match: re.Match[str]) -> str:
     """"5x faster" and "a 2x4"; "10x" by itself is a name."""
-    return f"{match.group(1)} times" if re.match(r"\s+(?!(?:and|or|is|was|in|on|at|to|with)\b)[a-z]", match.string[match.end():]) else f"{match.group(1)} x"
+    return f"{match.group(1)} times" if re.match(r"\s+(?!(?:and|or|is|was|in|on|at|to|with)\b)[a-z]",
+        match.string[match.end():]) else f"{match.group(1)} x"
 
 
 def _four(match: re.Match[str]) -> str:

@@ -17,7 +17,7 @@ FILE_NAMES = (
 )
 TEXT_NAMES = (
     "text", "transcript", "transcription", "transcripts", "sentence", "normalized_text", "normalised_text", "normalized_transcription", "normalized_transcript", "text_normalized",
-    "raw_text", "raw_transcription", "original_text", "utterance", "content", "words", "script", "prompt", "line", "label", "target_text", "phrase", "caption", "subtitle",
+    "raw_text", "raw_transcription", "original_text", "utterance", "content", "script", "prompt", "line", "label", "target_text", "phrase", "caption", "subtitle",
 )
 """Synonyms in the order they are preferred, in small letters, words joined by `_`."""
 
@@ -76,7 +76,8 @@ def choose_columns(table: Table, is_clip: Callable[[str], bool] = lambda name: F
     ]
     text = varied[-1] if varied else longest
     if len(rows) > 1 and len({r.cells[text] for r in rows}) == 1:
-        raise InputError(f"Column {text + 1} of {table.path} is the same in every row, which no texts are; name the columns file and text.")
+        raise InputError(f"Column {text + 1} of {table.path} is the same in every row, which no texts are; name the columns "
+                         f"file and text.")
     guessed = "" if table.width == 2 and headless else (
         f"{table.path.name} names no columns: column {file + 1} is read as the clips and column {text + 1} as their texts."
     )
