@@ -30,7 +30,8 @@ def wav_head(size: int | None = None) -> bytes:
     riff = 0xFFFFFFFF if size is None else 36 + size
     data = 0xFFFFFFFF if size is None else size
     return (b"RIFF" + riff.to_bytes(4, "little") + b"WAVEfmt " + (16).to_bytes(4, "little") + (1).to_bytes(2, "little")
-            + (1).to_bytes(2, "little") + rate.to_bytes(4, "little") + (2 * rate).to_bytes(4, "little") + (2).to_bytes(2, "little")
+            + (1).to_bytes(2, "little") + rate.to_bytes(4, "little") + (2 * rate).to_bytes(4, "little") + (2).to_bytes(2,
+                "little")
             + (16).to_bytes(2, "little") + b"data" + data.to_bytes(4, "little"))
 
 
@@ -127,7 +128,7 @@ class Aac(Encoder):
             import av
         except ImportError as e:
             raise InputError(
-                "The response_format 'aac' needs the extra 'formats' (pip install 'tts-meta[formats]'); mp3, opus, flac, wav and pcm do not."
+                "The response_format 'aac' needs the extra 'formats' (pip install 'tts-meta[formats]'); mp3, opus, flac, wav and pcm do not."  # noqa: E501
             ) from e
         self._av, self._buffer, self._sent = av, io.BytesIO(), 0
         self._container = av.open(self._buffer, "w", format="adts")

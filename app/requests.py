@@ -76,7 +76,8 @@ def read_speech(body: bytes, content_type: str) -> Speech:
         data = json.loads(text)
     except ValueError as e:
         if content_type and not json_type:
-            raise Refusal(415, f"The body is {content_type.split(';')[0]}; JSON is expected (Content-Type: application/json).") from e
+            raise Refusal(415, f"The body is {content_type.split(';')[0]}; JSON is expected (Content-Type: "
+                          f"application/json).") from e
         raise Refusal(400, f"The body is no JSON ({e}); an object with input and voice is expected.") from e
     if not isinstance(data, dict):
         raise Refusal(400, "The body is no JSON object; one with input and voice is expected.")

@@ -50,7 +50,9 @@ class Speakers:
             return self.loaded[key]
 
     def check(self, request: Speech) -> tuple[Synthesizer, int, list[str]]:
-        """(the voice, how many sentences it will speak, what of the text is left out). Raises InputError for everything about a request that can be told
+        """(the voice, how many sentences it will speak, what of the text is left out).
+
+        Raises InputError for everything about a request that can be told
         before a sentence is spoken: its settings, its voice, a text without words, phones that the voice does not know."""
         check_settings(request.input, request.speed, request.pitch, request.energy)
         synthesizer = self.get(request.voice)
@@ -69,7 +71,9 @@ class Speakers:
     async def speak(
         self, synthesizer: Synthesizer, request: Speech, count: int, gone: Callable[[], Awaitable[bool]]
     ) -> AsyncIterator[Spoken]:
-        """The `count` sentences as they are ready, in turns with other requests. Raises Gone between two sentences, or while it waits,
+        """The `count` sentences as they are ready, in turns with other requests.
+
+        Raises Gone between two sentences, or while it waits,
         when `gone` says that nobody listens any more."""
         parts = synthesizer.stream(request.input, request.speed, request.pitch, request.energy)
         for rank in range(count):

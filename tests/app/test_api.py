@@ -75,7 +75,8 @@ def test_a_stream_is_the_same_speech(client):
     ({"input": "?!"}, 400, "nothing to speak"), ({"speed": 9}, 400, "speed"),
     ({"response_format": "aiff"}, 400, "response_format"),
     ({"input": "a" * 20_001}, 400, "input"), ({"input": "[[ж]]"}, 400, "no sound for"),
-    ({"input": "Fine. Bad [[ж]].", "stream": True}, 400, "no sound for"), ({"input": "你好"}, 400, "Chinese"), ({"voice": 5}, 400, "voice"),
+    ({"input": "Fine. Bad [[ж]].", "stream": True}, 400, "no sound for"), ({"input": "你好"}, 400, "Chinese"), ({"voice": 5},
+        400, "voice"),
     ({"speed": "fast"}, 400, "speed"),
 ])
 def test_refusals_have_openais_shape(client, body, status, word):
@@ -108,7 +109,8 @@ def test_what_clients_send(client):
     assert post(client, response_format=None).headers["content-type"] == "audio/mpeg"
     plain = post(client).content
     assert post(client, speed=None, stream=None, pitch=None, instructions="gently", user="x", stream_format=None).content == plain
-    assert post(client, voice={"id": "p225"}).content == plain and post(client, response_format="").headers["content-type"] == "audio/mpeg"
+    assert post(client, voice={"id": "p225"}).content == plain and post(client,
+        response_format="").headers["content-type"] == "audio/mpeg"
     alias = TestClient(build(aliases={"alloy": "p225"}))
     assert post(alias, voice="alloy").content == plain and alias.get("/v1/voices").json()["aliases"] == {"alloy": "p225"}
     assert post(client, voice="alloy").status_code == 404
@@ -135,8 +137,10 @@ def test_bodies_methods_and_origins(client):
     send = client.post
     url = "/v1/audio/speech"
     for body, kind, status, word in (
-        ('{"input": "Zoë", "voice": "p225"}'.encode("latin-1"), "application/json", 400, "UTF-8"), (b"{", "application/json", 400, "no JSON"), (b"[]", "application/json", 400, "no JSON object"),
-        (b"input=hi", "application/x-www-form-urlencoded", 415, "JSON is expected"), (b"x" * 600_000, "application/json", 413, "at most"),
+        ('{"input": "Zoë", "voice": "p225"}'.encode("latin-1"), "application/json", 400, "UTF-8"), (b"{", "application/json",
+            400, "no JSON"), (b"[]", "application/json", 400, "no JSON object"),
+        (b"input=hi", "application/x-www-form-urlencoded", 415, "JSON is expected"), (b"x" * 600_000, "application/json", 413,
+            "at most"),
     ):
         answer = send(url, content=body, headers={"Content-Type": kind})
         assert answer.status_code == status and word in answer.json()["error"]["message"]
@@ -149,8 +153,10 @@ def test_bodies_methods_and_origins(client):
     assert "access-control-allow-origin" not in client.get("/v1/voices", headers=origin).headers
     opened = TestClient(build(cors=["http://page.example"]))
     assert opened.get("/v1/voices", headers=origin).headers["access-control-allow-origin"] == "http://page.example"
-    asked = opened.options(url, headers={**origin, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"})
-    assert asked.status_code == 200 and "access-control-allow-origin" not in opened.get("/v1/voices", headers={"Origin": "http://other.example"}).headers
+    asked = opened.options(url, headers={**origin, "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "authorization"})
+    assert asked.status_code == 200 and "access-control-allow-origin" not in opened.get("/v1/voices",
+        headers={"Origin": "http://other.example"}).headers
 
 
 def test_an_error_in_the_middle_ends_a_clean_answer_and_is_logged(client, monkeypatch, caplog):
@@ -189,4 +195,4 @@ def test_turns_first_sentences_first_and_a_bounded_queue():
 def test_a_full_queue_says_when_to_come_again(client, monkeypatch):
     monkeypatch.setattr(Turns, "enter", lambda self: (_ for _ in ()).throw(Busy()))
     answer = post(client)
-    assert answer.status_code == 503 and int(answer.headers["retry-after"]) > 0 and answer.json()["error"]["type"] == "server_error"
+    assert answer.status_code == 503 and int(answer.headers["retry-after"]) > 0 and answer.json()["error"]["type"] == "server_error"  # noqa: E501

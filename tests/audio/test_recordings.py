@@ -27,8 +27,10 @@ def likeness(a, b) -> float:
 
 
 @pytest.mark.parametrize(("name", "form", "subtype"), [
-    ("a.wav", "WAV", "PCM_24"), ("b.wav", "WAV", "FLOAT"), ("c.wav", "WAVEX", "PCM_16"), ("d.wav", "WAV", "ULAW"), ("e.wav", "WAV", "IMA_ADPCM"), ("f.au", "AU", "PCM_16"),
-    ("g.caf", "CAF", "PCM_16"), ("h.aiff", "AIFF", "PCM_16"), ("mp3 called.wav", "MP3", None), ("ogg called.flac", "OGG", "VORBIS"), ("it's “quoted” 🙂.wav", "WAV", "PCM_16"),
+    ("a.wav", "WAV", "PCM_24"), ("b.wav", "WAV", "FLOAT"), ("c.wav", "WAVEX", "PCM_16"), ("d.wav", "WAV", "ULAW"), ("e.wav",
+        "WAV", "IMA_ADPCM"), ("f.au", "AU", "PCM_16"),
+    ("g.caf", "CAF", "PCM_16"), ("h.aiff", "AIFF", "PCM_16"), ("mp3 called.wav", "MP3", None), ("ogg called.flac", "OGG",
+        "VORBIS"), ("it's “quoted” 🙂.wav", "WAV", "PCM_16"),
     (f"{'x' * 200}.wav", "WAV", "PCM_16"), ("i.w64", "W64", "PCM_16"), ("j.wav", "RF64", "PCM_16"),
 ])
 def test_formats_and_names(tmp_path, good, name, form, subtype):
@@ -42,7 +44,8 @@ def test_formats_and_names(tmp_path, good, name, form, subtype):
 
 
 @pytest.mark.parametrize(("codec", "kind", "name"), [
-    ("aac", "ipod", "a.wav"), ("aac", "adts", "b.aac"), ("libopus", "webm", "c.webm"), ("libopus", "ogg", "d.opus"), ("wmav2", "asf", "e.wma"), ("aac", "mp4", "f.mp4"),
+    ("aac", "ipod", "a.wav"), ("aac", "adts", "b.aac"), ("libopus", "webm", "c.webm"), ("libopus", "ogg", "d.opus"), ("wmav2",
+        "asf", "e.wma"), ("aac", "mp4", "f.mp4"),
 ])
 def test_packed_sound_by_its_content(tmp_path, good, codec, kind, name):
     av = pytest.importorskip("av")
@@ -50,7 +53,8 @@ def test_packed_sound_by_its_content(tmp_path, good, codec, kind, name):
     with av.open(str(tmp_path / name), "w", format=kind) as container:
         stream = container.add_stream(codec, rate=48000 if codec == "libopus" else 44100, layout="mono")
         stream.bit_rate = 128_000
-        resampler = av.AudioResampler(format=stream.format.name, layout="mono", rate=stream.rate, frame_size=stream.codec_context.frame_size or None)
+        resampler = av.AudioResampler(format=stream.format.name, layout="mono", rate=stream.rate,
+                                      frame_size=stream.codec_context.frame_size or None)
         frame = av.AudioFrame.from_ndarray(samples[None], format="fltp", layout="mono")
         frame.sample_rate = rate
         for out in [*resampler.resample(frame), *resampler.resample(None)]:
@@ -64,7 +68,8 @@ def test_channels_do_not_cancel_or_halve(tmp_path, good):
     samples, rate = good
     zero = np.zeros_like(samples)
     for name, columns in {
-        "inverted": (samples, -samples), "left": (samples, zero), "right": (zero, samples), "both": (samples, samples), "faint": (samples, 0.01 * np.roll(samples, 500)),
+        "inverted": (samples, -samples), "left": (samples, zero), "right": (zero, samples), "both": (samples,
+            samples), "faint": (samples, 0.01 * np.roll(samples, 500)),
         "surround": (zero, zero, samples, zero, zero, zero), "offset": (samples, zero + 0.3),
     }.items():
         soundfile.write(tmp_path / f"{name}.wav", np.stack(columns, 1), rate, subtype="FLOAT")
@@ -85,7 +90,8 @@ def test_offset_and_level(tmp_path, good):
     assert likeness(read_audio(tmp_path / "faint.wav")[0], samples) > 0.999
 
 
-@pytest.mark.parametrize(("name", "form"), [("a.wav", "WAV"), ("b.flac", "FLAC"), ("c.ogg", "OGG"), ("d.aiff", "AIFF"), ("e.mp3", "MP3")])
+@pytest.mark.parametrize(("name", "form"), [("a.wav", "WAV"), ("b.flac", "FLAC"), ("c.ogg", "OGG"), ("d.aiff", "AIFF"),
+    ("e.mp3", "MP3")])
 def test_a_file_that_was_cut_off_says_so(tmp_path, good, name, form):
     samples, rate = good
     soundfile.write(tmp_path / name, samples, rate, format=form)

@@ -23,7 +23,8 @@ def mine(library, starter, cloned):
     return library
 
 
-@pytest.mark.parametrize(("name", "form"), [("a.mp3", "MP3"), ("b.FLAC", "FLAC"), ("c.ogg", "OGG"), ("d.opus", "OGG"), ("e.wav", "WAV"), ("f", "WAV")])
+@pytest.mark.parametrize(("name", "form"), [("a.mp3", "MP3"), ("b.FLAC", "FLAC"), ("c.ogg", "OGG"), ("d.opus", "OGG"),
+    ("e.wav", "WAV"), ("f", "WAV")])
 def test_say_writes_what_the_name_says(run, cloned, tmp_path, name, form):  # noqa: F811
     answer = run("say", "-5 degrees.", "--voice", cloned.path, "--out", tmp_path / name)
     assert answer[0] == 0, answer[2]
@@ -46,8 +47,10 @@ def test_stdin_in_any_encoding(monkeypatch):
 
 
 @pytest.mark.parametrize(("name", "content", "encoding"), [
-    ("a.csv", "id,text,voice,speed\na,One.,v,1\nb,Two.,v,1.5\n", "utf-8-sig"), ("b.csv", "ID;Text;Voice;Speed\na;One.;v;1\nb;Two.;v;1,5\n", "utf-16"),
-    ("c.csv", 'text,id,voice,speed\n"One.",a,v,\n"Two.",b,v,1.5\n', "cp1252"), ("d.tsv", 'TEXT\tid\tvoice\tspeed\n"One."\ta\tv\t1\n"Two."\tb\tv\t1.5\n', "utf-8"),
+    ("a.csv", "id,text,voice,speed\na,One.,v,1\nb,Two.,v,1.5\n", "utf-8-sig"), ("b.csv",
+        "ID;Text;Voice;Speed\na;One.;v;1\nb;Two.;v;1,5\n", "utf-16"),
+    ("c.csv", 'text,id,voice,speed\n"One.",a,v,\n"Two.",b,v,1.5\n', "cp1252"), ("d.tsv",
+        'TEXT\tid\tvoice\tspeed\n"One."\ta\tv\t1\n"Two."\tb\tv\t1.5\n', "utf-8"),
 ])
 def test_batch_reads_tables_of_every_dialect(tmp_path, name, content, encoding):
     (tmp_path / name).write_bytes(content.encode(encoding))

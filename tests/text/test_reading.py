@@ -20,8 +20,8 @@ def ipa(text: str, **kwargs) -> str:
 
 
 @pytest.mark.parametrize("sentence", [
-    "It is 3.5 m wide and costs $1,234.56 in all.", "Version 1.2.3 came at 8.30pm.", "I met J. K. Rowling and Dr. Smith.", "The U.S. Army is here.",
-    "See p. 5 and No. 7 of vol. 2.", "He works at Foo Inc. in town.", "Go to example.com or a.b@c.org now.", "\"Why?\" he said.", "Use e.g. this one.",
+    "It is 3.5 m wide and costs $1,234.56 in all.", "Version 1.2.3 came at 8.30pm.", "I met J. K. Rowling and Dr. Smith.", "The U.S. Army is here.",  # noqa: E501
+    "See p. 5 and No. 7 of vol. 2.", "He works at Foo Inc. in town.", "Go to example.com or a.b@c.org now.", "\"Why?\" he said.", "Use e.g. this one.",  # noqa: E501
     "Mr. T. came.", "It grew 1.5x. ", "Acme Corp. v. Foo is a case.",
 ])
 def test_no_cut_inside(sentence):
@@ -29,7 +29,8 @@ def test_no_cut_inside(sentence):
 
 
 @pytest.mark.parametrize("sentences", [
-    ["He came at 3 p.m.", "He left."], ["I live on Elm St.", "It is quiet."], ["No.", "I said no."], ["So do I.", "She left."], ["Made by Foo Inc.", "The end."],
+    ["He came at 3 p.m.", "He left."], ["I live on Elm St.", "It is quiet."], ["No.", "I said no."], ["So do I.",
+        "She left."], ["Made by Foo Inc.", "The end."],
     ["It is 5.", "6 is more."], ["Is it?", "Yes!", "Good."],
 ])
 def test_a_cut_between(sentences):
@@ -42,7 +43,8 @@ def test_long_sentences_are_cut_between_words_by_what_they_say():
     assert len(pieces) > 5 and " ".join(pieces) == numbers
 
 
-@pytest.mark.parametrize(("text", "name"), [("你好", "Chinese"), ("привет мир", "Cyrillic"), ("こんにちは", "Japanese"), ("안녕", "Korean"), ("שלום", "Hebrew"), ("[ ไทย ]", "Thai")])
+@pytest.mark.parametrize(("text", "name"), [("你好", "Chinese"), ("привет мир", "Cyrillic"), ("こんにちは", "Japanese"), ("안녕",
+    "Korean"), ("שלום", "Hebrew"), ("[ ไทย ]", "Thai")])
 def test_a_script_nobody_here_can_read(text, name):
     with pytest.raises(InputError, match=name):
         phonemize(text)
@@ -120,7 +122,8 @@ def test_neighbours_of_an_override_are_read_as_neighbours():
 
 def test_lexicon_entries_of_every_shape(tmp_path, starter):
     inventory = starter.table.inventory
-    (tmp_path / "own.txt").write_bytes("\ufeff# names\r\nNew York\tnˈuː jˈɔːɹk\r\nx-ray = ˈɛksɹeɪ\r\nR2D2  ɑːɹtˈuː\r\nZoë zˈoʊi\r\nO'Neil oʊnˈiːl # a name\r\nC# sˈiː ʃˈɑːɹp\r\ngo gˈoʊ\r\n".encode())
+    (tmp_path / "own.txt").write_bytes("\ufeff# names\r\nNew York\tnˈuː jˈɔːɹk\r\nx-ray = ˈɛksɹeɪ\r\nR2D2  ɑːɹtˈuː\r\nZoë "
+                                       "zˈoʊi\r\nO'Neil oʊnˈiːl # a name\r\nC# sˈiː ʃˈɑːɹp\r\ngo gˈoʊ\r\n".encode())
     lexicon = read_lexicon(tmp_path / "own.txt", inventory)
     assert lexicon["new york"] == "nˈuː jˈɔːɹk" and lexicon["go"] == "ɡˈoʊ" and len(lexicon) == 7
     text = "Zoë's X-rays, X-ray, new  york, O’Neil, R2D2 go to C#."

@@ -54,8 +54,10 @@ LAYOUTS = {
     "windows.csv": f'file,text\r\nC:\\clips\\a.wav,"{A}"\r\nb.wav,{B}\r\nc.wav,{C}\r\n',
     "broken.csv": f'file,text\na.wav,"Hello,\nworld."\nb.wav,{B}\nc.wav,{C}\n',
     "a.trans.txt": f"a {A}\nb {B}\nc {C}\n",
-    "hf.jsonl": "\n".join(json.dumps({"file_name": f"{n}.wav", "transcription": t}) for n, t in zip("abc", (A, B, C), strict=True)),
-    "nemo.jsonl": "\n".join(json.dumps({"audio_filepath": f"/x/{n}.wav", "duration": 1.5, "text": t}) for n, t in zip("abc", (A, B, C), strict=True)),
+    "hf.jsonl": "\n".join(json.dumps({"file_name": f"{n}.wav", "transcription": t}) for n, t in zip("abc", (A, B, C),
+        strict=True)),
+    "nemo.jsonl": "\n".join(json.dumps({"audio_filepath": f"/x/{n}.wav", "duration": 1.5, "text": t}) for n, t in zip("abc",
+        (A, B, C), strict=True)),
     "metadata.json": json.dumps({"a.wav": A, "b.wav": B, "c.wav": C}),
 }
 
@@ -71,7 +73,8 @@ def test_a_layout(clips, tmp_path, name, place):
     assert texts_of(clips, table=path if place == "given" else None) == [A, B, C]
 
 
-@pytest.mark.parametrize(("encoding", "mark"), [("utf-8-sig", ""), ("utf-16", ""), ("utf-16-le", ""), ("utf-16-be", "\ufeff"), ("utf-32", "")])
+@pytest.mark.parametrize(("encoding", "mark"), [("utf-8-sig", ""), ("utf-16", ""), ("utf-16-le", ""), ("utf-16-be", "\ufeff"),
+    ("utf-32", "")])
 def test_encodings_with_a_mark(clips, tmp_path, encoding, mark):
     write(tmp_path / "wavs" / "metadata.csv", mark + f'file,text\na.wav,"{A} Zoë"\nb.wav,{B}\nc.wav,{C}\n', encoding)
     assert texts_of(clips) == [f"{A} Zoë", B, C]
@@ -131,7 +134,8 @@ def test_names_with_points_and_folders_are_kept_apart(tmp_path):
     clips = find_clips([tmp_path])
     write(tmp_path / "t.csv", "file,text\ns1/utt.01.wav,One one.\ns1/utt.02,One two.\ns2/utt.01.wav,Two one.\n")
     assert texts_of(clips, table=tmp_path / "t.csv") == ["One one.", "One two.", "Two one."]
-    assert read_table(write(tmp_path / "u.csv", "file,text\nspk1.utt01,One.\nspk1.utt02,Two.\n")) == {"spk1.utt01": "One.", "spk1.utt02": "Two."}
+    assert read_table(write(tmp_path / "u.csv", "file,text\nspk1.utt01,One.\nspk1.utt02,Two.\n")) == {"spk1.utt01": "One.",
+        "spk1.utt02": "Two."}
 
 
 def test_an_unreadable_file_without_a_text_is_left_out_with_a_sentence(clips, tmp_path, monkeypatch):

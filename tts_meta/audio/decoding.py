@@ -16,7 +16,8 @@ import soundfile
 
 from tts_meta.errors import InputError
 
-PLAIN = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".oga", ".aiff", ".aif", ".aifc", ".caf", ".au", ".snd", ".w64", ".rf64", ".mp2", ".mpga")
+PLAIN = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".oga", ".aiff", ".aif", ".aifc", ".caf", ".au", ".snd", ".w64", ".rf64",
+         ".mp2", ".mpga")
 PACKED = (".m4a", ".m4b", ".mp4", ".mov", ".aac", ".webm", ".mka", ".mkv", ".3gp", ".wma", ".amr", ".wv", ".ac3", ".spx")
 """What phones and browsers make; read through PyAV (the extra `formats`)."""
 SUFFIXES = (*PLAIN, *PACKED)
@@ -31,7 +32,7 @@ SILENT_CHANNEL = 0.05
 CANCELLED = 0.25
 """Share of the loudest channel's power under which the mean of the channels has cancelled itself out."""
 _BLOCK = 65536  # frames
-_DEMUXERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,asf,aac,mp3,ogg,flac,wav,caf,au,amr,amrnb,amrwb,w64,aiff,wv,ac3,eac3,avi,flv,mpeg,mpegts"
+_DEMUXERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,asf,aac,mp3,ogg,flac,wav,caf,au,amr,amrnb,amrwb,w64,aiff,wv,ac3,eac3,avi,flv,mpeg,mpegts"  # noqa: E501
 """Containers of sound; FFmpeg also knows play lists, which would open other files."""
 _PACKED_HEADS = (b"ftyp", b"\x1a\x45\xdf\xa3", b"\x30\x26\xb2\x75", b"#!AMR", b"wvpk")
 
@@ -103,7 +104,8 @@ class PackedSource(Source):
             self.rate, count = int(stream.rate), int(stream.channels)
             self.channels = count if count in (1, 2) else 1
             self.given_channels = count
-            seconds = float(stream.duration * stream.time_base) if stream.duration else (container.duration or 0) / 1e6
+            length = getattr(container, "duration", None) or 0
+            seconds = float(stream.duration * (stream.time_base or 0)) if stream.duration else length / 1e6
             self.frames = int(seconds * self.rate)
 
     def blocks(self) -> Iterator[np.ndarray]:
@@ -115,7 +117,7 @@ class PackedSource(Source):
             stream = container.streams.audio[0]
             resampler = av.AudioResampler(format="fltp", layout=layout, rate=self.rate)
             try:
-                for packet in container.decode(stream):
+                for packet in container.decode(stream):  # type: ignore[union-attr]
                     for out in resampler.resample(packet):
                         block = out.to_ndarray().T
                         count += len(block)

@@ -19,7 +19,7 @@ from tts_meta.audio.decoding import MAX_SAMPLES, MAX_SECONDS, PACKED, PLAIN, SUF
 from tts_meta.errors import InputError
 
 __all__ = [
-    "MAX_SAMPLES", "MAX_SECONDS", "PACKED", "PLAIN", "SUFFIXES", "read_audio", "read_recording", "replace_file", "resample", "sound_path", "write_sound",
+    "MAX_SAMPLES", "MAX_SECONDS", "PACKED", "PLAIN", "SUFFIXES", "read_audio", "read_recording", "replace_file", "resample", "sound_path", "write_sound",  # noqa: E501
     "write_wav",
 ]
 
@@ -67,7 +67,7 @@ def replace_file(path: str | Path, content: bytes) -> None:
         ) from e
 
 
-WRITTEN = {".wav": ("WAV", "PCM_16"), ".flac": ("FLAC", "PCM_16"), ".mp3": ("MP3", None), ".ogg": ("OGG", "VORBIS"), ".opus": ("OGG", "OPUS"),
+WRITTEN = {".wav": ("WAV", "PCM_16"), ".flac": ("FLAC", "PCM_16"), ".mp3": ("MP3", None), ".ogg": ("OGG", "VORBIS"), ".opus": ("OGG", "OPUS"),  # noqa: E501
            ".aiff": ("AIFF", "PCM_16"), ".au": ("AU", "PCM_16")}
 """Endings of the files that speech is written to."""
 

@@ -43,6 +43,7 @@ def main() -> None:
     except OSError as e:
         if e.errno not in _OF_THE_DISK:
             raise
-        say(f"Error: {e.filename or 'A file'} could not be written ({e.strerror}); free some disk space, or choose another folder "
+        say(f"Error: {e.filename or 'A file'} could not be written ({e.strerror}); free some disk space, or choose another "
+            f"folder "
             "(TTS_META_HOME is where voices and jobs are kept).")
         sys.exit(2)

@@ -86,7 +86,7 @@ def _code(match: re.Match[str]) -> str:
 
 def _range(match: re.Match[str]) -> str:
     sign, scale = match.group("sign"), match.group("scale") or ""
-    return f"{spoken_sum(sign, match.group('low'), match.group('lowscale') or '')} to {spoken_sum(sign, match.group('high'), scale)}"
+    return f"{spoken_sum(sign, match.group('low'), match.group('lowscale') or '')} to {spoken_sum(sign, match.group('high'), scale)}"  # noqa: E501
 
 
 RULES: list[Rule] = [

@@ -9,8 +9,8 @@ from tts_meta.text.spelling import NUMBER, cardinal, digits, number, ordinal, pl
 
 _DENOMINATORS = {2: ("half", "halves"), 4: ("quarter", "quarters")}
 _SAID_AS_PAIR = {("24", "7"), ("9", "11"), ("7", "11"), ("50", "50"), ("60", "40"), ("80", "20"), ("70", "30"), ("20", "20")}
-_COUNTED = r"(?:people|men|women|children|percent|million|thousand|billion|dozen|feet|other|different|of|[a-z]{3,}(?<!ss)(?<!us)(?<!is)s)\b"
-_NOT_COUNTED = r"(?:was|is|as|has|this|its|plus|times|versus|always|perhaps|yes|us|minus|does|sees|means|says|marks|comes|goes|shows|seems|brings|begins|starts|ends)\b"
+_COUNTED = r"(?:people|men|women|children|percent|million|thousand|billion|dozen|feet|other|different|of|[a-z]{3,}(?<!ss)(?<!us)(?<!is)s)\b"  # noqa: E501
+_NOT_COUNTED = r"(?:was|is|as|has|this|its|plus|times|versus|always|perhaps|yes|us|minus|does|sees|means|says|marks|comes|goes|shows|seems|brings|begins|starts|ends)\b"  # noqa: E501
 
 
 def _fraction(numerator: str, denominator: str) -> str:
@@ -83,7 +83,8 @@ def _scientific(match: re.Match[str]) -> str:
 
 def _times(match: re.Match[str]) -> str:
     """"5x faster" and "a 2x4"; "10x" by itself is a name."""
-    return f"{match.group(1)} times" if re.match(r"\s+(?!(?:and|or|is|was|in|on|at|to|with)\b)[a-z]", match.string[match.end():]) else f"{match.group(1)} x"
+    return f"{match.group(1)} times" if re.match(r"\s+(?!(?:and|or|is|was|in|on|at|to|with)\b)[a-z]",
+        match.string[match.end():]) else f"{match.group(1)} x"
 
 
 def _four(match: re.Match[str]) -> str:
@@ -124,7 +125,7 @@ RULES: list[Rule] = [
     (re.compile(r"(?<![\w.,])(?P<v>[vV]\.?\s?)?(?P<parts>\d+(?:\.\d+){2,})(?![\w])"), _version),
     (re.compile(r"\b([vV]ersions?\s|[rR]elease\s|Python\s|Java\s|PHP\s|iOS\s|macOS\s|Android\s|Windows\s|Ubuntu\s|Debian\s|"
                 r"Firefox\s|Chrome\s|GPT[- ]|HTTP/|USB\s|"
-                r"[cC]hapters?\s|[sS]ections?\s|[fF]igures?\s|[tT]ables?\s|[aA]ppendix\s|[eE]xercise\s|[tT]heorem\s|[eE]quation\s)(\d+)\.(\d+)(?![\d.])"), _named),
+                r"[cC]hapters?\s|[sS]ections?\s|[fF]igures?\s|[tT]ables?\s|[aA]ppendix\s|[eE]xercise\s|[tT]heorem\s|[eE]quation\s)(\d+)\.(\d+)(?![\d.])"), _named),  # noqa: E501
     (re.compile(r"\b[vV]\.?(\d+)\.(\d+)\b"), lambda m: "version " + _version_of(m.group(1), m.group(2))),
     (re.compile(r"(?<![\w.,])(\d+(?:\.\d+)?)[eE]([+-]?\d+)\b"), _scientific),
     (re.compile(r"(?<=[\w)])\^(-?\d+)"), _power),

@@ -86,9 +86,11 @@ def _table_lines(path: Path, voice: str | None, say: Callable[[str], None]) -> l
             speed = float((cells.get("speed") or "1").replace(",", "."))
         except ValueError as e:
             raise InputError(f"Row {number} of {path} has the speed {cells['speed']!r}; a number is expected.") from e
-        lines.append(Line(cells.get("id") or str(number), row.cells[text].strip(), cells.get("voice") or _voice(voice, path), speed))
+        lines.append(Line(cells.get("id") or str(number), row.cells[text].strip(), cells.get("voice") or _voice(voice, path),
+                          speed))
     if empty:
-        say(f"{len(empty)} {'row has' if len(empty) == 1 else 'rows have'} no text (the first on line {empty[0]}) and no sound is made of them.")
+        say(f"{len(empty)} {'row has' if len(empty) == 1 else 'rows have'} no text (the first on line {empty[0]}) and no sound "
+            f"is made of them.")
     return lines
 
 

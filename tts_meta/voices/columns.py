@@ -12,12 +12,12 @@ from tts_meta.errors import InputError
 from tts_meta.voices.tables import Row, Table
 
 FILE_NAMES = (
-    "file", "file_name", "filename", "path", "file_path", "filepath", "audio_file", "audio_filepath", "audio_path", "audio", "wav", "wav_file", "wav_path", "wav_filename", "clip",
-    "clip_id", "clip_name", "recording", "sound", "fname", "item_name", "segment_id", "utterance_id", "utt_id", "uttid", "utt", "name", "id",
+    "file", "file_name", "filename", "path", "file_path", "filepath", "audio_file", "audio_filepath", "audio_path", "audio", "wav", "wav_file", "wav_path", "wav_filename", "clip",  # noqa: E501
+    "clip_id", "clip_name", "recording", "sound", "fname", "item_name", "segment_id", "utterance_id", "utt_id", "uttid", "utt", "name", "id",  # noqa: E501
 )
 TEXT_NAMES = (
-    "text", "transcript", "transcription", "transcripts", "sentence", "normalized_text", "normalised_text", "normalized_transcription", "normalized_transcript", "text_normalized",
-    "raw_text", "raw_transcription", "original_text", "utterance", "content", "words", "script", "prompt", "line", "label", "target_text", "phrase", "caption", "subtitle",
+    "text", "transcript", "transcription", "transcripts", "sentence", "normalized_text", "normalised_text", "normalized_transcription", "normalized_transcript", "text_normalized",  # noqa: E501
+    "raw_text", "raw_transcription", "original_text", "utterance", "content", "script", "prompt", "line", "label", "target_text", "phrase", "caption", "subtitle",  # noqa: E501
 )
 """Synonyms in the order they are preferred, in small letters, words joined by `_`."""
 
@@ -76,12 +76,13 @@ def choose_columns(table: Table, is_clip: Callable[[str], bool] = lambda name: F
     ]
     text = varied[-1] if varied else longest
     if len(rows) > 1 and len({r.cells[text] for r in rows}) == 1:
-        raise InputError(f"Column {text + 1} of {table.path} is the same in every row, which no texts are; name the columns file and text.")
+        raise InputError(f"Column {text + 1} of {table.path} is the same in every row, which no texts are; name the columns "
+                         f"file and text.")
     guessed = "" if table.width == 2 and headless else (
         f"{table.path.name} names no columns: column {file + 1} is read as the clips and column {text + 1} as their texts."
     )
     if not headless:
-        guessed = f"{table.path.name} has the columns {', '.join(head)}: {head[file]} is read as the clips and {head[text]} as their texts."
+        guessed = f"{table.path.name} has the columns {', '.join(head)}: {head[file]} is read as the clips and {head[text]} as their texts."  # noqa: E501
     return Columns(file, text, rows, guessed)
 
 

@@ -89,7 +89,8 @@ def cut_long_recordings(
             found.append(clip)
             continue
         _folders.append(tempfile.TemporaryDirectory(prefix="tts-meta-cut-"))
-        folder, made, used = Path(_folders[-1].name), [], 0.0
+        made: list[Path] = []
+        folder, used = Path(_folders[-1].name), 0.0
         source = open_source(clip)
         for samples in pieces(source):
             path = folder / f"{clip.stem}-{len(made) + 1:03d}.flac"

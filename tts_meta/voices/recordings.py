@@ -56,13 +56,16 @@ def find_clips(given: list[Path], say: Callable[[str], None] = lambda message: N
         elif path.exists():
             found.append(path)
         elif path.is_symlink():
-            raise InputError(f"{path} is a link to {os.readlink(path)}, which does not exist; give audio files or folders that hold them.")
+            raise InputError(f"{path} is a link to {os.readlink(path)}, which does not exist; give audio files or folders that "
+                             f"hold them.")
         else:
             raise InputError(f"{path} does not exist; give audio files or folders that hold them.")
     if dead:
-        say(f"{len(dead)} {'link leads' if len(dead) == 1 else 'links lead'} nowhere and {'is' if len(dead) == 1 else 'are'} passed over: {_names(dead)}.")
+        say(f"{len(dead)} {'link leads' if len(dead) == 1 else 'links lead'} nowhere and {'is' if len(dead) == 1 else 'are'} "
+            f"passed over: {_names(dead)}.")
     if other:
         say(f"{len(other)} {'file is' if len(other) == 1 else 'files are'} no audio by name and passed over: {_names(other)}.")
     if hidden:
-        say(f"{len(hidden)} hidden {'file or folder is' if len(hidden) == 1 else 'files or folders are'} passed over: {_names(hidden)}.")
+        say(f"{len(hidden)} hidden {'file or folder is' if len(hidden) == 1 else 'files or folders are'} passed "
+            f"over: {_names(hidden)}.")
     return list(dict.fromkeys(found))

@@ -14,6 +14,7 @@ import torch
 
 from tts_meta.audio.loudness import PEAK, normalise_loudness
 from tts_meta.audio.mel import HOP, SAMPLE_RATE
+from tts_meta.audio.tempo import change_tempo
 from tts_meta.audio.vocoder import Vocoder, default_vocoder
 from tts_meta.audio.watermark import apply
 from tts_meta.errors import InputError
@@ -39,8 +40,9 @@ _EMPHASISED = re.compile(r"(?<![\w*])\*([^\W\d_][\w'’ -]{0,60}?)\*(?![\w*])")
 
 @dataclass
 class Spoken:
-    """Samples `[N]` at 22.05 kHz, the log-mel `[L, 80]` (nats) of all sentences, frames a phone of each sentence, their
-    texts, and those of them that came out much too long or short for their phones."""
+    """Samples `[N]` at 22.05 kHz, the log-mel `[L, 80]` (nats) of all sentences, frames a phone of each sentence (both
+    before they are played faster, where `speed` is over 1), their texts, and those of them that came out much too long or short
+    for their phones."""
 
     samples: np.ndarray
     mel: np.ndarray
@@ -117,8 +119,11 @@ class Synthesizer:
         gain = 0.0
         for number, sentences in enumerate(paragraphs):
             for position, sentence in enumerate(sentences):
-                mel, frames = self.sentence_mel(sentence, speed, pitch, energy, lexicon)
-                samples = faded((self.vocoder or default_vocoder())(mel))
+                # Sounds of a frame or two are lost words, so what is faster than speech is made of speech.
+                made_at = min(speed, 1.0)
+                mel, frames = self.sentence_mel(sentence, made_at, pitch, energy, lexicon)
+                samples = (self.vocoder or default_vocoder())(mel)
+                samples = faded(change_tempo(samples, SAMPLE_RATE, speed / made_at))
                 if not gain:
                     # One gain for the whole speech: a loudness for each sentence would make whispers shout.
                     leveled = normalise_loudness(samples, SAMPLE_RATE)
@@ -129,7 +134,7 @@ class Synthesizer:
                 if position or number:
                     pause = (PAUSE_SECONDS if position else PARAGRAPH_SECONDS) / speed
                     samples = np.concatenate([np.zeros(int(pause * SAMPLE_RATE), dtype=np.float32), samples])
-                seconds_a_phone = len(mel) * HOP / SAMPLE_RATE / len(frames) * speed
+                seconds_a_phone = len(mel) * HOP / SAMPLE_RATE / len(frames) * made_at
                 suspect = [] if FASTEST <= seconds_a_phone <= SLOWEST else [sentence]
                 yield Spoken(samples.astype(np.float32), mel, [frames], [sentence], suspect)
 

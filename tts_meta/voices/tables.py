@@ -96,7 +96,7 @@ def read_table(path: Path, what: str = "table", least: int = 2) -> Table:
     lengths, with the number of the line.
     """
     text, encoding = read_text(path, what, _EXPECTED)
-    if path.suffix.lower() in (".json", ".jsonl") or text.lstrip()[:1] in ("{", "["):
+    if path.suffix.lower() in (".json", ".jsonl") or text.lstrip()[:1] in ("{", "["):  # noqa: SIM102
         if (found := _read_json(path, text, what)) is not None:
             found.encoding = encoding
             return found
@@ -108,7 +108,8 @@ def read_table(path: Path, what: str = "table", least: int = 2) -> Table:
     while lines and not lines[-1][1].strip():
         lines.pop()
     if not any(line.strip() for _, line in lines):
-        raise InputError(f"The {what} {path} {'are' if what.endswith('s') else 'is'} empty; give a table with the columns file and text.")
+        raise InputError(f"The {what} {path} {'are' if what.endswith('s') else 'is'} empty; give a table with the columns file "
+                         f"and text.")
     full = [(n, line) for n, line in lines if line.strip()]
     delimiter = delimiter or ("\t" if path.suffix.lower() == ".tsv" and any("\t" in line for _, line in full) else _choose(full))
     table = Table(path, [], encoding, delimiter)
@@ -130,7 +131,7 @@ def read_table(path: Path, what: str = "table", least: int = 2) -> Table:
             return table
     if broken and not _even(table.rows, least):
         raise InputError(
-            f"Line {broken} of the {what} {path} has a quote that is not closed or not doubled; write a quote in a quoted cell as \"\"."
+            f"Line {broken} of the {what} {path} has a quote that is not closed or not doubled; write a quote in a quoted cell as \"\"."  # noqa: E501
         )
     _uneven(table, what)
     return table
@@ -141,15 +142,16 @@ def _uneven(table: Table, what: str) -> None:
     if len(table.rows) == 1 or len(table.rows[0].cells) < 2 and len({len(r.cells) for r in table.rows}) == 1:
         if len(table.rows[0].cells) < 2:
             raise InputError(
-                f"The {what} {table.path} {'have' if what.endswith('s') else 'has'} one column; the columns file and text are expected, apart by commas, semicolons, tabs or bars."
+                f"The {what} {table.path} {'have' if what.endswith('s') else 'has'} one column; the columns file and text are expected, apart by commas, semicolons, tabs or bars."  # noqa: E501
             )
         return
     usual = len(table.rows[0].cells)
     if sum(len(r.cells) == usual for r in table.rows) < len(table.rows) / 2:
         usual = Counter(len(r.cells) for r in table.rows).most_common(1)[0][0]
     odd = next(r for r in table.rows if len(r.cells) != usual)
-    fix = f'put a text that holds {DELIMITERS.get(table.delimiter, repr(table.delimiter))} in quotes ("...")' if len(odd.cells) > usual else "add what is missing"
-    raise InputError(f"Line {odd.line} of the {what} {table.path} has {len(odd.cells)} cells where the others have {usual}; {fix}.")
+    fix = f'put a text that holds {DELIMITERS.get(table.delimiter, repr(table.delimiter))} in quotes ("...")' if len(odd.cells) > usual else "add what is missing"  # noqa: E501
+    raise InputError(f"Line {odd.line} of the {what} {table.path} has {len(odd.cells)} cells where the others "
+                     f"have {usual}; {fix}.")
 
 
 def _read_json(path: Path, text: str, what: str) -> Table | None:
@@ -158,7 +160,8 @@ def _read_json(path: Path, text: str, what: str) -> Table | None:
     try:
         whole = json.loads(text)
         if isinstance(whole, dict):
-            whole = [{"file": k, "text": v} if isinstance(v, str) else {"file": k, **v} for k, v in whole.items() if isinstance(v, str | dict)]
+            whole = [{"file": k, "text": v} if isinstance(v, str) else {"file": k, **v} for k, v in whole.items()
+                     if isinstance(v, str | dict)]
         objects = [(i, o) for i, o in enumerate(whole, 1) if isinstance(o, dict)] if isinstance(whole, list) else []
     except ValueError:
         for number, line in enumerate(text.split("\n"), 1):

@@ -22,7 +22,8 @@ __all__ = ["complete_transcripts", "find_clips", "find_transcripts", "read_table
 Say = Callable[[str], None]
 BESIDE = (".txt", ".lab", ".normalized.txt", ".original.txt", ".transcript.txt", ".text")
 """Endings of a text beside its clip, the best first: after the clip's name without its ending, or with it."""
-TABLES = re.compile(r".*\.(?:csv|tsv|list|jsonl|psv)|(?:metadata|transcripts?|manifest|filelist|index)[\w.-]*\.(?:txt|json)|.*\.trans\.txt", re.I)
+TABLES = re.compile(r".*\.(?:csv|tsv|list|jsonl|psv)|(?:metadata|transcripts?|manifest|filelist|index)[\w.-]*\.(?:txt|json)|"
+                    r".*\.trans\.txt", re.I)
 """Files that may be a table of a folder's clips."""
 
 
@@ -75,13 +76,14 @@ class Texts:
 
             def shared(e: Entry) -> int:
                 theirs = _folders(e.name)
-                return next((i for i, (a, b) in enumerate(zip(theirs, mine, strict=False)) if a != b), min(len(theirs), len(mine)))
+                return next((i for i, (a, b) in enumerate(zip(theirs, mine, strict=False)) if a != b), min(len(theirs),
+                    len(mine)))
 
             best = max(map(shared, found))
             found = [e for e in found if shared(e) == best]
         if len({e.text for e in found}) > 1:
             raise InputError(
-                f"{self.source} gives {clip.name} different texts ({found[0].where} and {found[1].where}); keep the one that is said."
+                f"{self.source} gives {clip.name} different texts ({found[0].where} and {found[1].where}); keep the one that is said."  # noqa: E501
             )
         return found[0] if found else None
 
@@ -108,7 +110,8 @@ def _read(path: Path, clips: Iterable[Path]) -> Texts:
     known = {_key(c.name).lower() for c in clips}
     table = read_rows(path, "transcripts")
     columns = choose_columns(table, lambda cell: _key(cell).lower() in known)
-    entries = [Entry(r.cells[columns.file], r.cells[columns.text], f"line {r.line}") for r in columns.rows if r.cells[columns.file]]
+    entries = [Entry(r.cells[columns.file], r.cells[columns.text], f"line {r.line}") for r in columns.rows
+               if r.cells[columns.file]]
     return Texts(path.name, entries, [*table.notes, *([columns.note] if columns.note else [])])
 
 
