@@ -235,7 +235,7 @@ def running(job: Job, starter):
     """A job's work in this process, ready to end."""
     from tts_meta.voices.cloning import Cloning
 
-    cloning = Cloning(starter, load_prepared(job.file("clips.safetensors")), job.settings)
+    cloning = Cloning(starter, load_prepared(job.file("clips.safetensors"), starter), job.settings)
     for _ in range(3):
         next(cloning)
     job.set_state(status="running")

@@ -174,7 +174,7 @@ def test_the_melody_is_stretched_half_way_to_the_speakers_own(starter, items, mo
     assert torch.allclose(stretch_melody(pitches, 2.0), torch.tensor([[16.0, 0.0, 4.0, -20.0]]))
     assert torch.allclose(stretch_melody(pitches[:, :1], 2.0), pitches[:, :1])
     lines = []
-    monkeypatch.setattr("tts_meta.voices.synthesize.line_through", lambda x, *rest: lines.append(x) or line_through(x, *rest))
+    monkeypatch.setattr("tts_meta.voices.small_mel.line_through", lambda x, *rest: lines.append(x) or line_through(x, *rest))
     for g in (1.0, 2.0):
         Synthesizer(starter, gains=Gains(np.ones(COEFFICIENTS), g)).sentence_mel("Good morning to you all.")
     assert torch.allclose(stretch_melody(lines[0], 2.0), lines[1], atol=1e-5)
