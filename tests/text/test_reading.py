@@ -8,7 +8,7 @@ import pytest
 
 from tts_meta.errors import InputError
 from tts_meta.text.heteronyms import pronounce
-from tts_meta.text.lexicon import read_lexicon
+from tts_meta.text.lexicon_file import read_lexicon
 from tts_meta.text.phonemes import override, phonemize
 from tts_meta.text.preview import preview
 from tts_meta.text.reading import read

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tts_meta.errors import InputError
+from tts_meta.text.lexicon_file import read_lexicon
 from tts_meta.text.normalize import normalize
-from tts_meta.text.phonemes import BOUNDARY, SILENCE, SymbolTable, phonemize, read_lexicon
+from tts_meta.text.phonemes import BOUNDARY, SILENCE, SymbolTable, phonemize
 from tts_meta.text.sentences import split_sentences
 
 

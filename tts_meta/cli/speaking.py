@@ -107,7 +107,7 @@ def _text(given: str) -> str:
 
 def read_lexicon_of(lexicon: Path | None, base: Network) -> dict[str, str] | None:
     """The user's lexicon, its phones checked against the starter's."""
-    from tts_meta.text.phonemes import read_lexicon
+    from tts_meta.text.lexicon_file import read_lexicon
 
     return read_lexicon(lexicon, base.checker.table.inventory) if lexicon else None
 

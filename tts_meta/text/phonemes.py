@@ -13,9 +13,8 @@ from functools import lru_cache
 
 from tts_meta.errors import InputError
 from tts_meta.text import reading
-from tts_meta.text.lexicon import read_lexicon
 
-__all__ = ["BOUNDARY", "MARKS", "SILENCE", "Phone", "SymbolTable", "override", "phonemes_of", "phonemize", "read_lexicon"]
+__all__ = ["BOUNDARY", "MARKS", "SILENCE", "Phone", "SymbolTable", "override", "phonemes_of", "phonemize"]
 
 SILENCE, BOUNDARY = "_", " "
 MARKS = (",", ".", "?", "!", ";", ":")
