@@ -23,13 +23,14 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
-from app.encoders import FORMATS, encoder
-from app.requests import LARGEST_BODY, Refusal, Speech, read_speech
-from app.speakers import Gone, Speakers
-from app.turns import Busy
 from tts_meta.errors import InputError
 from tts_meta.voices.library import NoVoice, describe_voices
 from tts_meta.voices.networks import default_starter
+
+from .encoders import FORMATS, encoder
+from .requests import LARGEST_BODY, Refusal, Speech, read_speech
+from .speakers import Gone, Speakers
+from .turns import Busy
 
 BEARER = HTTPBearer(auto_error=False)
 RETRY = 5  # s that a client is asked to wait when the queue is full

@@ -7,8 +7,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
 from starlette.concurrency import run_in_threadpool
 
-from app.requests import Speech
-from app.turns import Turns
 from tts_meta.errors import InputError
 from tts_meta.text.phonemes import phonemes_of
 from tts_meta.text.reading import read
@@ -16,6 +14,9 @@ from tts_meta.voices.library import named_voice
 from tts_meta.voices.networks import default_starter
 from tts_meta.voices.synthesize import Spoken, Synthesizer, check_settings
 from tts_meta.voices.voice_file import load_voice
+
+from .requests import Speech
+from .turns import Turns
 
 PATIENCE = 0.25  # s between two looks whether a client that waits is still there
 

