@@ -17,7 +17,7 @@ _LONGEST = 200
 """Characters of an address that are said; the rest of a tracking link helps nobody."""
 _SPOKEN = {".": " dot ", "/": " slash ", "-": " dash ", "_": " underscore ", "@": " at ", ":": " colon ", "?": " question mark ",
            "=": " equals ", "&": " and ", "#": " hash ", "%": " percent ", "+": " plus ", "~": " tilde ", "*": " star "}
-_AS_WORDS = {"com", "org", "net", "gov", "info", "biz", "mil", "yaml", "jpeg", "json", "doc", "zip", "tar", "exe", "toml",
+_AS_WORDS = {"com", "co", "org", "net", "gov", "info", "biz", "mil", "yaml", "jpeg", "json", "doc", "zip", "tar", "exe", "toml",
              "wav", "gif"}
 
 
@@ -28,7 +28,7 @@ def _piece(match: re.Match[str]) -> str:
     low = piece.lower()
     if len(piece) <= 4 and low not in _AS_WORDS and not is_word(low) or low in ("us", "it", "tv", "md", "go", "rs"):  # noqa: SIM102
         # A name that cannot be said is spelled; one with a vowel in its middle can be.
-        if not re.search(r"[^aeiou][aeiouy][^aeiou]|[aeiou][^aeiou]+[aeiouy]", low) or len(piece) < 3:
+        if not re.search(r"[^aeiou][aeiouy][^aeiou]|[aeiou][^aeiou]+[aeiouy]|^[^aeiou][aeiou]{2}$", low) or len(piece) < 3:
             return " " + " ".join(piece.upper()) + " "
     return piece
 
