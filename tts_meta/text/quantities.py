@@ -144,7 +144,7 @@ RULES: list[Rule] = [
      lambda m: f"{cardinal(m.group(1))} point {digits(m.group(2))}"),
     (re.compile(r"(?<=\d),(?=\d{4}|\d{1,2}(?!\d))"), lambda m: ", "),
     (re.compile(r"(?<![\w.,])(\d+\.\d+M|\d+M(?=\s+[a-z]))(?!\w)"), lambda m: f"{number(m.group(1)[:-1])} million"),
-    (re.compile(r"(?<![\w.,])(\d+(?:\.\d+)?)(?:bn|B(?=\s+(?:people|users|views|years|dollars)\b)|(?<=\.\d)B)(?!\w)"), lambda m: f"{number(m.group(1))} billion"),
+    (re.compile(r"(?<![\w.,])(\d+(?:\.\d+)?)(?:bn|B(?=\s+(?:people|users|views|years|dollars)\b)|(?<=\.\d)B)(?!\w)"), lambda m: f"{number(m.group(1))} billion"),  # noqa: E501
     (re.compile(rf"(?<![\w.,])(\d+(?:\.\d+)?)(?:k(?=\s+{_COUNTED})|K(?=\s+(?:people|followers|users|views|likes|steps|"
                 rf"subscribers|employees|words|jobs)\b)|(?<=\.\d)[kK])(?!\w)"),
      lambda m: f"{number(m.group(1))} thousand"),
