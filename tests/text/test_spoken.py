@@ -66,3 +66,11 @@ def test_lines_of_a_list_end_in_a_pause():
 def test_tags_and_scripts_leave_no_words_behind():
     page = "<style>p {color: red}</style><p class='a'>One<br/>two</p><!-- not this --><script>alert(1)</script>&#8364;5"
     assert normalize(page) == "One two five euros"
+
+
+@pytest.mark.parametrize(("text", "said"), [
+    ("Toward the Texas School Book Depository Building.", "Toward the Texas School Book Depository Building."),
+    ("Part Mixed is Part V.", "Part Mixed is Part five."), ("Chapter Disputes", "Chapter Disputes"),
+])
+def test_a_word_that_begins_as_a_numeral_is_a_word(text, said):
+    assert normalize(text) == said
