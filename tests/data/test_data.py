@@ -105,7 +105,7 @@ def test_alignment_gives_every_phone_a_frame_and_follows_the_sound(starter):
     cepstra = torch.cat([shapes[s].expand(n, 16) for s, n in zip(phones, true, strict=True)])
     centred = shapes - cepstra.mean(0)
     aligner.mean[:, :, :16] = centred.unsqueeze(1)
-    mel = (cepstra @ cepstral_basis(80, 16)).numpy()
+    mel = (cepstra @ cepstral_basis(80, 16).float()).numpy()
     item = make_item(phones, [0] * 5, norm.mel_inverse(mel), np.zeros(20), norm)
     fast = make_item(phones, [0] * 5, norm.mel_inverse(mel[[0, 3, 5, 11, 13, 19]]), np.zeros(6), norm)
     durations = align(aligner, collate([item, fast]))
