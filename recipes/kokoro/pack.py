@@ -18,8 +18,11 @@ import csv
 import io
 import json
 import lzma
+import os
 import sys
 from collections import defaultdict
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +60,7 @@ def features(root: Path, out: Path, every: int = 6) -> None:
         rows = list(csv.DictReader(f, delimiter="\t", quoting=csv.QUOTE_NONE))
     seen: dict[str, int] = defaultdict(int)
     minutes: dict[str, float] = defaultdict(float)
+    todo: list[tuple[Path, Path, str, str]] = []
     for r in rows:
         minutes[f"{r['corpus']}/{r['speaker']}"] += float(r["seconds"])
     for r in rows:
@@ -67,16 +71,22 @@ def features(root: Path, out: Path, every: int = 6) -> None:
         if r["corpus"].startswith("librispeech") and minutes[speaker] > MINUTES and r["text_source"] != "given":
             continue
         path = out / "clips" / f"{speaker.replace('/', '_')}__{Path(r['path']).stem}.npz"
-        if path.exists():
-            continue
-        samples, rate = soundfile.read(root / r["path"], dtype="float32")
-        found = clip_features(samples, rate)
-        if found is None or found.speech_seconds < 0.3:
-            continue
-        energy = frame_energy(found.samples, SAMPLE_RATE) - ENERGY_OFFSET
-        whole = io.BytesIO()
-        np.savez(whole, mel=found.mel.astype(np.float16), f0=found.f0, N=energy, text=r["text"], speaker=speaker)
-        replace_file(path, whole.getvalue())
+        if not path.exists():
+            todo.append((root / r["path"], path, r["text"], speaker))
+    with ProcessPoolExecutor(os.cpu_count()) as workers:
+        list(workers.map(features_of, *zip(*todo, strict=True), chunksize=8))
+
+
+def features_of(recording: Path, path: Path, text: str, speaker: str) -> None:
+    torch.set_num_threads(1)
+    samples, rate = soundfile.read(recording, dtype="float32")
+    found = clip_features(samples, rate)
+    if found is None or found.speech_seconds < 0.3:
+        return
+    energy = frame_energy(found.samples, SAMPLE_RATE) - ENERGY_OFFSET
+    whole = io.BytesIO()
+    np.savez(whole, mel=found.mel.astype(np.float16), f0=found.f0, N=energy, text=text, speaker=speaker)
+    replace_file(path, whole.getvalue())
 
 
 def own(out: Path, sentences: int) -> None:
@@ -114,11 +124,42 @@ def own(out: Path, sentences: int) -> None:
         np.savez(out / "own" / f"{n:05d}.npz", mel=mel.astype(np.float16), ids=ids, frames=counts.numpy())
 
 
-def align(out: Path, rounds: int = 2, each: int = 25, weight: float = 600.0) -> None:
-    """Writes aligner.safetensors and aligned.npz."""
+def align(out: Path, ready: bool) -> None:
+    """Writes aligned.npz, by the starter's aligner or by one estimated here (aligner.safetensors)."""
+    files = sorted((out / "clips").glob("*.npz"))
+    if ready:
+        from tts_meta.voices.kokoro_starter import load_kokoro
+
+        aligner = load_kokoro().aligner
+    else:
+        aligner = estimated(out, files)
+    names, ids, frames = [], [], []
+    with ProcessPoolExecutor(os.cpu_count(), initializer=torch.set_num_threads, initargs=(1,)) as workers:
+        for f, found in zip(files, workers.map(partial(aligned, aligner), files, chunksize=16), strict=True):
+            if isinstance(found, str):
+                print(f"left out: {f.name}: {found}")
+                continue
+            names.append(f.name)
+            ids.append(np.array(found[0], dtype=np.uint8))
+            frames.append(found[1].astype(np.int16))
+    np.savez(out / "aligned.npz", names=np.array(names), lengths=[len(i) for i in ids], ids=np.concatenate(ids),
+             frames=np.concatenate(frames))
+
+
+def aligned(aligner: TokenAligner, path: Path) -> tuple[list[int], np.ndarray] | str:
+    """Ids and frames of a clip, or why there are none."""
+    z = np.load(path)
+    try:
+        found = aligner.align(symbols_of(str(z["text"])), z["mel"].astype(np.float32))
+    except ValueError as e:
+        return str(e)
+    return found.ids, found.frames
+
+
+def estimated(out: Path, files: list[Path], rounds: int = 2, each: int = 25, weight: float = 600.0) -> TokenAligner:
+    """From the network's own speech, then Viterbi rounds over people."""
     from safetensors.torch import save_file
 
-    files = sorted((out / "clips").glob("*.npz"))
     rng = np.random.default_rng(0)
     some = rng.choice(files, min(300, len(files)), replace=False)
     sample = np.concatenate([np.load(f)["mel"].astype(np.float32) for f in some])
@@ -156,19 +197,7 @@ def align(out: Path, rounds: int = 2, each: int = 25, weight: float = 600.0) -> 
         "mean": aligner.net.mean.data, "variance": aligner.net.variance.data,
         "mel_mean": torch.from_numpy(aligner.mean), "mel_std": torch.from_numpy(aligner.std),
     }, str(out / "aligner.safetensors"))
-    names, ids_, frames = [], [], []
-    for f in files:
-        z = np.load(f)
-        try:
-            found = aligner.align(symbols_of(str(z["text"])), z["mel"].astype(np.float32))
-        except ValueError as e:
-            print(f"left out: {f.name}: {e}")
-            continue
-        names.append(f.name)
-        ids_.append(np.array(found.ids, dtype=np.uint8))
-        frames.append(found.frames.astype(np.int16))
-    np.savez(out / "aligned.npz", names=np.array(names), lengths=[len(i) for i in ids_], ids=np.concatenate(ids_),
-             frames=np.concatenate(frames))
+    return aligner
 
 
 def pieces_of(ids: np.ndarray, frames: np.ndarray) -> list[tuple[int, int]]:
@@ -296,6 +325,7 @@ def main() -> None:
     p.add_argument("--texts", type=Path)
     p.add_argument("--voices", type=Path)
     p.add_argument("--sentences", type=int, default=220)
+    p.add_argument("--own-aligner", action="store_true", help="estimate one (needs `own`); otherwise the starter's")
     a = p.parse_args()
     torch.set_num_threads(1)
     if a.what == "features":
@@ -304,8 +334,10 @@ def main() -> None:
         texts(a.folders[0], a.texts, a.voices)
     elif a.what == "own":
         own(a.folders[0], a.sentences)
+    elif a.what == "align":
+        align(a.folders[0], not a.own_aligner)
     else:
-        (align if a.what == "align" else pack)(a.folders[0])
+        pack(a.folders[0])
 
 
 if __name__ == "__main__":

@@ -220,3 +220,21 @@ def test_the_readmes_table_of_methods_is_that_of_the_published_cells():
             assert abs(first(place) - value) <= 0.5001 * 10**-digits, (name, place, value)
         share = re.search(r"; ([\d.]+) ", lost)[1]
         assert f"({round(float(share))} %)" in places[3], (name, places[3], share)
+
+
+def test_the_readmes_table_of_held_out_speakers_is_that_of_its_data(monkeypatch):
+    """Row by row what recipes/heldout.py makes of docs/heldout.json, and the means under it."""
+    monkeypatch.syspath_prepend(str(ROOT / "recipes"))
+    from heldout import table
+
+    rows = json.loads((ROOT / "docs" / "heldout.json").read_text())
+    readme = (ROOT / "README.md").read_text()
+    assert len(rows) == 13 and table(rows) in readme
+    native = [r["similarity"]["position"] for r in rows if r["corpus"] != "speechocean762"]
+    told = {
+        f"**{sum(native) / len(native):.2f} over these native speakers**",
+        *(f"{100 * sum(r['wer'][k] for r in rows) / 13:.1f} %" for k in ("clone", "vocoded", "real", "new")),
+        *(f"{sum(r['dnsmos'][k] for r in rows) / 13:.2f}" for k in ("clone", "vocoded", "real")),
+    }
+    under = readme[readme.index(table(rows)) + len(table(rows)) :][:1200]
+    assert all(t in under for t in told), (told, under)

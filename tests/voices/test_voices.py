@@ -31,6 +31,7 @@ from tts_meta.voices.library import (
 )
 from tts_meta.voices.methods import choose_method, free, shrinking
 from tts_meta.voices.starter import load_starter
+from tts_meta.voices.stopping import last_gain, plateau
 from tts_meta.voices.synthesize import Synthesizer
 from tts_meta.voices.transcripts import complete_transcripts, find_clips
 from tts_meta.voices.variance import (
@@ -44,6 +45,7 @@ from tts_meta.voices.variance import (
     stretch_melody,
 )
 from tts_meta.voices.voice_file import load_voice, pack, read_header
+from tts_meta.voices.voice_schema import check_header
 
 
 @pytest.fixture(scope="module")
@@ -340,3 +342,37 @@ def test_what_a_starter_leaves_out_is_asked_for_in_a_sentence(tmp_path):
         choose_method(plain, "sigma")
     with pytest.raises(InputError, match="does not say its all_rate"):
         choose_method(plain, "all")
+
+
+def test_limits_are_where_they_are_said(library, cloned, starter):
+    """Of lists and notes in a voice file: what is just allowed is, one more is not."""
+    import_voice(cloned.path, starter)
+    note_voice("p225", "x" * 1000)
+    with pytest.raises(InputError, match="1001 characters"):
+        note_voice("p225", "x" * 1001)
+    header = read_header(cloned.path)
+    for key, item, most in (("heldout_loss", [1, 2.0], 100_000), ("clip_digests", "0" * 64, 100_000)):
+        check_header("here", {**header, key: [item] * most})
+        with pytest.raises(InputError, match=key):
+            check_header("here", {**header, key: [item] * (most + 1)})
+    check_header("here", {**header, "distance": {str(i): 0.1 for i in range(1000)}})
+    with pytest.raises(InputError, match="distance"):
+        check_header("here", {**header, "distance": {str(i): 0.1 for i in range(1001)}})
+
+
+def test_how_a_clone_adapts_cannot_be_changed(starter):
+    with pytest.raises(AttributeError):
+        starter.adaptation.steps = 1
+
+
+def test_a_clone_ends_six_checks_after_the_last_gain():
+    """A gain at check 3 of ten: not after eight checks, but after nine and later."""
+    checks = [(50.0, 0.5), (49.0, 0.5), (48.0, 0.5), (47.0, 0.5), *[(47.0, 0.5)] * 6]
+    assert [plateau(checks[:n]) for n in range(7, 11)] == [False, False, False, True]
+    assert last_gain([5.0, 4.0, 4.0, 3.9, 3.5], 0.2) == 4 and last_gain([5.0, 5.0, 5.0], 0.2) == 0
+
+
+def test_a_monotone_speaker_keeps_the_predicted_melody(starter, items):
+    """No spread to compare with: the gain is one."""
+    flat = [replace(i, contour=np.zeros_like(i.contour)) for i in items[0]]
+    assert measure_gains(starter, {}, flat).pitch == 1.0 != measure_gains(starter, {}, items[0]).pitch

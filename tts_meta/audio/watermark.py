@@ -43,8 +43,11 @@ def _marker():
         warnings.simplefilter("ignore")  # its import of pkg_resources tells users to mend what they cannot
         import perth
 
-        if perth.PerthImplicitWatermarker is None:  # its import needs setuptools < 81
-            raise InputError("The watermark cannot be loaded (it needs setuptools < 81); nothing was written.")
+        if perth.PerthImplicitWatermarker is None:  # its import failed, in silence
+            raise InputError(
+                "The watermark cannot be loaded: it needs torchaudio, and setuptools before version 81. Nothing was written; "
+                "install 'tts-meta[watermark]' again."
+            )
         return perth.PerthImplicitWatermarker()
 
 

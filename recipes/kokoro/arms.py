@@ -1,0 +1,176 @@
+"""What has to move: clones of development people by several ways of adapting, judged as recipes/kokoro/heldout.py judges.
+
+    python recipes/kokoro/arms.py cache/kokoro --out docs/kokoro_arms.json --arms default,wide,styles,head,blocks,dense
+
+Ten pieces of a person to learn from, eight others to be compared with; position, P.808 and distillmos less those of the
+others through the vocoder, WER, after each of the arm's steps. A result that is in the file already is not made again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "recipes" / "kokoro")]
+
+from heldout import LONGEST, SENTENCES, Distill, spoken  # noqa: E402
+from people import Person, people  # noqa: E402
+
+from tts_meta.audio.files import replace_file  # noqa: E402
+from tts_meta.audio.mel import SAMPLE_RATE  # noqa: E402
+from tts_meta.evaluation.intelligibility import load_recogniser, word_errors  # noqa: E402
+from tts_meta.evaluation.quality import dnsmos  # noqa: E402
+from tts_meta.evaluation.similarity import centroid, embed, other_speakers  # noqa: E402
+from tts_meta.processor import bf16_is_fast  # noqa: E402
+from tts_meta.voices.adapt import AdaptationRun  # noqa: E402
+from tts_meta.voices.kokoro_starter import KokoroStarter, load_kokoro  # noqa: E402
+from tts_meta.voices.methods import shrinking  # noqa: E402
+from tts_meta.voices.synthesize import Synthesizer  # noqa: E402
+
+SUPPORT, REFERENCE = 10, 8
+ARMS: dict[str, dict] = {
+    "default": {"steps": [60, 120, 300]},
+    "wide": {"wider": 4.0, "steps": [60, 120, 300]},
+    "styles": {"moved": ["timbre"], "wider": 10.0, "steps": [60, 120, 300]},
+    "head": {"moved": ["head."], "wider": 4.0, "steps": [60, 120, 300]},
+    "blocks": {"moved": ["timbre", "blocks."], "wider": 4.0, "steps": [60, 120, 300]},
+    "dense": {"dense": ["head.", "blocks."], "rate": 1e-4, "steps": [60, 120, 300]},
+    "dense_head": {"dense": ["head."], "rate": 1e-4, "steps": [60, 120, 300]},
+}
+
+
+def dense(starter: KokoroStarter, support: list, spec: dict, seed: int) -> Iterator[tuple[int, KokoroStarter]]:
+    """Every weight of the parts named moves, by Adam without a prior; a copy of the starter after each of the steps."""
+    starter = replace(starter, net=copy.deepcopy(starter.net))
+    moved = [p.requires_grad_(True) for n, p in starter.net.named_parameters() if n.startswith(tuple(spec["dense"]))]
+    optimiser = torch.optim.Adam(moved, spec["rate"], betas=(0.9, 0.99))
+    loss = starter.task_loss(bf16_is_fast(), ["timbre"])
+    read = [starter.encoded(i, ()) for i in support]
+    params = starter.start({})
+    rng = np.random.default_rng(seed)
+    for step in range(1, max(spec["steps"]) + 1):
+        rows = rng.choice(len(support), 2, replace=False)
+        batch = {k: v.unsqueeze(0) for k, v in starter.collate([support[i] for i in rows], [read[i] for i in rows]).items()}
+        value = loss(params, batch).mean() / (batch["frame_mask"].sum() * 80)
+        optimiser.zero_grad()
+        value.backward()
+        optimiser.step()
+        if step in spec["steps"]:
+            yield step, starter
+
+
+def clones(starter: KokoroStarter, support: list, spec: dict, seed: int) -> Iterator[tuple[int, Synthesizer, float]]:
+    """(steps, a synthesizer of the clone, seconds) after each of the arm's steps."""
+    register = starter.measured(support)
+    begin = time.monotonic()
+    if "dense" in spec:
+        for step, changed in dense(starter, support, spec, seed):
+            yield step, Synthesizer(changed, register), time.monotonic() - begin
+        return
+    info = starter.adaptation
+    if "moved" in spec:
+        wanted = tuple(spec["moved"])
+        info = replace(info, moved=tuple(m for m in starter.partition.modules if m.startswith(wanted)))
+    wide = {m: spec.get("wider", 1.0) * info.widths.get(m, 1.0) for m in starter.partition.modules}
+    arm = replace(starter, adaptation=replace(info, widths=wide))
+    run = AdaptationRun(arm, shrinking(arm), support, (), max(spec["steps"]), 10, arm.adaptation.clips, seed)
+    for progress in run:
+        if progress.step in spec["steps"]:
+            yield progress.step, Synthesizer(arm, run.now() | register), time.monotonic() - begin
+
+
+class Judges:
+    def __init__(self) -> None:
+        self.distill, self.recogniser = Distill(), load_recogniser()
+        assert self.recogniser is not None, "the extra 'asr' is needed"
+
+    def sounds(self, sounds: list[np.ndarray], middle: np.ndarray) -> dict[str, float]:
+        scores = [dnsmos(y, SAMPLE_RATE) for y in sounds]
+        return {
+            "like": float(np.mean([embed(y, SAMPLE_RATE) @ middle for y in sounds])),
+            "p808": float(np.mean([s["p808"] for s in scores if s])),
+            "distillmos": float(np.mean([self.distill(y) for y in sounds])),
+        }
+
+    def words(self, sounds: list[np.ndarray]) -> float:
+        assert self.recogniser is not None
+        pairs = [word_errors([t], [self.recogniser.transcribe(y, SAMPLE_RATE)]) for t, y in zip(SENTENCES, sounds, strict=True)]
+        return sum(e for e, _ in pairs) / sum(n for _, n in pairs)
+
+
+def reference(judges: Judges, support: list, others: list) -> tuple[np.ndarray, dict[str, float]]:
+    """The centre of the support's sound, and the scores of the others through the vocoder; `floor`: other people's likeness."""
+    middle = centroid([embed(spoken(i.mel[:LONGEST]), SAMPLE_RATE) for i in support])
+    scores = judges.sounds([spoken(i.mel[:LONGEST]) for i in others], middle)
+    return middle, scores | {"floor": float((other_speakers() @ middle).mean())}
+
+
+def judged(judges: Judges, voice: Synthesizer, middle: np.ndarray, own: dict[str, float]) -> dict[str, float]:
+    sounds = [spoken(voice.sentence_mel(t)[0]) for t in SENTENCES]
+    found = judges.sounds(sounds, middle)
+    return {
+        "position": round((found["like"] - own["floor"]) / (own["like"] - own["floor"]), 3),
+        "p808": round(found["p808"] - own["p808"], 3), "distillmos": round(found["distillmos"] - own["distillmos"], 3),
+        "wer": round(judges.words(sounds), 4),
+    }
+
+
+def split(person: Person) -> tuple[list, list]:
+    return person.split(SUPPORT, REFERENCE, np.random.default_rng(0))
+
+
+def table(found: dict[str, dict]) -> str:
+    rows = ["| arm | steps | people | position | P.808 | distillmos | WER |", "|---|---|---|---|---|---|---|"]
+    for arm in dict.fromkeys(k.split("|")[0] for k in found):
+        mine = [v for k, v in found.items() if k.split("|")[0] == arm]
+        for step in dict.fromkeys(s for v in mine for s in v["at"]):
+            at = [v["at"][step] for v in mine if step in v["at"]]
+            mean = {k: np.mean([a[k] for a in at]) for k in ("position", "p808", "distillmos", "wer")}
+            rows.append(f"| {arm} | {step} | {len(at)} | {mean['position']:.2f} | {mean['p808']:+.2f} | "
+                        f"{mean['distillmos']:+.2f} | {100 * mean['wer']:.1f} % |")
+    return "\n".join(rows)
+
+
+def main() -> None:
+    p = argparse.ArgumentParser()
+    p.add_argument("data", type=Path)
+    p.add_argument("--out", type=Path, required=True)
+    p.add_argument("--arms", default=",".join(ARMS))
+    p.add_argument("--spec", default="{}", help="JSON: more arms by name")
+    p.add_argument("--speakers", default="", help="apart by commas; without it the development people with minutes")
+    p.add_argument("--starter", type=Path, help="folder of a starter, in place of the package's")
+    args = p.parse_args()
+    torch.set_num_threads(1)
+    arms = {**ARMS, **json.loads(args.spec)}
+    everybody = {q.name: q for q in people(args.data, ("dev",))}
+    names = args.speakers.split(",") if args.speakers else [n for n, q in everybody.items() if q.seconds > 200]
+    starter, judges = load_kokoro(args.starter), Judges()
+    found = json.loads(args.out.read_text()) if args.out.exists() else {}
+    for name in names:
+        support, others = split(everybody[name])
+        known: tuple | None = None
+        for arm in args.arms.split(","):
+            if f"{arm}|{name}" in found:
+                continue
+            known = known or reference(judges, support, others)
+            at = {}
+            for step, voice, seconds in clones(starter, support, arms[arm], 0):
+                at[str(step)] = judged(judges, voice, *known) | {"seconds": round(seconds, 1)}
+                print(arm, name, step, at[str(step)], flush=True)
+            found[f"{arm}|{name}"] = {"spec": arms[arm], "at": at}
+            replace_file(args.out, (json.dumps(found, indent=1) + "\n").encode())
+    print(table(found))
+
+
+if __name__ == "__main__":
+    main()
