@@ -63,7 +63,7 @@ class Speakers:
         for sentence in reading:
             count += 1
             if "[[" in sentence.pronounced:
-                phonemes_of(sentence.pronounced, starter.espeak_voice, starter.table.inventory)
+                phonemes_of(sentence.pronounced, starter.espeak_voice, starter.inventory)
         if not count:
             why = f" ({reading.warnings[0]})" if reading.warnings else ""
             raise InputError(f"The input {request.input.strip()[:60]!r} has nothing to speak{why}; give at least one word.")

@@ -42,14 +42,18 @@ def kind() -> str:
         name = next(line for line in lines if line.startswith("model name")).partition(":")[2].strip()
     except (OSError, StopIteration):
         pass
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     have = instructions()
     told = " ".join(n for n in _NAMED if n in have) or "no instruction set that is known here"
     if bf16_is_off():
         bf16 = f"bfloat16 switched off by {BF16}"
     else:
         bf16 = "bfloat16 is used" if have & _MULTIPLIES_BF16 else "bfloat16 would be emulated and is not used"
-    return f"{name}, {cores} core{'s' if cores != 1 else ''}, {told}; {bf16}"
+    return f"{name}, {cores()} core{'s' if cores() != 1 else ''}, {told}; {bf16}"
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def bf16_is_off() -> bool:

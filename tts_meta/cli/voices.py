@@ -27,7 +27,7 @@ def voices_list(as_json: Json = False) -> None:
 def voices_show(name: str, as_json: Json = False) -> None:
     """What a voice file says about itself, and its modules: how far each may go (sigma) and how far it went."""
     from tts_meta.voices.library import facts, find_voice
-    from tts_meta.voices.voice_file import read_header
+    from tts_meta.voices.voice_header import read_header
 
     path = find_voice(name)
     header = read_header(path)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 
@@ -60,20 +61,37 @@ def base_weights() -> dict[str, Tensor]:
 
     Raises InputError when the packages are missing or damaged, or the cache cannot be written.
     """
-    path = cache_folder() / f"kokoro-{SHA256[:12]}-{VERSION}.safetensors"
+    return _mapped(f"kokoro-{SHA256[:12]}-{VERSION}.safetensors", original_weights)
+
+
+def changed_weights(digest: str, change: Callable[[dict[str, Tensor]], dict[str, Tensor]]) -> dict[str, Tensor]:
+    """What `change` makes of the original's weights, mapped from the cache as `base_weights`; `digest` names the change.
+
+    A start that makes the changes again takes half a second and a copy of the network in memory.
+    """
+    return _mapped(f"kokoro-{SHA256[:12]}-{VERSION}-{digest[:12]}.safetensors", lambda: change(original_weights()))
+
+
+def original_weights() -> dict[str, Tensor]:
+    """All weights of the original, float32, out of the packages: a few seconds. Raises InputError as `base_weights`."""
+    return read_onnx(packaged_onnx())
+
+
+def _mapped(name: str, make: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
+    path = cache_folder() / name
     if not path.is_file():
-        convert(path)
+        _keep(path, make)
     try:
         return load_file(str(path))
     except Exception:  # a file that another program damaged: once more from the packages
-        convert(path)
+        _keep(path, make)
         return load_file(str(path))
 
 
-def convert(path: Path) -> None:
-    """Write the converted weights (250 MB) to `path`, whole or not at all."""
+def _keep(path: Path, make: Callable[[], dict[str, Tensor]]) -> None:
+    """Write weights (250 MB) to `path`, whole or not at all."""
     print("Converting Kokoro's weights, once: a few seconds.", file=sys.stderr)
-    blob = save({k: v.contiguous() for k, v in read_onnx(packaged_onnx()).items()})
+    blob = save({k: v.contiguous() for k, v in make().items()})
     try:
         replace_file(path, blob)
     except InputError as e:

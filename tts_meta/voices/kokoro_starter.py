@@ -27,13 +27,15 @@ from tts_meta.kokoro.alignment import SPACE, TokenAligner
 from tts_meta.kokoro.clips import KokoroItem, collate, make_item
 from tts_meta.kokoro.register import REGISTER, SIZE, Register, measure
 from tts_meta.kokoro.symbols import encode, from_phones
-from tts_meta.kokoro.weights import base_weights
+from tts_meta.kokoro.weights import changed_weights
 from tts_meta.meta.partition import Partition
 from tts_meta.meta.prior import Shrinkage
 from tts_meta.meta.tree import Tree
+from tts_meta.nets.channels_last import lay_out_weights
 from tts_meta.nets.kokoro.likelihood import KokoroScales
 from tts_meta.nets.kokoro.network import Kokoro, KokoroConfig, hard_voicing, token_index
 from tts_meta.nets.kokoro.speaker_loss import MANNER, TIMBRE, SpeakerLoss
+from tts_meta.nets.unfilled import Unfilled
 from tts_meta.text.phonemes import Phone, phonemize
 from tts_meta.voices.adaptation import Adaptation
 from tts_meta.voices.gains import Gains
@@ -60,6 +62,12 @@ class KokoroStarter(Network):
 
         return load_starter()
 
+    @cached_property
+    def inventory(self) -> frozenset[str]:
+        from tts_meta.voices.starter import packaged_symbols
+
+        return packaged_symbols().inventory
+
     @property
     def british(self) -> bool:
         return self.espeak_voice.startswith("en-gb")
@@ -72,7 +80,7 @@ class KokoroStarter(Network):
         return encode(from_phones([(p.symbol, p.stress) for p in phones], self.british))
 
     def item(self, clip: Any) -> KokoroItem:
-        phones = phonemize(clip.text, self.espeak_voice, inventory=self.checker.table.inventory)
+        phones = phonemize(clip.text, self.espeak_voice, inventory=self.inventory)
         f = clip.features
         return make_item(self.ids(phones), f.mel, f.f0, f.samples, self.aligner)
 
@@ -161,6 +169,17 @@ def unpack(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return found
 
 
+def _changed(base: dict[str, Tensor], tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The original's weights with what the starter's `tensors` add to them."""
+    weights = base | unpack(tensors, "net/")
+    for key, value in unpack(tensors, "diff/").items():
+        weights[key] = weights[key] + value
+    left, right = unpack(tensors, "left/"), unpack(tensors, "right/")
+    for layer, a in left.items():
+        weights[layer] = weights[layer] + (a @ right[layer]).view_as(weights[layer])
+    return weights
+
+
 def load_kokoro(folder: str | Path | None = None, name: str = NAME) -> KokoroStarter:
     """The starter on Kokoro in `folder` (default: the package's). Raises InputError when a part is missing or damaged."""
     root = Path(str(files("tts_meta") / "assets")) if folder is None else Path(folder)
@@ -176,17 +195,12 @@ def load_kokoro(folder: str | Path | None = None, name: str = NAME) -> KokoroSta
         tensors = load(blob)
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as e:
         raise InputError(f"{path} or {header.name} is damaged; reinstall tts-meta.") from e
-    weights = dict(base_weights())
-    weights |= unpack(tensors, "net/")
-    for key, value in unpack(tensors, "diff/").items():
-        weights[key] = weights[key] + value
-    left, right = unpack(tensors, "left/"), unpack(tensors, "right/")
-    for layer, a in left.items():
-        weights[layer] = weights[layer] + (a @ right[layer]).view_as(weights[layer])
-    # Built without memory of its own: the weights are the cached file's pages wherever they are not changed.
-    with torch.device("meta"):
+    weights = changed_weights(digest, lambda base: _changed(base, tensors))
+    # Built without memory of its own: but for the convolutions, the weights are the cached file's pages.
+    with Unfilled():
         net = Kokoro(KokoroConfig(**info["net"]), torch.zeros(80, 513))
     net.load_state_dict(weights, assign=True)
+    lay_out_weights(net)
     net.head.pattern.set_bands(mel_bands())
     net.eval().requires_grad_(False)
     stored = unpack(tensors, "phi/")

@@ -94,7 +94,7 @@ class Synthesizer:
                 # Between two marks, or at an end: at most a mark of its own.
                 found = [Phone(c) for c in part if c in MARKS][:1]
             else:
-                found = phonemize(part, s.espeak_voice, lexicon, s.checker.table.inventory)[1:-1]
+                found = phonemize(part, s.espeak_voice, lexicon, s.inventory)[1:-1]
             if not found:
                 continue
             if phones and found[0].symbol not in MARKS and phones[-1].symbol != BOUNDARY:
