@@ -32,7 +32,7 @@ takes many times as long as to run them, and no two sentences are of one length 
 
 LONGEST, STEP = 640, 32
 """The same in float32, whose kernels are made in a quarter of a second while frames cost most: as many as there are, up to
-LONGEST, in multiples of STEP."""
+LONGEST, and silence after them, in multiples of STEP."""
 
 CONTEXT = 16
 """Frames to either side that a sample may depend on: the receptive field is under 14."""
@@ -94,7 +94,7 @@ class HiFiGan:
 
     def __call__(self, mel: np.ndarray) -> np.ndarray:
         silence = float(np.log(LOG_FLOOR))
-        window = WINDOW if self.bf16 else min(LONGEST, -(-max(len(mel), 2 * STEP) // STEP) * STEP)
+        window = WINDOW if self.bf16 else min(LONGEST, -(-max(len(mel) + CONTEXT, 2 * STEP) // STEP) * STEP)
         x = torch.from_numpy(np.ascontiguousarray(mel, dtype=np.float32)).T[None].clamp(min=silence)
         x = torch.nn.functional.pad(x, (0, max(window - len(mel), 0)), value=silence)
         length, made = x.shape[-1], []

@@ -12,12 +12,12 @@ import sys
 
 import typer
 
-from tts_meta.cli import cloning, judging, speaking, voices
+from tts_meta.cli import cloning, exporting, judging, speaking, voices
 from tts_meta.cli.common import say
 from tts_meta.errors import InputError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Clone a voice from a few clips and make it speak.")
-for part in (cloning, speaking, judging):
+for part in (cloning, speaking, judging, exporting):
     for verb, function in part.VERBS.items():
         # "-5 degrees" is a text, not an option.
         settings = {"ignore_unknown_options": True} if verb in speaking.TAKE_TEXT else {}

@@ -13,6 +13,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 
@@ -26,9 +27,11 @@ from tts_meta.audio.vocoder import default_vocoder
 from tts_meta.errors import InputError
 from tts_meta.evaluation import quality
 from tts_meta.evaluation.intelligibility import WHY_MISSING, load_recogniser, word_error_rate
-from tts_meta.evaluation.judge import Sentence, measure_sentence
+from tts_meta.evaluation.judge import Sentence, beside, measure_sound
+from tts_meta.evaluation.kept import Kept, Measured
 from tts_meta.evaluation.report import Story, write_report
 from tts_meta.evaluation.similarity import ENCODER, centroid, embed, other_speakers, similarity
+from tts_meta.processor import use_bf16
 from tts_meta.voices.clips import check_clip
 from tts_meta.voices.jobs.making import Making
 from tts_meta.voices.network import Network
@@ -45,6 +48,11 @@ class Reference:
     path: Path
     text: str
     features: ClipFeatures
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the file."""
+        return hashlib.sha256(self.path.read_bytes()).hexdigest()
 
 
 def load_reference(
@@ -77,20 +85,39 @@ def evaluate_voice(
     say: Callable[[str], None] = lambda message: None,
     making: Making | None = None,
     command: str = "",
+    kept: Kept | None = None,
 ) -> dict:
     """The numbers of `metrics.json`; with `out` also report.html, utterances.csv and samples/*.wav.
 
+    `kept` has what earlier evaluations measured of these recordings (default: nothing, and nothing is kept).
     `making` (what is known of the voice's job) adds its kept steps, the clips it was made from and its cost.
     """
     # Even and odd positions, so that both halves cover the same recording sessions.
     centre, judged = references[1::2], references[0::2][:limit]
-    vocoder, synth = default_vocoder(), Synthesizer.of(starter, voice)
+    synth, kept = Synthesizer.of(starter, voice), kept or Kept()
     recogniser = load_recogniser()
+
+    def measured(samples: np.ndarray) -> Measured:
+        row, embedding = measure_sound(samples, recogniser, quality=True)
+        return Measured(samples, embedding, row["heard"], row["dnsmos"])
+
+    def recording(r: Reference, kind: str) -> Measured:
+        """What no voice changes: the recording, itself or through the vocoder; for the centre only who speaks counts."""
+        make: dict[str, Callable[[], np.ndarray]] = {
+            "vocoded": lambda: normalise_loudness(default_vocoder()(r.features.mel), SAMPLE_RATE),
+            "real": lambda: r.features.samples,
+        }
+        key = {"kind": kind, "clip": r.digest, "by": recogniser.name if recogniser else None, "dnsmos": quality.is_there(),
+               "versions": versions(), "bf16": use_bf16()}
+        if kind == "centre":
+            samples = r.features.samples
+            return kept.get(key, lambda: Measured(samples, embed(samples, SAMPLE_RATE), None, None))
+        return kept.get(key, lambda: measured(make[kind]()))
     rows: list[dict] = []
     embeddings: dict[str, list[np.ndarray]] = {"clone": [], "vocoded": [], "real": []}
     heard: dict[str, list[str]] = {"clone": [], "vocoded": [], "real": []}
     spoken_seconds = wall = 0.0
-    centre_embeddings = [embed(r.features.samples, SAMPLE_RATE) for r in centre]
+    centre_embeddings = [recording(r, "centre").embedding for r in centre]
     middle = centroid(centre_embeddings)
     mels: list[tuple[np.ndarray, np.ndarray]] = []
     for number, r in enumerate(judged):
@@ -98,27 +125,23 @@ def evaluate_voice(
         spoken = synth.speak(r.text)
         wall += time.monotonic() - begin
         spoken_seconds += spoken.seconds
-        sounds = {
-            "clone": spoken.samples,
-            "vocoded": normalise_loudness(vocoder(r.features.mel), SAMPLE_RATE),
-            "real": r.features.samples,
-        }
+        sounds = {"clone": measured(spoken.samples), **{kind: recording(r, kind) for kind in ("vocoded", "real")}}
         row: dict = {"file": r.path.name, "text": r.text}
-        for kind, samples in sounds.items():
-            found, e = measure_sentence(samples, Sentence(r.text, r.features), recogniser, quality=True)
-            embeddings[kind].append(e)
-            row[f"similarity_{kind}"] = round(float(e @ middle), 4)
-            if recogniser:
-                heard[kind].append(found["heard"])
-                row[f"heard_{kind}"] = found["heard"]
-                row[f"wer_{kind}"] = round(word_error_rate([r.text], [found["heard"]]), 4)
-            row[f"dnsmos_{kind}"] = None if found["dnsmos"] is None else round(found["dnsmos"]["ovrl"], 3)
+        for kind, m in sounds.items():
+            embeddings[kind].append(m.embedding)
+            row[f"similarity_{kind}"] = round(float(m.embedding @ middle), 4)
+            if m.heard is not None:
+                heard[kind].append(m.heard)
+                row[f"heard_{kind}"] = m.heard
+                row[f"wer_{kind}"] = round(word_error_rate([r.text], [m.heard]), 4)
+            row[f"dnsmos_{kind}"] = None if m.dnsmos is None else round(m.dnsmos["ovrl"], 3)
             if kind == "clone":
+                found = beside(m.samples, Sentence(r.text, r.features))
                 row["mcd_db"] = round(found["mcd_db"], 3)
                 row["f0_rmse_cents"] = None if found["f0_cents"] is None else round(found["f0_cents"], 1)
                 row["voicing_error"], row["length_error"] = (round(found[k], 4) for k in ("voicing_error", "length_error"))
             if out is not None:
-                write_wav(out / "samples" / f"{number:02d}_{kind}.wav", samples, SAMPLE_RATE)
+                write_wav(out / "samples" / f"{number:02d}_{kind}.wav", m.samples, SAMPLE_RATE)
         rows.append(row)
         mels.append((log_mel(spoken.samples), r.features.mel))
         say(f"{number + 1}/{len(judged)} evaluated")
@@ -145,7 +168,7 @@ def evaluate_voice(
     metrics["verdict"] = verdict(metrics)
     metrics |= {
         "command": command, "versions": versions(),
-        "reference_digests": [hashlib.sha256(r.path.read_bytes()).hexdigest() for r in references],
+        "reference_digests": [r.digest for r in references],
     }
     making = making or Making()
     steps = [

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 import numpy as np
 
 from tts_meta.audio.files import resample
 
 WHY_MISSING = "the extra 'eval' is not installed (pip install 'tts-meta[eval]')"
+
+
+def is_there() -> bool:
+    """Whether the extra is installed."""
+    return find_spec("speechmos") is not None
 
 
 def dnsmos(samples: np.ndarray, rate: int) -> dict[str, float] | None:

