@@ -31,6 +31,7 @@ from tts_meta.kokoro.weights import base_weights
 from tts_meta.meta.partition import Partition
 from tts_meta.meta.prior import Shrinkage
 from tts_meta.meta.tree import Tree
+from tts_meta.nets.channels_last import lay_out
 from tts_meta.nets.kokoro.likelihood import KokoroScales
 from tts_meta.nets.kokoro.network import Kokoro, KokoroConfig, hard_voicing, token_index
 from tts_meta.nets.kokoro.speaker_loss import MANNER, TIMBRE, SpeakerLoss
@@ -183,6 +184,8 @@ def load_kokoro(folder: str | Path | None = None, name: str = NAME) -> KokoroSta
     left, right = unpack(tensors, "left/"), unpack(tensors, "right/")
     for layer, a in left.items():
         weights[layer] = weights[layer] + (a @ right[layer]).view_as(weights[layer])
+    # The convolutions' layout, once and not in every forward.
+    weights |= {k: lay_out(v) for k, v in weights.items() if v.ndim == 3 and k.startswith(("blocks.", "head."))}
     # Built without memory of its own: the weights are the cached file's pages wherever they are not changed.
     with torch.device("meta"):
         net = Kokoro(KokoroConfig(**info["net"]), torch.zeros(80, 513))
