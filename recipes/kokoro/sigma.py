@@ -55,22 +55,24 @@ class OnePerson:
     def __init__(self, starter: KokoroStarter, person: Person, args: argparse.Namespace, rng: np.random.Generator) -> None:
         self.starter, self.clips, self.rng = starter, starter.adaptation.clips, rng
         self.items, self.others = person.split(args.support, args.query, rng)
+        self.windows = torch.Generator().manual_seed(int(rng.integers(2**31)))
         self.read = {id(i): starter.encoded(i, ()) for i in [*self.items, *self.others]}
 
-    def batch(self, items: Sequence) -> dict[str, Tensor]:
-        frames = sum(len(i.mel) for i in self.items)
-        batch = self.starter.collate(items, [self.read[id(i)] for i in items])
-        weight = frames / sum(len(i.mel) for i in items)
+    def batch(self, pairs: Sequence, scaled: bool) -> dict[str, Tensor]:
+        """Of (item, its text front's outputs), scaled to the whole support or as it is."""
+        batch = self.starter.collate([i for i, _ in pairs], [r for _, r in pairs])
+        weight = sum(len(i.mel) for i in self.items) / sum(len(i.mel) for i, _ in pairs) if scaled else 1.0
         return {k: v.unsqueeze(0) for k, v in batch.items()} | {"weight": torch.tensor([weight])}
 
     def support(self, step: int) -> dict[str, Tensor]:
-        return self.batch([self.items[i] for i in self.rng.choice(len(self.items), self.clips, replace=False)])
+        chosen = [self.items[i] for i in self.rng.choice(len(self.items), self.clips, replace=False)]
+        return self.batch([self.starter.window(i, self.read[id(i)], self.windows) for i in chosen], True)
 
     def query(self) -> dict[str, Tensor]:
-        return self.batch(self.others)
+        return self.batch([(i, self.read[id(i)]) for i in self.others], False)
 
     def whole_support(self) -> dict[str, Tensor]:
-        return self.batch(self.items)
+        return self.batch([(i, self.read[id(i)]) for i in self.items], True)
 
 
 class MovedLoss:

@@ -24,7 +24,7 @@ from torch import Tensor
 from tts_meta.audio.mel import HOP, SAMPLE_RATE, mel_bands
 from tts_meta.errors import InputError
 from tts_meta.kokoro.alignment import SPACE, TokenAligner
-from tts_meta.kokoro.clips import KokoroItem, collate, make_item
+from tts_meta.kokoro.clips import KokoroItem, collate, make_item, window
 from tts_meta.kokoro.register import REGISTER, SIZE, Register, measure
 from tts_meta.kokoro.symbols import encode, from_phones
 from tts_meta.kokoro.weights import base_weights
@@ -97,6 +97,11 @@ class KokoroStarter(Network):
         ids = torch.from_numpy(item.ids)[None]
         read = self.net.read(ids, torch.ones(ids.shape))
         return read.prosody[0], read.sound[0].T.contiguous()
+
+    def window(
+        self, item: KokoroItem, encoded: tuple[Tensor, Tensor], rng: torch.Generator
+    ) -> tuple[KokoroItem, tuple[Tensor, Tensor]]:
+        return window(item, encoded, rng)
 
     def collate(self, items: Sequence[KokoroItem], encoded: Sequence[Any]) -> dict[str, Tensor]:
         return collate(items, encoded)
