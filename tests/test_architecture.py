@@ -21,7 +21,7 @@ MAY = {
     "text": {"text", "errors"},
     "audio": {"audio", "nets", "errors", "processor"},
     "data": {"data", "text", "audio", "nets", "errors"},
-    "training": {"training", "data", "nets", "meta", "text", "audio", "errors"},
+    "training": {"training", "data", "nets", "meta", "text", "audio", "errors", "processor"},
     "kokoro": {"kokoro", "nets", "meta", "data", "text", "audio", "errors"},
     "voices": {"voices", "kokoro", "training", "data", "nets", "meta", "text", "audio", "measures", "errors", "processor"},
     "measures": {"measures", "audio", "nets", "errors"},

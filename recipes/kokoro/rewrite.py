@@ -6,31 +6,26 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import load_file, save
+from safetensors.torch import load_file
 from torch import Tensor
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT)]
 
-from tts_meta.audio.files import replace_file  # noqa: E402
+from tts_meta.voices.kokoro_files import read_files, write_files  # noqa: E402
+from tts_meta.voices.kokoro_starter import NAME  # noqa: E402
 
 
-def write(folder: Path, tensors: Mapping[str, Tensor], info: dict) -> int:
-    """Both files of a starter; returns the bytes of the larger."""
-    blob = save({k: v.contiguous() for k, v in tensors.items()})
-    info["sha256"] = hashlib.sha256(blob).hexdigest()
-    folder.mkdir(parents=True, exist_ok=True)
-    replace_file(folder / "kokoro.safetensors", blob)
-    replace_file(folder / "kokoro.json", (json.dumps(info, indent=1) + "\n").encode())
-    return len(blob)
+def load(folder: Path) -> tuple[dict[str, Tensor], dict]:
+    """(tensors, header) of a starter."""
+    found = read_files(folder, NAME)
+    return {**found.weights, **found.prior}, found.info
 
 
 def learned(tensors: dict[str, Tensor], info: dict, path: Path) -> None:
@@ -61,8 +56,7 @@ def main() -> None:
     p.add_argument("--decay", type=float)
     p.add_argument("--moved", help="beginnings of module names, apart by commas")
     args = p.parse_args()
-    tensors = load_file(str(args.starter / "kokoro.safetensors"))
-    info = json.loads((args.starter / "kokoro.json").read_text())
+    tensors, info = load(args.starter)
     how = info["adaptation"]
     if args.sigma:
         learned(tensors, info, args.sigma)
@@ -71,7 +65,7 @@ def main() -> None:
     how["solver"] |= {k: v for k, v in (("rate", args.rate), ("decay", args.decay)) if v is not None}
     if args.moved:
         how["moved"] = [m["name"] for m in info["modules"] if m["name"].startswith(tuple(args.moved.split(",")))]
-    print(f"{write(args.out, tensors, info):,} bytes")
+    print("bytes:", write_files(args.out, NAME, tensors, info))
 
 
 if __name__ == "__main__":

@@ -12,14 +12,11 @@ Nobody of the development people is asked. About ten minutes on one core.
 from __future__ import annotations
 
 import argparse
-import hashlib
-import json
 import sys
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -28,11 +25,12 @@ sys.path[:0] = [str(ROOT), str(ROOT / "recipes" / "kokoro")]
 
 from export import pack  # noqa: E402
 from people import Person, people  # noqa: E402
+from rewrite import load  # noqa: E402
 
-from tts_meta.audio.files import replace_file  # noqa: E402
 from tts_meta.nets.kokoro.layers import LowRankConv  # noqa: E402
 from tts_meta.processor import bf16_is_fast  # noqa: E402
-from tts_meta.voices.kokoro_starter import SCALE, KokoroStarter, load_kokoro  # noqa: E402
+from tts_meta.voices.kokoro_files import write_files  # noqa: E402
+from tts_meta.voices.kokoro_starter import NAME, SCALE, KokoroStarter, load_kokoro  # noqa: E402
 
 
 def layers(starter: KokoroStarter) -> dict[str, LowRankConv]:
@@ -119,17 +117,12 @@ def main() -> None:
     crowd.sort(key=lambda q: -q.seconds)
     crowd = crowd[: args.people]
     rows = levelled(starter, bases(starter, crowd, args.batches, rng), crowd[:40], rng)
-    tensors = load_file(str(args.starter / "kokoro.safetensors"))
-    info = json.loads((args.starter / "kokoro.json").read_text())
+    tensors, info = load(args.starter)
     for n, v in rows.items():
         tensors = {k: t for k, t in tensors.items() if k not in (f"net/{n}.down", f"net/{n}.down{SCALE}")}
         tensors |= pack(f"net/{n}.down", v)
-    blob = save(tensors)
-    info["sha256"] = hashlib.sha256(blob).hexdigest()
     info["training"]["subspace"] = {"people": len(crowd), "pieces": 2 * args.batches}
-    args.out.mkdir(parents=True, exist_ok=True)
-    replace_file(args.out / "kokoro.safetensors", blob)
-    replace_file(args.out / "kokoro.json", (json.dumps(info, indent=1) + "\n").encode())
+    write_files(args.out, NAME, tensors, info)
 
 
 if __name__ == "__main__":

@@ -18,11 +18,14 @@ Transcripts = Annotated[Path | None, typer.Option(help="csv/tsv with the columns
 Voice = Annotated[str, typer.Option(help="A name in your library, or a .voice file.")]
 
 
-def doctor(as_json: Json = False) -> None:
-    """Check that everything a clone needs is installed and works. Example: tts-meta doctor"""
-    from tts_meta.doctor import run_checks
+def doctor(
+    thorough: Annotated[bool, typer.Option("--thorough", help="Use every part once: some seconds.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Check that everything a clone needs is installed. Example: tts-meta doctor --thorough"""
+    from tts_meta.doctor import GLANCE, THOROUGH, run_checks
 
-    checks = run_checks()
+    checks = run_checks(THOROUGH if thorough else GLANCE)
     ok = all(c["ok"] or c["optional"] for c in checks)
     if as_json:
         typer.echo(json.dumps({"ok": ok, "checks": checks}))
@@ -30,6 +33,8 @@ def doctor(as_json: Json = False) -> None:
         for c in checks:
             mark = "ok  " if c["ok"] else ("note" if c["optional"] else "FAIL")
             typer.echo(f"{mark} {c['name']}: {c['detail']}")
+        if not thorough:
+            say("`tts-meta doctor --thorough` uses every part once.")
     raise typer.Exit(0 if ok else 1)
 
 

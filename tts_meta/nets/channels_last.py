@@ -64,11 +64,19 @@ class ConvTranspose1d(nn.ConvTranspose1d):
         return y.squeeze(-2)
 
 
+def lay_out_weights(network: Network) -> Network:
+    """Lay the weights of our convolutions out once for all, in place; those of a file come in torch's layout, and are
+    copied into the other one at every call."""
+    for layer in network.modules():
+        if isinstance(layer, Conv1d | ConvTranspose1d):
+            layer.weight.data = lay_out(layer.weight.data)
+    return network
+
+
 def channels_last(network: Network) -> Network:
     """Give every 1-D convolution of somebody else's network this layout, in place, and its weights once for all."""
     for layer in network.modules():
         for theirs, ours in ((nn.Conv1d, Conv1d), (nn.ConvTranspose1d, ConvTranspose1d)):
             if type(layer) is theirs:
                 layer.__class__ = ours  # the same parameters and options; only forward differs
-                layer.weight.data = lay_out(layer.weight.data)
-    return network
+    return lay_out_weights(network)

@@ -45,11 +45,11 @@ class Progress:
 class AdaptationRun:
     """Iterator over Progress; `theta` is the current point, `best` the one of the lowest held-out loss.
 
-    `support` and `heldout` are aligned items; without held-out items the last step is the best. `clips` utterances
-    (or windows of them) enter a step; `bf16` None means where it is fast, as in meta-training. Everything random comes from `seed` and the
-    step, so a restored run equals the uninterrupted one. `start` are deltas `{name: [...]}` to begin from. The held-out loss
-    is measured after a chunk whose last step is a multiple of `measure`, and at the end. A step that does not fit into
-    memory is done in twice as many `parts`, whose gradients are summed.
+    `support` and `heldout` are aligned items; without held-out items the last step is the best. `clips` utterances, or
+    windows of them, enter a step; `bf16` None means where it is fast, as in meta-training. Everything random comes from
+    `seed` and the step, so a restored run equals the uninterrupted one. `start` are deltas `{name: [...]}` to begin from.
+    The held-out loss is measured after a chunk whose last step is a multiple of `measure`, and at the end. A step that
+    does not fit into memory is done in twice as many `parts`, whose gradients are summed.
     """
 
     def __init__(

@@ -59,6 +59,11 @@ class Network(ABC):
     def checker(self) -> Any:
         """The small starter, whose aligner checks clips and cuts long ones."""
 
+    @property
+    @abstractmethod
+    def inventory(self) -> frozenset[str]:
+        """The phones that `[[...]]` and a lexicon may hold: the checker's, known without loading it."""
+
     @abstractmethod
     def item(self, clip: Any) -> Any:
         """A clip that the clip doctor found usable, aligned, as this network learns from it."""
