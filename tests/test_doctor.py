@@ -18,7 +18,7 @@ def test_at_a_glance_everything_is_there_and_the_processor_is_named(capsys):
 def test_what_is_missing_is_named(monkeypatch, tmp_path, network):
     monkeypatch.setenv("TTS_META_NETWORK", network)
     (tmp_path / "assets").mkdir()
-    for name in ("starter.json", "starter.safetensors", "kokoro.json", "kokoro.safetensors"):
+    for name in ("starter.json", "starter.safetensors", "kokoro.json", "kokoro.safetensors", "kokoro-prior.safetensors"):
         (tmp_path / "assets" / name).write_bytes((doctor.files("tts_meta") / "assets" / name).read_bytes())
     monkeypatch.setattr(doctor, "files", lambda package: tmp_path)
     rows = {r["name"]: r for r in doctor.run_checks(doctor.GLANCE)}

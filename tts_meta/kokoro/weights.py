@@ -53,7 +53,7 @@ def base_weights() -> dict[str, Tensor]:
 
     Raises InputError when the packages are missing or damaged, or the cache cannot be written.
     """
-    return _mapped(f"kokoro-{SHA256[:12]}-{VERSION}.safetensors", original_weights)
+    return _mapped(f"kokoro-{source()}-{VERSION}.safetensors", original_weights)
 
 
 def changed_weights(digest: str, change: Callable[[dict[str, Tensor]], dict[str, Tensor]]) -> dict[str, Tensor]:
@@ -61,12 +61,36 @@ def changed_weights(digest: str, change: Callable[[dict[str, Tensor]], dict[str,
 
     A start that makes the changes again takes half a second and a copy of the network in memory.
     """
-    return _mapped(f"kokoro-{SHA256[:12]}-{VERSION}-{digest[:12]}.safetensors", lambda: change(original_weights()))
+    return _mapped(f"kokoro-{source()}-{VERSION}-{digest[:12]}.safetensors", lambda: change(original_weights()))
 
 
 def original_weights() -> dict[str, Tensor]:
-    """All weights of the original, float32, out of the packages: a few seconds. Raises InputError as `base_weights`."""
-    return read_onnx(packaged_onnx())
+    """All weights of the original, float32, out of the packages or the official file: a few seconds. Raises InputError as
+    `base_weights`."""
+    file = official_file()
+    if file is None:
+        return read_onnx(packaged_onnx())
+    from tts_meta.kokoro.official import read_official
+
+    return read_official(file)
+
+
+def official_file() -> Path | None:
+    """The user's own kokoro-v1_0.pth, where TTS_META_KOKORO names it: full precision in place of the packages' 8 bits."""
+    named = os.environ.get("TTS_META_KOKORO")
+    return Path(named) if named else None
+
+
+def source() -> str:
+    """A name of where the weights come from, for the cache: another file, or a changed one, has another."""
+    file = official_file()
+    if file is None:
+        return SHA256[:12]
+    try:
+        seen = file.stat()
+    except OSError as e:
+        raise InputError(f"TTS_META_KOKORO names {file}, which is not there; kokoro-v1_0.pth of Kokoro-82M is expected.") from e
+    return "own-" + hashlib.sha256(f"{file.resolve()} {seen.st_size} {seen.st_mtime_ns}".encode()).hexdigest()[:12]
 
 
 def _mapped(name: str, make: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:

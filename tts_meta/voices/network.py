@@ -88,6 +88,10 @@ class Network(ABC):
     def encoded(self, item: Any, modules: Sequence[str]) -> Any:
         """What of an item does not change while `modules` move, made once; None where everything may change."""
 
+    def window(self, item: Any, encoded: Any, rng: torch.Generator) -> tuple[Any, Any]:
+        """What of an item, and of what `encoded` made of it, enters a step; all of it unless a network says otherwise."""
+        return item, encoded
+
     @abstractmethod
     def collate(self, items: Sequence[Any], encoded: Sequence[Any]) -> dict[str, Tensor]:
         """A batch `[B, ...]` of items and what `encoded` made of them."""

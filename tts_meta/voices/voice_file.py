@@ -70,7 +70,8 @@ def network_of(digest: str) -> str | None:
     """The network whose starter in the package has this digest; None for neither."""
     for kind, name in (("small", "starter"), ("kokoro", "kokoro")):
         header = files("tts_meta") / "assets" / f"{name}.json"
-        if header.is_file() and json.loads(header.read_text()).get("sha256") == digest:
+        info = json.loads(header.read_text()) if header.is_file() else {}
+        if info.get("digest", info.get("sha256")) == digest:
             return kind
     return None
 
