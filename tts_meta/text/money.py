@@ -20,7 +20,9 @@ _SIGN = "[" + "".join(s for s in _NAMES if s != "¢") + "]"
 _AMOUNT = r"\d{1,3}(?:\.\d{3})+,\d{2}(?!\d)|\d{1,3}(?:,\d{3})+(?:\.\d+)?(?!\d)|\d+,\d{1,2}(?!\d)|\d+(?:\.\d+)?|\.\d+"
 _SCALE = r"(?:\s?(?:thousand|million|billion|trillion)\b|\s?(?:[kKMBT]|[mb]n?|mio|tr?n)(?![\w'/]))"
 _PER = {"mo": "month", "yr": "year", "hr": "hour", "h": "hour", "min": "minute", "wk": "week", "d": "day", "kg": "kilogram",
-        "lb": "pound", "oz": "ounce", "sq ft": "square foot", "l": "liter", "km": "kilometer", "mi": "mile", "gb": "gigabyte"}
+        "lb": "pound", "oz": "ounce", "sq ft": "square foot", "l": "liter", "km": "kilometer", "mi": "mile", "gb": "gigabyte",
+        "gal": "gallon", "ft": "foot", "yd": "yard", "g": "gram", "ml": "milliliter", "mb": "megabyte", "kwh": "kilowatt hour",
+        "pc": "piece", "pt": "pint", "qt": "quart", "sq m": "square meter", "m²": "square meter", "ton": "ton"}
 
 _WHOLE = ("month", "year", "day", "week", "night", "hour", "person", "user", "piece", "unit", "page", "minute", "second",
           "head", "seat")

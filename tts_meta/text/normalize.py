@@ -7,7 +7,20 @@ from __future__ import annotations
 
 import re
 
-from tts_meta.text import abbreviations, addresses, clock, dates, letters, marks, measures, money, quantities, romans, symbols
+from tts_meta.text import (
+    abbreviations,
+    addresses,
+    clock,
+    dates,
+    letters,
+    marks,
+    measures,
+    money,
+    quantities,
+    romans,
+    states,
+    symbols,
+)
 from tts_meta.text.caps import cap
 from tts_meta.text.marks import plain_marks
 from tts_meta.text.markup import plain, unlink
@@ -22,7 +35,7 @@ def spoken_words(text: str) -> str:
     text = apply(quantities.GROUPED, plain_marks(cap(text)[0]))
     text = apply(marks.GLUED, apply(addresses.RULES, text))
     text = apply(symbols.BEFORE, text)
-    for kind in (money, abbreviations, dates, clock, measures, quantities, romans):
+    for kind in (money, states, abbreviations, dates, clock, measures, quantities, romans):
         text = apply(kind.RULES, text)
     text = letters.take_apart(text)
     text = apply(quantities.AFTER_LETTERS, text)

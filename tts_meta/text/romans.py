@@ -18,7 +18,7 @@ _ROYAL = (
     "Rudolf|Joseph|Margrethe|Amenhotep|Darius|Xerxes|Cyrus|Mehmed|Murad|Selim|Sigismund|Casimir|Pedro|Manuel|Isabella|Matthew|Victor|Theodosius|Justinian|Adrian|Celestine|Eugene"
 )
 _TITLED = r"(?:King|Queen|Pope|Emperor|Empress|Tsar|Czar|Kaiser|Sultan|Prince|Princess|Duke|Earl|Count|Pharaoh|Patriarch|Saint)"
-_NUMERAL = r"(?=[IVXLCDM]+(?![A-Za-z]))M{0,3}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})"
+_NUMERAL = r"(?=[IVXLCDM]+(?![A-Za-z]))M{0,3}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})(?<=[IVXLCDM])"
 _VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
 _ALONE = r"(?=\s*(?:[.,;:!?)']|$|(?:was|is|of|had|reigned|ruled|died|became|and|in|to|has|begins|ends|from|came|by|opened|wrote|begin|are|or|who|at|for|on)\b))"  # noqa: E501
 _NOT_NUMBERS = {"CD", "DC", "MD", "MC", "MI", "DI", "CV", "MM", "CC", "DIM", "MIX", "LI", "DVD", "CIVIL", "MILD", "LCD", "ID",
@@ -49,6 +49,7 @@ def _name(match: re.Match[str]) -> str:
 
 
 RULES: list[Rule] = [
+    (re.compile(r"\b(World War)\s+(I{1,3})\b(?!')"), _part),
     (re.compile(rf"\b((?:{_PARTS})s?)\.?\s+({_NUMERAL})\b(?!')(?:(?<=[A-Z][A-Z])|(?<!I)|{_ALONE})"), _part),
     (re.compile(rf"\b({_TITLED}\s+[A-Z][a-z]+|{_ROYAL})\s+({_NUMERAL})\b(?!\.\s?[A-Z])(?:(?<=[IVXL][IVXL])|{_ALONE})"), _reign),
     (re.compile(rf"\b([A-Z][a-z]+)\s+({_NUMERAL}(?<=[A-Z][A-Z]))\b(?!\.[A-Z])"), _name),
