@@ -15,7 +15,7 @@ from tts_meta.audio.pitch import f0_at_frames
 from tts_meta.audio.vocoder import Vocoder
 from tts_meta.evaluation.distortion import f0_rmse_cents, mel_cepstral_distortion, voicing_error
 from tts_meta.evaluation.intelligibility import Recogniser
-from tts_meta.evaluation.quality import dnsmos
+from tts_meta.evaluation.quality import predicted
 from tts_meta.evaluation.similarity import embed
 from tts_meta.voices.synthesize import Synthesizer
 
@@ -29,10 +29,11 @@ class Sentence:
 
 
 def measure_sound(samples: np.ndarray, recogniser: Recogniser | None, quality: bool = False) -> tuple[dict, np.ndarray]:
-    """({heard: text; dnsmos with `quality`}, embedding `[256]`) of `samples` alone; what could not be measured is None."""
+    """({heard: text; dnsmos with `quality`: predicted scores by name}, embedding `[256]`) of `samples` alone; what could not
+    be measured is None."""
     row: dict = {"heard": recogniser.transcribe(samples, SAMPLE_RATE) if recogniser else None}
     if quality:
-        row["dnsmos"] = dnsmos(samples, SAMPLE_RATE)
+        row["dnsmos"] = predicted(samples, SAMPLE_RATE)
     return row, embed(samples, SAMPLE_RATE)
 
 
