@@ -113,8 +113,8 @@ def evaluate_voice(
             "vocoded": lambda: normalise_loudness(default_vocoder()(r.features.mel), SAMPLE_RATE),
             "real": lambda: r.features.samples,
         }
-        key = {"kind": kind, "clip": r.digest, "by": recogniser.name if recogniser else None, "dnsmos": [quality.is_there(), quality.second_is_there()],
-               "versions": versions(), "bf16": use_bf16()}
+        key = {"kind": kind, "clip": r.digest, "by": recogniser.name if recogniser else None,
+               "dnsmos": [quality.is_there(), quality.second_is_there()], "versions": versions(), "bf16": use_bf16()}
         if kind == "centre":
             samples = r.features.samples
             return kept.get(key, lambda: Measured(samples, embed(samples, SAMPLE_RATE), None, None))
@@ -168,7 +168,7 @@ def evaluate_voice(
         "mcd_db": round(float(np.mean([row["mcd_db"] for row in rows])), 3),
         "f0_rmse_cents": mean_or_none([row["f0_rmse_cents"] for row in rows]),
         **{k: round(float(np.mean([row[k] for row in rows])), 4) for k in ("voicing_error", "length_error")},
-        **{name: {k: mean_or_none([row[f"{name}_{k}"] for row in rows]) for k in ("clone", "vocoded", "real")} for name in SCORES},
+        **{name: {k: mean_or_none([row[f"{name}_{k}"] for row in rows]) for k in embeddings} for name in SCORES},
         "spread": {k: round(v, 3) for k, v in spread_ratios([a for a, _ in mels], [b for _, b in mels]).items()},
         "pitch": None if pitch is None else {"mean": round(pitch[0], 3), "spread": round(pitch[1], 3)},
         "realtime_factor": round(wall / spoken_seconds, 4),
