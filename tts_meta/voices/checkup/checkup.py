@@ -71,11 +71,13 @@ class ClipCheck:
 
 @dataclass
 class Checkup:
-    """All clips, findings about the set, and the meter."""
+    """All clips, findings about the set, the meter, and what was said of files that were passed over and texts that were
+    guessed."""
 
     clips: list[ClipCheck]
     findings: list[Finding]
     meter: Meter
+    notes: list[str] = field(default_factory=list)
 
     @property
     def used(self) -> list[UsedClip]:
@@ -97,7 +99,7 @@ class Checkup:
     def to_dict(self) -> dict:
         return {
             "level": self.level, "meter": self.meter.to_dict(), "findings": [f.to_dict() for f in self.findings],
-            "clips": [c.to_dict() for c in self.clips],
+            "clips": [c.to_dict() for c in self.clips], "notes": self.notes,
         }
 
 
