@@ -24,7 +24,6 @@ from tts_meta.voices.voice_file import load_voice
 from . import show
 
 SPOKEN = ["sentence", "seconds"]
-HELLO = "Hello, this is my new voice."
 LOOKED_AT = 2000
 """Characters of a text whose reading is shown."""
 
@@ -41,7 +40,7 @@ def how_read(text: str) -> str:
         return show.problem(str(e))
     more = " …" if cut != text else ""
     warnings = "".join(f"<p>! {html.escape(w)}</p>" for w in found["warnings"])
-    return (f'<div class="reading" role="status"><p>{html.escape(found["spoken"])}{more}</p>'
+    return (f'<div class="reading" role="status"><p><strong>How this will be read:</strong> {html.escape(found["spoken"])}{more}</p>'
             f'<p lang="en-fonipa">{html.escape(found["phones"])}{more}</p>{warnings}</div>')
 
 
@@ -99,12 +98,12 @@ def _rows(rows: list[dict]) -> pd.DataFrame:
     return pd.DataFrame([[str(r[k])[:120] for k in keys] for r in rows], columns=list(keys))
 
 
-def build_speak() -> gr.Dropdown:
-    """The Speak tab; returns its list of voices."""
+def build_speak(tab: gr.Tab) -> gr.Dropdown:
+    """What is in the Speak `tab`; returns its list of voices."""
     voice = gr.Dropdown(voice_names(), label="Voice", elem_id="voice", info="From your library.")
-    text = gr.Textbox(label="Text", lines=5, value=HELLO, elem_id="text",
+    text = gr.Textbox(label="Text", lines=5, value="Hello, this is my new voice.", elem_id="text",
                       info="A star before and after a word emphasises it; [[phonemes]] are spoken as they are.")
-    reading = gr.HTML(lambda: how_read(HELLO), label="How this will be read", show_label=True, elem_id="reading")
+    reading = gr.HTML(elem_id="reading")
     with gr.Row():
         speed = gr.Slider(0.5, 2.0, value=1.0, step=0.05, label="Speed", info="1 is as the speaker speaks.", elem_id="speed")
         pitch = gr.Slider(-12, 12, value=0, step=0.5, label="Pitch", info="Semitones.", elem_id="pitch")
@@ -116,8 +115,10 @@ def build_speak() -> gr.Dropdown:
                      waveform_options=gr.WaveformOptions(show_recording_waveform=False))
     spoken = gr.Dataframe(pd.DataFrame(columns=SPOKEN), label="Sentences", interactive=False, wrap=True, elem_id="spoken")
     gr.Markdown(f"The same on the command line: `{show.command('say', 'TEXT', '--voice', 'NAME', '--out', 'hello.wav')}`")
-    # The last letters typed count: what is shown never belongs to an older text.
-    text.change(how_read, text, reading, trigger_mode="always_last", show_progress="hidden")
+    # One after the other, and the last letters typed count: what is shown never belongs to an older text.
+    for shown in (tab.select, text.change):
+        shown(how_read, text, reading, trigger_mode="always_last", show_progress="hidden", concurrency_id="reading",
+              concurrency_limit=1)
     go.click(speak, [text, voice, speed, pitch, energy], [sound, spoken, trouble], concurrency_id="speech", concurrency_limit=1)
     return voice
 

@@ -19,7 +19,7 @@ def test_speak_shows_how_a_text_will_be_read(browser, served):
     text = page.locator("#text textarea")
     text.fill("It costs $3.5M, says Dr. Smith.")
     expect(reading).to_contain_text("It costs three point five million dollars, says doctor Smith.")
-    expect(reading).to_contain_text("mˈɪliən" if "mˈɪliən" in reading.inner_text() else "mˈɪl")
+    expect(reading.locator("p").nth(1)).to_contain_text("dˈɑːktɚ")
     text.fill("Say 你好 now.")
     expect(reading).to_contain_text("Chinese")
     text.fill("你好")
