@@ -40,7 +40,8 @@ def how_read(text: str) -> str:
         return show.problem(str(e))
     more = " …" if cut != text else ""
     warnings = "".join(f"<p>! {html.escape(w)}</p>" for w in found["warnings"])
-    return (f'<div class="reading" role="status"><p><strong>How this will be read:</strong> {html.escape(found["spoken"])}{more}</p>'
+    words = f"<strong>How this will be read:</strong> {html.escape(found['spoken'])}{more}"
+    return (f'<div class="reading" role="status"><p>{words}</p>'
             f'<p lang="en-fonipa">{html.escape(found["phones"])}{more}</p>{warnings}</div>')
 
 
