@@ -19,12 +19,12 @@ from tts_meta.voices.library import facts
 from tts_meta.voices.networks import default_starter
 from tts_meta.voices.settings import Settings
 from tts_meta.voices.synthesize import Synthesizer
-from tts_meta.voices.transcripts import complete_transcripts, read_tables
+from tts_meta.voices.transcripts import TEXT_FILES, complete_transcripts, texts_in
 from tts_meta.voices.voice_file import load_voice
 from tts_meta.voices.voice_header import read_header
 
 from . import show
-from .gathering import TEXTS, typed
+from .gathering import typed
 
 NEWEST = 20
 
@@ -144,13 +144,13 @@ def add_more(job_id: str, files: list[str] | None):
         if not paths:
             raise InputError("No clips were given; choose some to add.")
         starter = default_starter()
-        given = read_tables([Path(f) for f in files or [] if Path(f).suffix.lower() in TEXTS])
-        known = {p: given[p.stem] for p in paths if p.stem in given}
-        texts = {**complete_transcripts([p for p in paths if p not in known], None), **known}
+        notes: list[str] = []
+        known = texts_in([Path(f) for f in files or [] if Path(f).suffix.lower() in TEXT_FILES], paths, notes.append)
+        texts = {**complete_transcripts([p for p in paths if p not in known], None, notes.append), **known}
         job = control.go_on(starter, find_job(job_id), more=check_clips(paths, texts, starter))
     except InputError as e:
         return job_id, show.problem(str(e)), gr.Timer(active=False)
-    return job.id, show.fine("Going on with the new clips."), gr.Timer(active=True)
+    return job.id, "".join(map(show.fine, ["Going on with the new clips.", *notes])), gr.Timer(active=True)
 
 
 def compare(job_id: str, blind: bool):

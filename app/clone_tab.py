@@ -7,6 +7,7 @@ import pandas as pd
 
 from tts_meta.audio.files import SUFFIXES
 from tts_meta.voices.networks import default_starter
+from tts_meta.voices.transcripts import TEXT_FILES
 
 from . import adapting, gathering, show
 
@@ -39,10 +40,11 @@ def build(page: gr.Blocks) -> gr.State:
                     skip = gr.Button("Skip", elem_id="skip")
             with gr.Tab("Upload", id="upload"):
                 files = gr.File(
-                    label="Clips, and texts (.txt or .csv) if you have them", file_count="multiple", elem_id="clips",
-                    file_types=[*SUFFIXES, ".txt", ".csv", ".tsv"],
+                    label="Clips, and their texts in files or tables if you have them", file_count="multiple", elem_id="clips",
+                    file_types=[*SUFFIXES, *TEXT_FILES],
                 )
-                gr.Markdown(f"{', '.join(s[1:] for s in SUFFIXES)}. Long recordings are cut at their pauses.")
+                gr.Markdown(f"{', '.join(s[1:] for s in SUFFIXES)}. Long recordings are cut at their pauses. A text has its "
+                            f"clip's name, or is a row of a table: {', '.join(s[1:] for s in TEXT_FILES)}.")
                 example = gr.Button("Use the example clips", elem_id="examples")
             trouble2 = gr.HTML(elem_id="trouble2")
             sure = gr.Textbox("yes", visible=False)
@@ -86,8 +88,8 @@ def build(page: gr.Blocks) -> gr.State:
                                waveform_options=gr.WaveformOptions(show_recording_waveform=False))
             using = gr.Button("Use this step as the voice", elem_id="use")
             with gr.Accordion("Add clips and continue", open=False):
-                more = gr.File(label="More clips, with their texts (.txt or .csv)", file_count="multiple", elem_id="more",
-                               file_types=[*SUFFIXES, ".txt", ".csv", ".tsv"])
+                more = gr.File(label="More clips, with their texts", file_count="multiple", elem_id="more",
+                               file_types=[*SUFFIXES, *TEXT_FILES])
                 adding = gr.Button("Add and continue", elem_id="add")
             with gr.Accordion("Earlier clones", open=False):
                 earlier = gr.Dropdown([], label="Clone", elem_id="earlier",

@@ -16,15 +16,15 @@ from tts_meta.voices.draft import EXAMPLE, Draft
 from tts_meta.voices.jobs.folder import forget_plans
 from tts_meta.voices.networks import default_starter
 from tts_meta.voices.places import check_name
-from tts_meta.voices.transcripts import find_transcripts, read_tables
+from tts_meta.voices.transcripts import TEXT_FILES, find_transcripts, texts_in
 
 from . import show
 
 TABLE = ["clip", "text", "note"]
 EXAMPLES = Path(__file__).parent / "examples" / "p225" / "clips"
 UNSURE = "recognised, unsure: listen"
+FROM_FILE = "from your file"
 CHOSEN = "The clip of the row you click"
-TEXTS = (".csv", ".tsv", ".txt")
 
 
 def who(name: str, consent: bool):
@@ -43,6 +43,7 @@ def table() -> pd.DataFrame:
     return pd.DataFrame([[r.clip, r.text, r.note if r.text else "needs its text"] for r in Draft().rows], columns=TABLE)
 
 
+@show.told
 def save(rows: pd.DataFrame) -> None:
     """Keep the texts as they stand in the table."""
     Draft().edit((r["clip"], str(r["text"] or "")) for r in rows.to_dict("records"))
@@ -59,6 +60,7 @@ def count(draft: Draft) -> str:
     return show.fine(f"{clips} clip{'s' * (clips != 1)} so far.")
 
 
+@show.told
 def add_files(files: list[str] | None, rows: pd.DataFrame):
     """Uploaded sounds and texts beside what is there."""
     draft = typed(rows)
@@ -66,18 +68,18 @@ def add_files(files: list[str] | None, rows: pd.DataFrame):
     sounds = [p for p in paths if p.suffix.lower() in SUFFIXES]
     if not sounds and not draft.clips:
         return table(), show.problem(f"None of the files is a sound; {', '.join(SUFFIXES)} files are expected.")
+    notes: list[str] = []
+    for p in sounds:
+        draft.add(p)
     try:
-        by_stem = read_tables([p for p in paths if p.suffix.lower() in TEXTS])
-        beside = find_transcripts(sounds, None)
+        texts = texts_in([p for p in paths if p.suffix.lower() in TEXT_FILES], draft.clips, notes.append)
     except InputError as e:
         return table(), show.problem(str(e))
-    for p in sounds:
-        text = by_stem.get(p.stem) or beside.get(p, "")
-        draft.add(p, text, "from your file" if text else "")
-    draft.fill({p.name: (by_stem[p.stem], "from your file") for p in draft.clips if p.stem in by_stem})
-    return table(), count(draft)
+    draft.fill({p.name: (text, FROM_FILE) for p, text in texts.items()})
+    return table(), "".join([count(draft), *map(show.fine, notes)])
 
 
+@show.told
 def use_examples(rows: pd.DataFrame):
     """The example clips (VCTK p225), so that the page can be tried at once."""
     draft = typed(rows)
@@ -89,6 +91,7 @@ def use_examples(rows: pd.DataFrame):
     return table(), show.fine("Ten clips of the VCTK speaker p225 (CC BY 4.0).")
 
 
+@show.told
 def add_recording(path: str | None, number: int, rows: pd.DataFrame):
     """Keep a recording of the prompt that is shown, and show the next."""
     texts = prompts()
@@ -111,6 +114,7 @@ def step_prompt(number: int, by: int):
     return number, prompt_text(number), None
 
 
+@show.told
 def start_over(sure: str | None):
     """Remove the clips that were gathered, and plans made of them that were not started; voices and clones stay."""
     if not sure:
@@ -120,6 +124,7 @@ def start_over(sure: str | None):
     return table(), 0, prompt_text(0), show.no_checks(), "", show.fine("All clips and texts are removed.")
 
 
+@show.told
 def recognise(rows: pd.DataFrame):
     """Fill in the texts that are missing; what is there stays, and what was heard with doubt says so."""
     draft = typed(rows)
@@ -136,6 +141,7 @@ def recognise(rows: pd.DataFrame):
     return table(), show.fine(f"{len(found)} texts recognised by {recogniser.name}; {unsure} are marked, listen to those.")
 
 
+@show.told
 def choose(event: gr.SelectData):
     """The clip of the row that was clicked: to listen to while its text is read, and to remove."""
     rows = Draft().rows
@@ -143,6 +149,7 @@ def choose(event: gr.SelectData):
     return clip, gr.Audio(show.private_copy(Draft().path(clip)), label=clip) if clip else None, ""
 
 
+@show.told
 def remove(clip: str):
     """Remove the chosen clip."""
     if not clip:
@@ -151,6 +158,7 @@ def remove(clip: str):
     return table(), "", gr.Audio(None, label=CHOSEN), show.fine(f"{clip} is removed.")
 
 
+@show.told
 def check(rows: pd.DataFrame):
     """The clip doctor's table and meter."""
     draft = typed(rows)

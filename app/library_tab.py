@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from pathlib import Path
 
 import gradio as gr
 import pandas as pd
 
-from tts_meta.audio.files import SUFFIXES, write_wav
+from tts_meta.audio.files import SUFFIXES, told, write_wav
 from tts_meta.audio.mel import SAMPLE_RATE
 from tts_meta.doctor import THOROUGH, run_checks
 from tts_meta.errors import InputError
@@ -19,6 +18,7 @@ from tts_meta.voices.jobs.folder import PREVIEW
 from tts_meta.voices.jobs.making import making_of
 from tts_meta.voices.networks import default_starter
 from tts_meta.voices.synthesize import Synthesizer
+from tts_meta.voices.transcripts import TEXT_FILES
 from tts_meta.voices.voice_file import load_voice
 
 from . import show
@@ -70,6 +70,7 @@ def bring_in(file: str | None):
         return show.problem(str(e).replace(str(file), Path(file or "").name)), gr.skip(), gr.skip()
 
 
+@show.told
 def details(name: str | None):
     """(facts, module table, sample sound, file to keep) of a voice."""
     if not name:
@@ -87,7 +88,7 @@ def details(name: str | None):
         for m in starter.module_table(h["modules"]) if m["moved"]
     ]
     table = pd.DataFrame(moved, columns=["module", "parameters", "sigma / RMS", "distance from phi"])
-    sound = Path(tempfile.mkdtemp(prefix="tts-meta-")) / f"{name}.wav"
+    sound = show.new_folder() / f"{name}.wav"
     write_wav(sound, Synthesizer.of(starter, voice).speak(PREVIEW).samples, SAMPLE_RATE)
     return facts, table, str(sound), show.private_copy(path)
 
@@ -131,29 +132,27 @@ def evaluate(name: str | None, files: list[str] | None):
         sounds = [Path(f) for f in files or []]
         if not sounds:
             raise InputError("Give some other recordings of the speaker, at least two, with their texts if you have them.")
-        folder, out = Path(tempfile.mkdtemp(prefix="tts-meta-")), Path(tempfile.mkdtemp(prefix="tts-meta-"))
+        folder, out = show.new_folder(), show.new_folder()
         for f in sounds:
-            shutil.copy(f, folder / f.name)
+            with told(folder):
+                shutil.copy(f, folder / f.name)
         starter, path = default_starter(), library.named_voice(name)
         voice = load_voice(path, starter)
-        tables = [folder / f.name for f in sounds if f.suffix.lower() in (".csv", ".tsv")]
-        references = load_reference(
-            folder, tables[0] if tables else None, set(voice.header.get("clip_digests", [])),
-            lambda message: None,
-        )
+        notes: list[str] = []
+        references = load_reference(folder, None, set(voice.header.get("clip_digests", [])), notes.append)
         same = show.command("evaluate", "--voice", name, "--reference", "CLIPS/", "--out", "report/")
         metrics = evaluate_voice(starter, voice, references, out, making=making_of(path, starter), command=same)
     except InputError as e:
         return show.problem(str(e)), "", None
-    return "", metrics["verdict"], str(out / "report.html")
+    return "".join(map(show.fine, notes)), metrics["verdict"], str(out / "report.html")
 
 
 def build_evaluate() -> gr.Dropdown:
     """The Evaluate tab; returns its list of voices."""
     gr.Markdown("Other recordings of the same speaker, which the voice was not made from, tell how good it is.")
     chosen = gr.Dropdown(library.voice_names(), label="Voice", elem_id="judged", info="From your library.")
-    files = gr.File(label="Recordings, and texts (.txt or .csv) if you have them", file_count="multiple", elem_id="references",
-                    file_types=[*SUFFIXES, ".txt", ".csv", ".tsv"])
+    files = gr.File(label="Recordings, and their texts in files or tables if you have them",
+                    file_count="multiple", elem_id="references", file_types=[*SUFFIXES, *TEXT_FILES])
     go = gr.Button("Evaluate", variant="primary", elem_id="evaluate")
     trouble = gr.HTML(elem_id="trouble-evaluate")
     verdict = gr.Markdown(elem_id="evaluation")

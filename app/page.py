@@ -21,7 +21,7 @@ def build() -> gr.Blocks:
         with gr.Tab("Clone", id="clone"):
             clone_tab.build(page)
         with gr.Tab("Speak", id="speak") as speaking:
-            lists = [speak_tab.build_speak()]
+            lists = [speak_tab.build_speak(speaking)]
         with gr.Tab("Batch", id="batch") as batching:
             lists.append(speak_tab.build_batch())
         with gr.Tab("Library", id="library") as keeping:

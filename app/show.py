@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import html
 import shlex
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import gradio as gr
 import pandas as pd
 
+from tts_meta.audio import files
+from tts_meta.errors import InputError
 from tts_meta.voices.checkup.checkup import Checkup
 
 BADGES = {"green": "✓ good", "amber": "! check", "red": "✗ left out"}
@@ -36,6 +40,25 @@ def problem(message: str) -> str:
         f'<div class="problem" role="alert"><strong>Problem:</strong> <span>{html.escape(message)}</span>'
         '<button type="button" onclick="navigator.clipboard.writeText(this.previousElementSibling.innerText)">Copy</button></div>'
     )
+
+
+def told(handler: Callable) -> Callable:
+    """A handler whose bad input, or full disk, is a sentence in a corner of the page where it has no place of its own."""
+
+    @functools.wraps(handler)
+    def handled(*args, **kwargs):
+        try:
+            return handler(*args, **kwargs)
+        except InputError as e:
+            raise gr.Error(html.escape(str(e)), print_exception=False, duration=None) from e
+
+    return handled
+
+
+def new_folder() -> Path:
+    """A folder for sounds that the page plays. Raises InputError where none can be made."""
+    with files.told(tempfile.gettempdir()):
+        return Path(tempfile.mkdtemp(prefix="tts-meta-"))
 
 
 def fine(message: str) -> str:
@@ -79,8 +102,9 @@ def plot(title: str, unit: str, name: str) -> gr.LinePlot:
 
 def private_copy(path: str | Path) -> str:
     """A copy in a folder of its own, so that the page need not be allowed to serve the library."""
-    folder = Path(tempfile.mkdtemp(prefix="tts-meta-"))
-    return str(shutil.copy(path, folder / Path(path).name))
+    folder = new_folder()
+    with files.told(folder):
+        return str(shutil.copy(path, folder / Path(path).name))
 
 
 def confirmed(question: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
+import html
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +14,7 @@ import pandas as pd
 from tts_meta.audio.files import write_wav
 from tts_meta.audio.mel import SAMPLE_RATE
 from tts_meta.errors import InputError
+from tts_meta.text.preview import preview
 from tts_meta.voices.batch import MANIFEST, read_lines, run_batch
 from tts_meta.voices.library import find_voice, voice_names
 from tts_meta.voices.networks import default_starter
@@ -23,6 +24,25 @@ from tts_meta.voices.voice_file import load_voice
 from . import show
 
 SPOKEN = ["sentence", "seconds"]
+LOOKED_AT = 2000
+"""Characters of a text whose reading is shown."""
+
+
+def how_read(text: str) -> str:
+    """How a text will be read, as HTML: its words, its phones, and what is not read as it stands."""
+    if not (text or "").strip():
+        return ""
+    cut = text[:LOOKED_AT].rsplit(None, 1)[0] if len(text) > LOOKED_AT else text
+    try:
+        starter = default_starter()
+        found = preview(cut, None, starter.espeak_voice, starter.checker.table.inventory)
+    except InputError as e:
+        return show.problem(str(e))
+    more = " …" if cut != text else ""
+    warnings = "".join(f"<p>! {html.escape(w)}</p>" for w in found["warnings"])
+    words = f"<strong>How this will be read:</strong> {html.escape(found['spoken'])}{more}"
+    return (f'<div class="reading" role="status"><p>{words}</p>'
+            f'<p lang="en-fonipa">{html.escape(found["phones"])}{more}</p>{warnings}</div>')
 
 
 def speak(text: str, voice: str | None, speed: float, pitch: float, energy: float) -> Iterator:
@@ -32,7 +52,7 @@ def speak(text: str, voice: str | None, speed: float, pitch: float, energy: floa
         voice = voice or voice_names()[0]  # the list may be newer than the page
         starter = default_starter()
         synthesizer = Synthesizer.of(starter, load_voice(find_voice(voice), starter))
-        folder, parts = Path(tempfile.mkdtemp(prefix="tts-meta-")), []
+        folder, parts = show.new_folder(), []
         for number, part in enumerate(synthesizer.stream(text, speed, pitch, energy, at_once=True)):
             parts.append(part.samples)
             rows.append([part.sentences[0], round(part.seconds, 2)])
@@ -57,7 +77,7 @@ def batch(file: str | None, voice: str | None) -> Iterator:
         yield show.problem("Give a txt, csv, tsv or epub file."), gr.skip(), None
         return
     try:
-        lines, out = read_lines(Path(file), voice), Path(tempfile.mkdtemp(prefix="tts-meta-"))
+        lines, out = read_lines(Path(file), voice), show.new_folder()
         rows: list[dict] = []
         for row in run_batch(default_starter(), lines, out):
             rows.append(row)
@@ -79,11 +99,12 @@ def _rows(rows: list[dict]) -> pd.DataFrame:
     return pd.DataFrame([[str(r[k])[:120] for k in keys] for r in rows], columns=list(keys))
 
 
-def build_speak() -> gr.Dropdown:
-    """The Speak tab; returns its list of voices."""
+def build_speak(tab: gr.Tab) -> gr.Dropdown:
+    """What is in the Speak `tab`; returns its list of voices."""
     voice = gr.Dropdown(voice_names(), label="Voice", elem_id="voice", info="From your library.")
     text = gr.Textbox(label="Text", lines=5, value="Hello, this is my new voice.", elem_id="text",
                       info="A star before and after a word emphasises it; [[phonemes]] are spoken as they are.")
+    reading = gr.HTML(elem_id="reading")
     with gr.Row():
         speed = gr.Slider(0.5, 2.0, value=1.0, step=0.05, label="Speed", info="1 is as the speaker speaks.", elem_id="speed")
         pitch = gr.Slider(-12, 12, value=0, step=0.5, label="Pitch", info="Semitones.", elem_id="pitch")
@@ -95,6 +116,10 @@ def build_speak() -> gr.Dropdown:
                      waveform_options=gr.WaveformOptions(show_recording_waveform=False))
     spoken = gr.Dataframe(pd.DataFrame(columns=SPOKEN), label="Sentences", interactive=False, wrap=True, elem_id="spoken")
     gr.Markdown(f"The same on the command line: `{show.command('say', 'TEXT', '--voice', 'NAME', '--out', 'hello.wav')}`")
+    # One after the other, and the last letters typed count: what is shown never belongs to an older text.
+    for shown in (tab.select, text.change):
+        shown(how_read, text, reading, trigger_mode="always_last", show_progress="hidden", concurrency_id="reading",
+              concurrency_limit=1)
     go.click(speak, [text, voice, speed, pitch, energy], [sound, spoken, trouble], concurrency_id="speech", concurrency_limit=1)
     return voice
 

@@ -4,17 +4,13 @@ continue, the other tabs, the errors, a telephone's width. It makes the screensh
 from __future__ import annotations
 
 import re
-import shutil
-import socket
 import time
 
 import pytest
-import soundfile
 
-from tests.conftest import EXAMPLES, ROOT
+from tests.app.browsing import CHROMIUM, OUT, opened
+from tests.conftest import EXAMPLES
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-OUT = ROOT / "out" / "screenshots"
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (make test installs it)")
 # The player may still get a new file (the first sentence's, then the whole text's), which begins paused.
 PLAYED = """async (id) => { let a = null;
@@ -28,52 +24,6 @@ CONTRAST = """(e) => { const light = (c) => {
    const v = c.map(x => (x /= 255) <= 0.03928 ? x / 12.92 : ((x + 0.055) / 1.055) ** 2.4);
    return 0.2126 * v[0] + 0.7152 * v[1] + 0.0722 * v[2]; };
    return 1.05 / (light(getComputedStyle(e).color.match(/[0-9.]+/g).slice(0, 3).map(Number)) + 0.05); }"""
-
-
-@pytest.fixture(scope="module")
-def served(tmp_path_factory):
-    """(address, library): the page, served in this process."""
-    import os
-
-    from app.page import serve
-
-    home = tmp_path_factory.mktemp("library")
-    old = os.environ.get("TTS_META_HOME")
-    os.environ["TTS_META_HOME"], os.environ["TTS_META_THREADS"] = str(home), "1"
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
-    page_app = serve(port=port, block=False)
-    yield f"http://127.0.0.1:{port}", home
-    page_app.close()
-    os.environ.pop("TTS_META_HOME") if old is None else os.environ.__setitem__("TTS_META_HOME", old)
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    from playwright.sync_api import expect, sync_playwright
-
-    expect.set_options(timeout=30_000)  # machines that test are busy with other things
-    # Chromium's pretended microphone plays a wav.
-    samples, rate = soundfile.read(EXAMPLES / "clips" / "p225_003.flac")
-    wav = tmp_path_factory.mktemp("microphone") / "microphone.wav"
-    soundfile.write(wav, samples, rate, subtype="PCM_16")
-    OUT.mkdir(parents=True, exist_ok=True)
-    with sync_playwright() as p:
-        made = p.chromium.launch(executable_path=CHROMIUM, args=[
-            "--no-sandbox", "--disable-gpu", "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream",
-            f"--use-file-for-fake-audio-capture={wav}",
-        ])
-        yield made
-        made.close()
-
-
-def opened(browser, address, width=1280, height=1400):
-    page = browser.new_context(viewport={"width": width, "height": height}, permissions=["microphone"]).new_page()
-    page.set_default_timeout(60_000)
-    page.goto(address)
-    page.get_by_label("Name of the voice").wait_for()
-    return page
 
 
 def shot(page, name):

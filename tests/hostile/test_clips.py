@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
 import pickle
+import shutil
 import struct
 
 import numpy as np
@@ -11,6 +13,7 @@ import pytest
 import soundfile
 
 from tests.conftest import EXAMPLES
+from tests.hostile.test_bad_input import CLIPS, run  # noqa: F401
 from tts_meta.audio.files import MAX_SAMPLES, read_audio
 from tts_meta.errors import InputError
 from tts_meta.voices.checkup.checkup import check_clips
@@ -196,3 +199,14 @@ def test_without_the_extra_it_says_so(tmp_path, monkeypatch):
     (tmp_path / "a.m4a").write_bytes(b"x" * 100)
     with pytest.raises(InputError, match="extra 'formats'"):
         read_audio(tmp_path / "a.m4a")
+
+
+def test_json_has_what_was_passed_over_and_guessed(run, tmp_path):  # noqa: F811
+    shutil.copy(CLIPS / "p225_003.flac", tmp_path / "a.flac")
+    (tmp_path / "._a.flac").write_bytes(b"x")
+    (tmp_path / "cover.jpg").write_bytes(b"x")
+    (tmp_path / "metadata.csv").write_text("file,text\na.flac,Six spoons of fresh snow peas.\nb.flac,Nothing.\n")
+    code, out, err = run("check", tmp_path, "--json")
+    notes = json.loads(out)["notes"]
+    for words in ("no audio by name and passed over: cover.jpg", "hidden", "1 row names no clip"):
+        assert sum(words in n for n in notes) == 1 and words in err, (words, notes)

@@ -82,3 +82,21 @@ def test_what_is_cited_is_there():
             for name in re.findall(r"[A-Za-z0-9_./-]+\.md\b", text):
                 assert (ROOT / name).is_file() or (ROOT / "docs" / name).is_file(), f"{path} cites {name}"
             assert path.name == "test_docs.py" or not re.search(r"algorithms\.md \(?[0-9]|shared/spec", text), path
+
+
+def test_the_tables_of_what_is_accepted_name_every_ending():
+    """docs/troubleshooting.md and the lists of the code are the same."""
+    from app.requests import Speech
+    from tts_meta.audio.files import PACKED, PLAIN
+    from tts_meta.voices.transcripts import BESIDE, TEXT_FILES
+
+    page = (ROOT / "docs" / "troubleshooting.md").read_text()
+    accepted = page.partition("## What is accepted")[2]
+    rows = [line for line in accepted.splitlines() if line.startswith("| .")]
+    assert re.findall(r"\.\w+", rows[0].split("|")[1]) == list(PLAIN)
+    assert re.findall(r"\.\w+", rows[1].split("|")[1]) == list(PACKED)
+    for ending in (*TEXT_FILES, ".trans.txt", ".epub"):
+        assert re.search(rf"{re.escape(ending)}\b", accepted), ending
+    assert {".txt", ".lab", ".text", ".normalized.txt"} <= set(BESIDE)
+    for form in Speech.model_fields["response_format"].annotation.__args__:
+        assert re.search(rf"\b{form}\b", accepted), form

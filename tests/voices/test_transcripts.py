@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from tts_meta.errors import InputError
-from tts_meta.voices.transcripts import complete_transcripts, find_clips, find_transcripts, read_table
+from tts_meta.voices.transcripts import TEXT_FILES, complete_transcripts, find_clips, find_transcripts, texts_in
 
 A, B, C = "Hello, world.", "It is late; go home.", "Third text here."
 
@@ -30,6 +30,7 @@ def texts_of(clips, said=None, table=None):
 
 
 def write(path: Path, text: str, encoding="utf-8") -> Path:
+    path.parent.mkdir(exist_ok=True)
     path.write_bytes(text.encode(encoding))
     return path
 
@@ -134,8 +135,27 @@ def test_names_with_points_and_folders_are_kept_apart(tmp_path):
     clips = find_clips([tmp_path])
     write(tmp_path / "t.csv", "file,text\ns1/utt.01.wav,One one.\ns1/utt.02,One two.\ns2/utt.01.wav,Two one.\n")
     assert texts_of(clips, table=tmp_path / "t.csv") == ["One one.", "One two.", "Two one."]
-    assert read_table(write(tmp_path / "u.csv", "file,text\nspk1.utt01,One.\nspk1.utt02,Two.\n")) == {"spk1.utt01": "One.",
-        "spk1.utt02": "Two."}
+    pair = [tmp_path / "spk1.utt01.wav", tmp_path / "spk1.utt02.wav"]
+    table = write(tmp_path / "u.csv", "file,text\nspk1.utt01,One.\nspk1.utt02,Two.\n")
+    assert texts_in([table], pair) == dict(zip(pair, ("One.", "Two."), strict=True))
+
+
+@pytest.mark.parametrize(("name", "content"), [
+    ("a.txt", "Hello there."), ("a.lab", "Hello there."), ("A.text", "Hello there."), ("a.wav.txt", "Hello there."),
+    ("a.normalized.txt", "Hello there."), ("t.csv", "file,text\na.wav,Hello there.\n"), ("t.tsv", "a.wav\tHello there.\n"),
+    ("t.psv", "a|Hello there.\n"), ("x.list", "/home/me/a.wav|anna|EN|Hello there.\n"),
+    ("metadata.jsonl", '{"file_name": "a.wav", "transcription": "Hello there."}\n'), ("84-1.trans.txt", "a Hello there.\n"),
+    ("metadata.txt", "a|Hello there.\n"), ("metadata.json", '[{"file": "a.wav", "text": "Hello there."}]'),
+])
+def test_texts_that_lie_apart_from_their_clips(tmp_path, name, content):
+    """As uploads do: every kind that is found beside clips is read."""
+    clip = tmp_path / "elsewhere" / "a.wav"
+    said: list[str] = []
+    assert texts_in([write(tmp_path / "given" / name, content)], [clip], said.append) == {clip: "Hello there."}
+    assert name.lower().endswith(TEXT_FILES)
+    other = tmp_path / "b.wav"
+    assert texts_in([tmp_path / "given" / name], [other], said.append) == {}
+    assert said and ("no clip" in said[-1] or "none of the clips" in said[-1])
 
 
 def test_an_unreadable_file_without_a_text_is_left_out_with_a_sentence(clips, tmp_path, monkeypatch):

@@ -9,6 +9,7 @@ import contextlib
 import io
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +20,8 @@ from tts_meta.audio.decoding import MAX_SAMPLES, MAX_SECONDS, PACKED, PLAIN, SUF
 from tts_meta.errors import InputError
 
 __all__ = [
-    "MAX_SAMPLES", "MAX_SECONDS", "PACKED", "PLAIN", "SUFFIXES", "read_audio", "read_recording", "replace_file", "resample", "sound_path", "write_sound",  # noqa: E501
-    "write_wav",
+    "MAX_SAMPLES", "MAX_SECONDS", "PACKED", "PLAIN", "SUFFIXES", "read_audio", "read_recording", "replace_file",
+    "resample", "sound_path", "told", "write_sound", "write_wav",
 ]
 
 
@@ -41,34 +42,44 @@ def resample(samples: np.ndarray, rate: int, target: int) -> np.ndarray:
     return np.asarray(soxr.resample(samples, rate, target), dtype=np.float32)
 
 
-def replace_file(path: str | Path, content: bytes) -> None:
-    """Write `content` beside `path`, flush it to disk, then rename: a crash leaves the old file or the new, whole.
-
-    Raises InputError when the disk is full or the folder cannot be written; the old file is untouched.
-    """
-    path = Path(path)
-    temporary = None
+@contextlib.contextmanager
+def told(path: str | Path) -> Iterator[None]:
+    """A disk that is full or a folder that cannot be written is an InputError that names `path`."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-        with os.fdopen(handle, "wb") as f:
-            f.write(content)
-            f.flush()
-            os.fsync(f.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
+        yield
     except OSError as e:
-        if temporary is not None:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
         raise InputError(
             f"{path} could not be written ({e.strerror or e}); free some disk space or choose another folder. "
             "Nothing that was there before has changed."
         ) from e
 
 
-WRITTEN = {".wav": ("WAV", "PCM_16"), ".flac": ("FLAC", "PCM_16"), ".mp3": ("MP3", None), ".ogg": ("OGG", "VORBIS"), ".opus": ("OGG", "OPUS"),  # noqa: E501
-           ".aiff": ("AIFF", "PCM_16"), ".au": ("AU", "PCM_16")}
+def replace_file(path: str | Path, content: bytes) -> None:
+    """Write `content` beside `path`, flush it to disk, then rename: a crash leaves the old file or the new, whole.
+
+    Raises InputError when the disk is full or the folder cannot be written; the old file is untouched.
+    """
+    path = Path(path)
+    with told(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        try:
+            with os.fdopen(handle, "wb") as f:
+                f.write(content)
+                f.flush()
+                os.fsync(f.fileno())
+            os.chmod(temporary, 0o644)
+            os.replace(temporary, path)
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+            raise
+
+
+WRITTEN = {
+    ".wav": ("WAV", "PCM_16"), ".flac": ("FLAC", "PCM_16"), ".mp3": ("MP3", None), ".ogg": ("OGG", "VORBIS"),
+    ".opus": ("OGG", "OPUS"), ".aiff": ("AIFF", "PCM_16"), ".au": ("AU", "PCM_16"),
+}
 """Endings of the files that speech is written to."""
 
 

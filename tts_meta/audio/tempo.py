@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-WINDOW = 0.030  # s of each stretch: two or three periods of a voice
-SEARCH = 0.010  # s that a stretch may be moved to fit the one before it
+WINDOW = 0.016  # s of each stretch: a period or two of a voice; longer ones swallow consonants
+SEARCH = 0.008  # s that a stretch may be moved either way to fit the one before it: any period of a voice of 63 Hz or more
 
 
 def change_tempo(samples: np.ndarray, rate: int, factor: float) -> np.ndarray:

@@ -22,10 +22,18 @@ def _checked(clips: list[Path], transcripts: Path | None, need_texts: bool):
     from tts_meta.voices.long_recordings import cut_long_recordings
     from tts_meta.voices.transcripts import complete_transcripts, find_clips, find_transcripts
 
-    found = find_clips(clips, say)
-    found = cut_long_recordings(found, find_transcripts(found, transcripts), say)
-    texts = complete_transcripts(found, transcripts, say) if need_texts else find_transcripts(found, transcripts, say)
-    return check_clips(found, texts, starter())
+    notes: list[str] = []
+
+    def note(message: str) -> None:
+        notes.append(message)
+        say(message)
+
+    found = find_clips(clips, note)
+    found = cut_long_recordings(found, find_transcripts(found, transcripts), note)
+    texts = complete_transcripts(found, transcripts, note) if need_texts else find_transcripts(found, transcripts, note)
+    checkup = check_clips(found, texts, starter())
+    checkup.notes = notes
+    return checkup
 
 
 def check(clips: Clips, transcripts: Transcripts = None, as_json: Json = False) -> None:

@@ -82,7 +82,8 @@ def choose_columns(table: Table, is_clip: Callable[[str], bool] = lambda name: F
         f"{table.path.name} names no columns: column {file + 1} is read as the clips and column {text + 1} as their texts."
     )
     if not headless:
-        guessed = f"{table.path.name} has the columns {', '.join(head)}: {head[file]} is read as the clips and {head[text]} as their texts."  # noqa: E501
+        guessed = (f"{table.path.name} has the columns {', '.join(head)}: {head[file]} is read as the clips and {head[text]} as "
+                   "their texts.")
     return Columns(file, text, rows, guessed)
 
 

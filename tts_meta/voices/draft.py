@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tts_meta.audio.files import SUFFIXES, replace_file
+from tts_meta.audio.files import SUFFIXES, replace_file, told
 from tts_meta.voices.places import library_folder
 
 EXAMPLE = "example"
@@ -38,7 +38,7 @@ class Draft:
         """One for every clip that is there, in the order they came; a sound that is not in the list comes last."""
         try:
             listed = [Row(**r) for r in json.loads((self.folder / "draft.json").read_text(encoding="utf-8"))]
-        except (FileNotFoundError, ValueError, TypeError):
+        except (FileNotFoundError, NotADirectoryError, ValueError, TypeError):
             listed = []
         known = {r.clip for r in listed}
         unlisted = [p.name for p in sorted(self.folder.glob("*")) if p.suffix.lower() in SUFFIXES and p.name not in known]
@@ -68,7 +68,7 @@ class Draft:
         while name is None and self.path(clip).exists() and self.path(clip).read_bytes() != content:
             count += 1
             clip = f"{Path(sound).stem}-{count}{Path(sound).suffix}"
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._make()
         replace_file(self.path(clip), content)
         old = next((r for r in rows if r.clip == clip), None)
         if old is None:
@@ -99,6 +99,10 @@ class Draft:
         """Remove all of it."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    def _make(self) -> None:
+        with told(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+
     def _write(self, rows: list[Row]) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._make()
         replace_file(self.folder / "draft.json", json.dumps([asdict(r) for r in rows]).encode())

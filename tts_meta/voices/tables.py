@@ -131,7 +131,8 @@ def read_table(path: Path, what: str = "table", least: int = 2) -> Table:
             return table
     if broken and not _even(table.rows, least):
         raise InputError(
-            f"Line {broken} of the {what} {path} has a quote that is not closed or not doubled; write a quote in a quoted cell as \"\"."  # noqa: E501
+            f"Line {broken} of the {what} {path} has a quote that is not closed or not doubled; write a quote in a quoted cell "
+            'as "".'
         )
     _uneven(table, what)
     return table
@@ -142,14 +143,16 @@ def _uneven(table: Table, what: str) -> None:
     if len(table.rows) == 1 or len(table.rows[0].cells) < 2 and len({len(r.cells) for r in table.rows}) == 1:
         if len(table.rows[0].cells) < 2:
             raise InputError(
-                f"The {what} {table.path} {'have' if what.endswith('s') else 'has'} one column; the columns file and text are expected, apart by commas, semicolons, tabs or bars."  # noqa: E501
+                f"The {what} {table.path} {'have' if what.endswith('s') else 'has'} one column; the columns file and text are "
+                "expected, apart by commas, semicolons, tabs or bars."
             )
         return
     usual = len(table.rows[0].cells)
     if sum(len(r.cells) == usual for r in table.rows) < len(table.rows) / 2:
         usual = Counter(len(r.cells) for r in table.rows).most_common(1)[0][0]
     odd = next(r for r in table.rows if len(r.cells) != usual)
-    fix = f'put a text that holds {DELIMITERS.get(table.delimiter, repr(table.delimiter))} in quotes ("...")' if len(odd.cells) > usual else "add what is missing"  # noqa: E501
+    mark = DELIMITERS.get(table.delimiter, repr(table.delimiter))
+    fix = f'put a text that holds {mark} in quotes ("...")' if len(odd.cells) > usual else "add what is missing"
     raise InputError(f"Line {odd.line} of the {what} {table.path} has {len(odd.cells)} cells where the others "
                      f"have {usual}; {fix}.")
 
@@ -159,6 +162,8 @@ def _read_json(path: Path, text: str, what: str) -> Table | None:
     objects: list[tuple[int, dict]] = []
     try:
         whole = json.loads(text)
+        if isinstance(whole, dict) and path.suffix.lower() == ".jsonl":
+            whole = [whole]  # a file of one line
         if isinstance(whole, dict):
             whole = [{"file": k, "text": v} if isinstance(v, str) else {"file": k, **v} for k, v in whole.items()
                      if isinstance(v, str | dict)]

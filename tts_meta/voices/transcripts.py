@@ -17,7 +17,7 @@ from tts_meta.voices.columns import choose_columns
 from tts_meta.voices.recordings import find_clips
 from tts_meta.voices.tables import read_table as read_rows
 
-__all__ = ["complete_transcripts", "find_clips", "find_transcripts", "read_table", "read_tables"]
+__all__ = ["complete_transcripts", "find_clips", "find_transcripts", "texts_in"]
 
 Say = Callable[[str], None]
 BESIDE = (".txt", ".lab", ".normalized.txt", ".original.txt", ".transcript.txt", ".text")
@@ -25,6 +25,8 @@ BESIDE = (".txt", ".lab", ".normalized.txt", ".original.txt", ".transcript.txt",
 TABLES = re.compile(r".*\.(?:csv|tsv|list|jsonl|psv)|(?:metadata|transcripts?|manifest|filelist|index)[\w.-]*\.(?:txt|json)|"
                     r".*\.trans\.txt", re.I)
 """Files that may be a table of a folder's clips."""
+TEXT_FILES = (".txt", ".text", ".lab", ".csv", ".tsv", ".psv", ".list", ".jsonl", ".json")
+"""Endings of everything that a text is read from."""
 
 
 def _silent(message: str) -> None:
@@ -83,7 +85,8 @@ class Texts:
             found = [e for e in found if shared(e) == best]
         if len({e.text for e in found}) > 1:
             raise InputError(
-                f"{self.source} gives {clip.name} different texts ({found[0].where} and {found[1].where}); keep the one that is said."  # noqa: E501
+                f"{self.source} gives {clip.name} different texts ({found[0].where} and {found[1].where}); keep the one that "
+                "is said."
             )
         return found[0] if found else None
 
@@ -115,27 +118,29 @@ def _read(path: Path, clips: Iterable[Path]) -> Texts:
     return Texts(path.name, entries, [*table.notes, *([columns.note] if columns.note else [])])
 
 
-def read_table(path: Path) -> dict[str, str]:
-    """A transcript table -> {clip name without folder and ending: text}. Raises InputError for what is no such table, and
-    for a name with two texts."""
-    texts = _read(path, ())
-    found: dict[str, str] = {}
-    for e in texts.entries:
-        if found.setdefault(_key(e.name), e.text) != e.text:
-            raise InputError(f"{path} gives {e.name} different texts (the second on {e.where}); keep the one that is said.")
-    return found
+def texts_in(files: Sequence[Path], clips: Sequence[Path], say: Say = _silent) -> dict[Path, str]:
+    """Texts of `clips` in `files` (tables, and texts that are named like their clip) wherever these lie, as uploads do.
 
-
-def read_tables(paths: list[Path]) -> dict[str, str]:
-    """{clip name without ending: text} of given tables and of text files that are named like their clip."""
-    known: dict[str, str] = {}
-    for path in paths:
+    `say` is told what was guessed and what belongs to no clip. Raises InputError for what cannot be read.
+    """
+    texts: dict[Path, str] = {}
+    for path in files:
         ending = next((b for b in sorted(BESIDE, key=len, reverse=True) if path.name.lower().endswith(b)), None)
         if ending is None or TABLES.fullmatch(path.name):
-            known |= read_table(path)
+            source = _read(path, clips)
+            for note in source.notes:
+                say(note)
+            found = {c: e.text for c in clips if (e := source.find(c)) is not None}
+            rest = source.unused(clips)
+            if rest:
+                say(f"{rest} of {len(source.entries)} rows of {path.name} {'names' if rest == 1 else 'name'} no clip.")
         else:
-            known[_key(path.name[: -len(ending)])] = _text(path)
-    return known
+            name = _key(path.name[: -len(ending)]).lower()
+            found = {c: _text(path, say) for c in clips if _key(c.name).lower() == name}
+            if not found:
+                say(f"{path.name} has the name of none of the clips and is not used.")
+        texts |= {c: text for c, text in found.items() if text.strip()}
+    return texts
 
 
 def _text(path: Path, say: Say = _silent) -> str:

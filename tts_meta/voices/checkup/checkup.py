@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from tts_meta.audio.activity import speech_spans
-from tts_meta.audio.features import clip_features
+from tts_meta.audio.features import ClipFeatures, clip_features
 from tts_meta.audio.files import read_recording
 from tts_meta.audio.measures import bandwidth, clipped_share, longest_pause, loudness, signal_to_noise
 from tts_meta.audio.mel import SAMPLE_RATE
@@ -40,6 +40,7 @@ OTHER_TEXT, DOUBTFUL_TEXT = 0.4, 0.85  # nats a frame over decoy texts: red, amb
 OTHER_VOICE, DOUBTFUL_VOICE = 0.65, 0.76  # cosine to the other clips' centroid: red, amber
 BRIEF, DOUBTFUL_BRIEF = 2.0, 0.72  # s of speech: the likeness of briefer clips spreads wider, amber comes later
 FAST, SLOW = 22.0, 5.0  # phones a second of speech
+WHISPERED, HARDLY_VOICED = 0.05, 0.2  # share of the loud frames that have a pitch: red, amber; speech has 0.35 to 0.6
 
 
 @dataclass
@@ -71,11 +72,13 @@ class ClipCheck:
 
 @dataclass
 class Checkup:
-    """All clips, findings about the set, and the meter."""
+    """All clips, findings about the set, the meter, and what was said of files that were passed over and texts that were
+    guessed."""
 
     clips: list[ClipCheck]
     findings: list[Finding]
     meter: Meter
+    notes: list[str] = field(default_factory=list)
 
     @property
     def used(self) -> list[UsedClip]:
@@ -97,7 +100,7 @@ class Checkup:
     def to_dict(self) -> dict:
         return {
             "level": self.level, "meter": self.meter.to_dict(), "findings": [f.to_dict() for f in self.findings],
-            "clips": [c.to_dict() for c in self.clips],
+            "clips": [c.to_dict() for c in self.clips], "notes": self.notes,
         }
 
 
@@ -218,12 +221,26 @@ def _prepare(c: ClipCheck, rate: int, digest: str, starter: Starter) -> None:
         add(Finding("red", "text", "Its transcript is too long to be said in that time.", "Write what is said, no more."))
     elif features.speech_seconds > 0.6 * len(ids):
         add(Finding("red", "text", "Its transcript is too short for that much speech.", "Write all that is said."))
+    elif (voiced := voiced_share(features)) < WHISPERED:
+        c.measures["voiced"] = voiced
+        add(Finding("red", "voicing", "It is whispered: nothing in it has a pitch, which a voice is learned from.",
+                    "Say it aloud, or leave it out."))
     else:
+        c.measures["voiced"] = voiced
+        if voiced < HARDLY_VOICED:
+            add(Finding("amber", "voicing", f"Only {100 * voiced:.0f} % of it has a pitch: it is hoarse or half whispered.",
+                        "Say it in your usual voice."))
         if not SLOW <= speed <= FAST:
             how = "slow" if speed < SLOW else "fast"
             add(Finding("amber", "rate", f"It is read very {how} ({speed:.0f} sounds a second), or its text is not what is said.",
                         "Check the text; read as you would tell a friend."))
         c.used = UsedClip(c.path, c.text, features, make_item(ids, stress, features.mel, features.f0, starter.norm), digest)
+
+
+def voiced_share(features: ClipFeatures) -> float:
+    """Share of the frames within 4 nats of the loudest that have a pitch."""
+    level = features.mel.mean(-1)
+    return float((features.f0[level > np.percentile(level, 95) - 4] > 0).mean())
 
 
 def _align(clips: list[ClipCheck], starter: Starter) -> None:
@@ -238,8 +255,12 @@ def _check_text(c: ClipCheck, starter: Starter) -> None:
     fit, margin = transcript_margin(starter, c.used.item)
     c.measures |= {"alignment": fit, "text_margin": margin}
     if margin < OTHER_TEXT:
-        c.findings.append(Finding("red", "text", "The sounds do not fit its text: other texts fit as well.",
-                                  "Listen to it and write what is said."))
+        if any(f.about == "noise" for f in c.findings):
+            c.findings.append(Finding("red", "text", "The noise hides what is said: other texts fit as well as its own.",
+                                      "Record in a quiet, soft room, close to the microphone."))
+        else:
+            c.findings.append(Finding("red", "text", "The sounds do not fit its text: other texts fit as well.",
+                                      "Listen to it and write what is said."))
     elif margin < DOUBTFUL_TEXT:
         c.findings.append(Finding("amber", "text", "Part of its text may not be what is said.",
                                   "Listen to it and check the text."))

@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from tts_meta.audio.files import replace_file, write_wav
+from tts_meta.audio.files import replace_file, told, write_wav
 from tts_meta.audio.mel import SAMPLE_RATE
 from tts_meta.errors import InputError
 from tts_meta.voices.checkup.checkup import Checkup
 from tts_meta.voices.clone import free_path
 from tts_meta.voices.cloning import Cloning, hold_out
-from tts_meta.voices.jobs.folder import PREVIEW, Job, forget_plans, list_jobs, new_folder
+from tts_meta.voices.jobs.folder import PREVIEW, Job, forget_plans, list_jobs, whole_job
 from tts_meta.voices.jobs.plan import Plan, plan
 from tts_meta.voices.network import Network
 from tts_meta.voices.places import library_folder
@@ -42,18 +42,18 @@ def create(
     free_path(folder, settings.check().name, force)
     clips = prepare(checkup.require(), starter)
     made = plan(Cloning(starter, clips, settings))
-    job = Job(new_folder())
-    save_prepared(job.file("clips.safetensors"), clips, starter)
     # One held-out recording, to hear beside the clone.
     held = {c.digest for c in (hold_out(clips, settings.seed)[1] or clips)}
     real = next(c for c in checkup.used if c.digest in held)
-    write_wav(job.file("real.wav"), real.features.samples, SAMPLE_RATE)
     spec = {
         "settings": asdict(settings), "out": str(folder.absolute()), "force": force, "preview": preview,
         "real_text": real.text, "plan": made.to_dict(), "checkup": checkup.to_dict(), "starter": starter.identity,
     }
-    _write_spec(job, spec)
-    job.set_state(status="planned", steps=made.steps)
+    with whole_job() as job:
+        save_prepared(job.file("clips.safetensors"), clips, starter)
+        write_wav(job.file("real.wav"), real.features.samples, SAMPLE_RATE)
+        _write_spec(job, spec)
+        job.set_state(status="planned", steps=made.steps)
     return job, made
 
 
@@ -72,7 +72,9 @@ def start(job: Job) -> None:
     job.set_state(status="queued", queued_at=time.time(), reason="", fix="")
     root = str(Path(__file__).parents[3])
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in (root, os.environ.get("PYTHONPATH", "")) if p)}
-    with open(job.file("log.txt"), "ab") as log:
+    with told(job.file("log.txt")):
+        log = open(job.file("log.txt"), "ab")  # noqa: SIM115 (what comes after has errors of its own)
+    with log:
         subprocess.Popen(
             [sys.executable, "-m", "tts_meta.voices.jobs.worker", str(job.path)], stdin=subprocess.DEVNULL, stdout=log,
             stderr=log, start_new_session=True, env=environment,
@@ -83,7 +85,8 @@ def stop(job: Job) -> None:
     """Ask it to stop; it keeps its best step as a voice, and can be continued."""
     if not job.held() and job.state.status != "planned":
         raise InputError(f"The job {job.id} is not running; it is {job.state.status}.")
-    job.file("stop").touch()
+    with told(job.file("stop")):
+        job.file("stop").touch()
 
 
 def watch(job: Job, poll: float = 0.3, timeout: float | None = None) -> Iterator[dict]:
@@ -154,14 +157,14 @@ def go_on(
         clips = [*clips, *new]
     settings = replace(settings, steps=steps or settings.steps)
     made = plan(Cloning(starter, clips, settings))
-    following = Job(new_folder())
-    save_prepared(following.file("clips.safetensors"), clips, starter)
-    replace_file(following.file("start.voice"), last.read_bytes())
-    replace_file(following.file("real.wav"), job.file("real.wav").read_bytes())
     checked = more.to_dict() if more else job.spec["checkup"]
-    _write_spec(following, {**job.spec, "settings": asdict(settings), "force": True, "plan": made.to_dict(), "checkup": checked,
-                            "continues": job.id})
-    following.set_state(status="planned", steps=made.steps)
+    with whole_job() as following:
+        save_prepared(following.file("clips.safetensors"), clips, starter)
+        replace_file(following.file("start.voice"), last.read_bytes())
+        replace_file(following.file("real.wav"), job.file("real.wav").read_bytes())
+        _write_spec(following, {**job.spec, "settings": asdict(settings), "force": True, "plan": made.to_dict(),
+                                "checkup": checked, "continues": job.id})
+        following.set_state(status="planned", steps=made.steps)
     start(following)
     return following
 

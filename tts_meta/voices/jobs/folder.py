@@ -8,6 +8,7 @@ the voice are changed by several processes (the job's own, the command line, the
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -18,7 +19,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tts_meta.audio.files import replace_file
+from tts_meta.audio.files import replace_file, told
 from tts_meta.errors import InputError
 from tts_meta.voices.places import library_folder
 from tts_meta.voices.settings import Settings
@@ -27,6 +28,8 @@ STATES = ("planned", "queued", "running", "stopped", "interrupted", "failed", "d
 PREVIEW = "The clouds are moving quickly, and I can hear the rain on the roof."
 START_SECONDS = 10.0
 """A process that was started may take so long to hold its job."""
+RESERVE, RESERVED = "reserve", 16384
+"""A file of a running job, and its bytes: room for its last words when the disk is full."""
 _ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9]{3}")
 
 
@@ -108,10 +111,27 @@ class Job:
             return None
 
     def event(self, kind: str, **values: object) -> None:
-        """Append a line to events.jsonl."""
-        line = json.dumps({"time": round(time.time(), 2), "kind": kind, **values})
-        with open(self.file("events.jsonl"), "a", encoding="utf-8") as f:
-            f.write(line + "\n")
+        """Append a line to events.jsonl, whole or not at all."""
+        line = json.dumps({"time": round(time.time(), 2), "kind": kind, **values}) + "\n"
+        path = self.file("events.jsonl")
+        with told(path), open(path, "ab", buffering=0) as f:
+            begin = f.seek(0, os.SEEK_END)
+            try:
+                if f.write(line.encode()) < len(line.encode()):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            except OSError:
+                f.truncate(begin)
+                raise
+
+    def fail(self, reason: str, fix: str) -> None:
+        """Say why it ended, for which a full disk has room too: what was kept free for that is given up."""
+        for _ in range(2):
+            try:
+                self.set_state(status="failed", reason=reason, fix=fix)
+                self.event("failed", reason=reason)
+                return
+            except InputError:
+                self.file(RESERVE).unlink(missing_ok=True)
 
     def events(self, start: int = 0) -> tuple[list[dict], int]:
         """Events from a byte offset on, and the next offset; a line that is still being written is left for later."""
@@ -160,8 +180,9 @@ FOREVER = float("inf")
 @contextlib.contextmanager
 def _lock(path: Path, shared: bool = False, patience: float = 0.0) -> Iterator[bool]:
     """Lock a file for as long as the block runs, after at most `patience` s; yields whether that worked."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    with told(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     end = time.monotonic() + patience
     try:
         got = False
@@ -186,15 +207,27 @@ def the_machine() -> contextlib.AbstractContextManager[bool]:
 def new_folder() -> Path:
     """An empty folder with a new id."""
     root = jobs_folder()
-    root.mkdir(parents=True, exist_ok=True)
-    for _ in range(1000):
-        now = time.time()
-        path = root / f"{time.strftime('%Y%m%d-%H%M%S', time.localtime(now))}-{int(now * 1000) % 1000:03d}"
-        with contextlib.suppress(FileExistsError):
-            path.mkdir(mode=0o700)
-            return path
-        time.sleep(0.002)
+    with told(root):
+        root.mkdir(parents=True, exist_ok=True)
+        for _ in range(1000):
+            now = time.time()
+            path = root / f"{time.strftime('%Y%m%d-%H%M%S', time.localtime(now))}-{int(now * 1000) % 1000:03d}"
+            with contextlib.suppress(FileExistsError):
+                path.mkdir(mode=0o700)
+                return path
+            time.sleep(0.002)
     raise InputError(f"No folder for a new job could be made in {root}; check that it can be written.")
+
+
+@contextlib.contextmanager
+def whole_job() -> Iterator[Job]:
+    """A new job's folder to be filled: where that fails nothing of it is left, and no copy of anybody's recordings."""
+    job = Job(new_folder())
+    try:
+        yield job
+    except BaseException:
+        shutil.rmtree(job.path, ignore_errors=True)
+        raise
 
 
 def list_jobs() -> list[Job]:

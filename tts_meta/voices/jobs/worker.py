@@ -13,8 +13,9 @@ import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
+from tts_meta.audio.files import replace_file
 from tts_meta.errors import InputError
-from tts_meta.voices.jobs.folder import Job, list_jobs, the_machine
+from tts_meta.voices.jobs.folder import RESERVE, RESERVED, Job, list_jobs, the_machine
 
 POLL = 0.5  # s
 
@@ -45,25 +46,24 @@ def main() -> None:
         if not mine:
             job.set_state(status="stopped")
             return
-        job.set_state(status="running")
         try:
+            job.set_state(status="running")
+            replace_file(job.file(RESERVE), bytes(RESERVED))
             # Here, because it loads torch.
             from tts_meta.voices.jobs.work import work
 
             work(job)
         except InputError as e:
-            job.set_state(status="failed", reason=str(e), fix="Mend that and continue.")
-            job.event("failed", reason=str(e))
+            job.fail(str(e), "Mend that and continue.")
         except MemoryError as e:
             fix = "Close other programs, or clone from fewer or shorter clips."
-            job.set_state(status="failed", reason=f"There is not enough memory ({e}).", fix=fix)
-            job.event("failed", reason="memory")
+            job.fail(f"There is not enough memory ({e}).", fix)
         except BaseException as e:  # the state must say it, whatever it was
             traceback.print_exc()
-            reason = f"{type(e).__name__}: {e}"
-            job.set_state(status="failed", reason=reason, fix=f"This is a bug; please report it with {job.file('log.txt')}.")
-            job.event("failed", reason=reason)
+            job.fail(f"{type(e).__name__}: {e}", f"This is a bug; please report it with {job.file('log.txt')}.")
             sys.exit(1)
+        finally:
+            job.file(RESERVE).unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

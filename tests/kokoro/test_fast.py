@@ -1,0 +1,27 @@
+"""Twice as fast, the network that is used unless another is chosen can still be understood."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.conftest import ROOT
+from tts_meta.evaluation.intelligibility import load_recogniser, word_error_rate
+from tts_meta.voices.library import named_voice
+from tts_meta.voices.networks import default_starter
+from tts_meta.voices.synthesize import Synthesizer
+from tts_meta.voices.voice_file import load_voice
+
+SENTENCES = (ROOT / "recipes" / "sentences.txt").read_text(encoding="utf-8").splitlines()[:10]
+
+
+@pytest.mark.skipif(load_recogniser() is None, reason="the extra 'asr' is not installed")
+def test_twice_as_fast_is_understood(monkeypatch):
+    monkeypatch.delenv("TTS_META_NETWORK", raising=False)
+    starter, recogniser = default_starter(), load_recogniser()
+    assert starter.kind == "kokoro"
+    synthesizer = Synthesizer.of(starter, load_voice(named_voice("example"), starter))
+    usual, fast = ([synthesizer.speak(text, speed=speed) for text in SENTENCES] for speed in (1.0, 2.0))
+    for a, b in zip(usual, fast, strict=True):
+        assert b.seconds == pytest.approx(a.seconds / 2, rel=0.02)
+    heard = [recogniser.transcribe(s.samples, 22050) for s in fast]
+    assert word_error_rate(SENTENCES, heard) <= 0.10, heard
