@@ -8,6 +8,7 @@ process maps it without a copy.
 from __future__ import annotations
 
 import hashlib
+import os
 import sys
 from collections.abc import Callable
 from importlib.resources import files
