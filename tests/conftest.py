@@ -22,7 +22,7 @@ EXAMPLES = ROOT / "app" / "examples" / "p225"
 
 
 LONG = [
-    "app/test_page.py", "recipes/test_doc_commands.py", "voices/test_jobs.py", "app/test_page_details.py", "kokoro/test_starter.py",
+    "app/test_page.py", "recipes/test_doc_commands.py", "voices/test_jobs.py", "kokoro/test_starter.py",
     "training/test_fewshot_runs.py", "test_wheel.py", "recipes/test_own_starter.py", "recipes/test_compare.py",
     "evaluation/test_people.py", "hostile/test_clips.py", "voices/test_voices.py", "app/test_openai_client.py",
 ]

@@ -71,12 +71,12 @@ class Sound(nn.Module):
 def mel_of(head: MelHead, features: Tensor, style: Tensor, f0: Tensor, at: Tensor) -> Tensor:
     """The head's forward, with the places of the mel's frames given: their number depends on the durations, which a graph
     cannot count."""
-    x = read_between(features * head.scale.unsqueeze(-1) + head.shift.unsqueeze(-1), at)
+    x = read_between(features * head.scale.view(1, -1, 1) + head.shift.view(1, -1, 1), at)
     voiced = read_between((f0 > VOICED).to(f0.dtype), at).unsqueeze(1)
     pattern = head.pattern.draw(voiced, read_between(f0.clamp(min=VOICED), at).unsqueeze(1))
     mask = torch.ones_like(voiced)
     x = head.inp(torch.cat([x, pattern], 1))
     for block in head.blocks:
         x = block(x, style, mask)
-    y = head.out(nn.functional.leaky_relu(x, 0.1)) * 2 + head.level.unsqueeze(-1)
+    y = head.out(nn.functional.leaky_relu(x, 0.1)) * 2 + head.level.view(1, -1, 1)
     return y.transpose(1, 2)
