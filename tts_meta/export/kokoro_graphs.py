@@ -11,7 +11,7 @@ from tts_meta.kokoro.register import REGISTER, Register
 from tts_meta.meta.tree import Tree
 from tts_meta.nets.kokoro.head import VOICED, MelHead
 from tts_meta.nets.kokoro.layers import LowRankConv, LowRankLinear, Movable, StyleAffine
-from tts_meta.nets.kokoro.network import Kokoro, hard_voicing, spread
+from tts_meta.nets.kokoro.network import Kokoro, hard_voicing
 from tts_meta.nets.kokoro.speaker_loss import MANNER, TIMBRE
 
 
@@ -61,10 +61,11 @@ class Sound(nn.Module):
 
     def forward(self, read: Tensor, sound: Tensor, index: Tensor, at: Tensor, pitch: Tensor, energy: Tensor) -> Tensor:
         mask = torch.ones_like(index, dtype=torch.float32)
-        f0, level = self.net.melody(read, index, self.manner, mask)  # type: ignore[arg-type]
+        m, tokens = mask.unsqueeze(1), index[0]
+        frames = read.index_select(1, tokens)
+        f0, level = self.net.prosody.curves(frames, self.manner, m, mask.sum(1).long())  # type: ignore[arg-type]
         f0, level = self.register.pitch(hard_voicing(f0)) * pitch, level + self.register.energy + energy
-        m = mask.unsqueeze(1)
-        features = self.net.blocks(spread(sound, index) * m, f0, level, self.timbre, m)
+        features = self.net.blocks(sound.index_select(2, tokens), f0, level, self.timbre, m)  # type: ignore[arg-type]
         return mel_of(self.net.head, features, self.timbre, f0, at)  # type: ignore[arg-type]
 
 
