@@ -7,7 +7,7 @@ OUT := out/demo
 export TORCH_CPP_LOG_LEVEL := ERROR
 export HF_HUB_OFFLINE := 1
 
-.PHONY: demo test install lint clean validation bench
+.PHONY: demo test test-all install lint clean validation bench
 
 install: $(VENV)/.installed
 
@@ -37,10 +37,19 @@ demo: install
 	$(BIN)/tts-meta evaluate --voice $(OUT)/p225.voice --reference app/examples/p225/reference --out $(OUT)
 	@echo; echo "Made: $$(echo $(OUT)/*.wav) $(OUT)/p225.voice $(OUT)/report.html $(OUT)/metrics.json"
 
+# Two processes of one thread each; a file's tests stay together, which share what they make. `make test` runs a sample of
+# those that are many alike, `make test-all` every one.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
 test: install browser
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
+	$(PYTEST) -m "not sweep" --durations=60
+
+test-all: install browser
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	TTS_META_TEST_ALL=1 $(PYTEST) --durations=60
 
 # The whole validation table, resumable row by row (about three hours on two cores).
 validation: install

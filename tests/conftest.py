@@ -21,6 +21,22 @@ torch.set_num_threads(1)
 EXAMPLES = ROOT / "app" / "examples" / "p225"
 
 
+LONG = [
+    "app/test_page.py", "recipes/test_doc_commands.py", "voices/test_jobs.py", "kokoro/test_starter.py",
+    "training/test_fewshot_runs.py", "test_wheel.py", "recipes/test_own_starter.py", "recipes/test_compare.py",
+    "evaluation/test_people.py", "hostile/test_clips.py", "voices/test_voices.py", "app/test_openai_client.py",
+]
+"""Files that take longest: two workers end together where these begin first."""
+
+
+def pytest_collection_modifyitems(items):
+    def place(item) -> int:
+        name = item.path.relative_to(ROOT / "tests").as_posix()
+        return LONG.index(name) if name in LONG else len(LONG)
+
+    items.sort(key=place)
+
+
 @pytest.fixture(autouse=True)
 def one_thread():
     torch.set_num_threads(1)

@@ -13,15 +13,14 @@ from onnx import numpy_helper as arrays
 
 LEAST = 2048
 """Numbers of a weight that is worth it."""
-_CHANNELS = {"Conv": 0, "ConvTranspose": 1, "LSTM": 1, "Gather": 0, "MatMul": 1}
-"""The axis of a weight whose entries get a scale each."""
+_CHANNELS = {"ConvTranspose": 1, "LSTM": 1, "MatMul": 1}
+"""The axis of a weight whose entries get a scale each; 0 where nothing is said."""
 
 
-def _axis(node: onnx.NodeProto, name: str, dims: int) -> int | None:
+def _axis(node: onnx.NodeProto) -> int:
     if node.op_type == "Gemm":
         return 0 if any(a.name == "transB" and a.i for a in node.attribute) else 1
-    axis = _CHANNELS.get(node.op_type)
-    return None if axis is None or name not in node.input or axis >= dims else axis
+    return _CHANNELS.get(node.op_type, 0)
 
 
 def eight_bits(source: Path, target: Path) -> None:
@@ -32,10 +31,10 @@ def eight_bits(source: Path, target: Path) -> None:
     kept, added = [], []
     for weight in graph.initializer:
         values = arrays.to_array(weight)
-        axis = _axis(uses[weight.name], weight.name, values.ndim) if weight.name in uses else None
-        if axis is None or values.dtype != np.float32 or values.ndim < 2 or values.size < LEAST:
+        if weight.name not in uses or values.dtype != np.float32 or values.ndim < 2 or values.size < LEAST:
             kept.append(weight)
             continue
+        axis = _axis(uses[weight.name])
         scale = np.abs(values).max(tuple(i for i in range(values.ndim) if i != axis)).clip(1e-12) / 127
         shape = [-1 if i == axis else 1 for i in range(values.ndim)]
         small = np.rint(values / scale.reshape(shape)).astype(np.int8)

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from tts_meta.kokoro.register import REGISTER, Register
 from tts_meta.meta.tree import Tree
-from tts_meta.nets.kokoro.head import VOICED, MelHead, read_between
+from tts_meta.nets.kokoro.head import VOICED, MelHead
 from tts_meta.nets.kokoro.layers import LowRankConv, LowRankLinear, Movable, StyleAffine
-from tts_meta.nets.kokoro.network import Kokoro, hard_voicing, spread
+from tts_meta.nets.kokoro.network import Kokoro, hard_voicing
 from tts_meta.nets.kokoro.speaker_loss import MANNER, TIMBRE
 
 
@@ -61,22 +61,34 @@ class Sound(nn.Module):
 
     def forward(self, read: Tensor, sound: Tensor, index: Tensor, at: Tensor, pitch: Tensor, energy: Tensor) -> Tensor:
         mask = torch.ones_like(index, dtype=torch.float32)
-        f0, level = self.net.melody(read, index, self.manner, mask)  # type: ignore[arg-type]
+        m, tokens = mask.unsqueeze(1), index[0]
+        frames = read.index_select(1, tokens)
+        f0, level = self.net.prosody.curves(frames, self.manner, m, mask.sum(1).long())  # type: ignore[arg-type]
         f0, level = self.register.pitch(hard_voicing(f0)) * pitch, level + self.register.energy + energy
-        m = mask.unsqueeze(1)
-        features = self.net.blocks(spread(sound, index) * m, f0, level, self.timbre, m)
+        features = self.net.blocks(sound.index_select(2, tokens), f0, level, self.timbre, m)  # type: ignore[arg-type]
         return mel_of(self.net.head, features, self.timbre, f0, at)  # type: ignore[arg-type]
+
+
+def _between(x: Tensor, at: Tensor) -> Tensor:
+    """`read_between` of `[1, C, N]` at `[L]` -> `[1, C, L]`, in operators that the exporter knows the axes of."""
+    last = x.shape[2] - 1
+    at = torch.minimum(at.clamp(min=0.0), torch.ones_like(at) * last)
+    low = torch.minimum(at.floor(), torch.ones_like(at) * (last - 1)).clamp(min=0.0)
+    part = (at - low).view(1, 1, -1)
+    low = low.long()
+    a, b = x.index_select(2, low), x.index_select(2, torch.minimum(low + 1, torch.ones_like(low) * last))
+    return a + (b - a) * part
 
 
 def mel_of(head: MelHead, features: Tensor, style: Tensor, f0: Tensor, at: Tensor) -> Tensor:
     """The head's forward, with the places of the mel's frames given: their number depends on the durations, which a graph
     cannot count."""
-    x = read_between(features * head.scale.unsqueeze(-1) + head.shift.unsqueeze(-1), at)
-    voiced = read_between((f0 > VOICED).to(f0.dtype), at).unsqueeze(1)
-    pattern = head.pattern.draw(voiced, read_between(f0.clamp(min=VOICED), at).unsqueeze(1))
+    x = _between(features * head.scale.view(1, -1, 1) + head.shift.view(1, -1, 1), at)
+    voiced = _between((f0 > VOICED).to(f0.dtype).unsqueeze(1), at)
+    pattern = head.pattern.draw(voiced, _between(f0.clamp(min=VOICED).unsqueeze(1), at))
     mask = torch.ones_like(voiced)
     x = head.inp(torch.cat([x, pattern], 1))
     for block in head.blocks:
         x = block(x, style, mask)
-    y = head.out(nn.functional.leaky_relu(x, 0.1)) * 2 + head.level.unsqueeze(-1)
+    y = head.out(nn.functional.leaky_relu(x, 0.1)) * 2 + head.level.view(1, -1, 1)
     return y.transpose(1, 2)

@@ -12,6 +12,7 @@ import tempfile
 import warnings
 from pathlib import Path
 
+import onnxruntime
 import torch
 from torch import Tensor, nn
 
@@ -56,7 +57,12 @@ def _plain(network: nn.Module) -> nn.Module:
             layer.__class__ = nn.ConvTranspose1d  # type: ignore[assignment]
         if isinstance(layer, nn.Conv1d | nn.ConvTranspose1d):
             layer.weight.data = layer.weight.data.contiguous()
-    return network.eval().requires_grad_(False)
+        # As constants: of parameters the exporter mistakes one for another, and with it how many axes it has.
+        for name, value in list(layer._parameters.items()):
+            if value is not None:
+                del layer._parameters[name]
+                layer.__dict__[name] = value.detach()
+    return network.eval()
 
 
 Lengths = dict[str, dict[int, str]]
@@ -68,8 +74,14 @@ def _write(path: Path, network: nn.Module, inputs: dict[str, Tensor], outputs: l
         warnings.simplefilter("ignore")  # the exporter's own, of values that are the same for every length
         torch.onnx.export(
             _plain(network), tuple(inputs.values()), str(path), input_names=list(inputs), output_names=outputs,
-            dynamic_axes=lengths, opset_version=OPSET, dynamo=False,
+            dynamic_axes=lengths, opset_version=OPSET, dynamo=False, do_constant_folding=False,
         )
+    # onnxruntime's folding of constants: the exporter's fails on those that are made of the style.
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    options.optimized_model_filepath = str(path)
+    options.log_severity_level = 3
+    onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
 def _kokoro(folder: Path, starter: KokoroStarter, voice: Voice) -> dict:
