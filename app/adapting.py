@@ -20,7 +20,8 @@ from tts_meta.voices.networks import default_starter
 from tts_meta.voices.settings import Settings
 from tts_meta.voices.synthesize import Synthesizer
 from tts_meta.voices.transcripts import TEXT_FILES, complete_transcripts, texts_in
-from tts_meta.voices.voice_file import load_voice, read_header
+from tts_meta.voices.voice_file import load_voice
+from tts_meta.voices.voice_header import read_header
 
 from . import show
 from .gathering import typed

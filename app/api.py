@@ -23,6 +23,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
+from tts_meta.audio.vocoder import prepare_vocoder
 from tts_meta.errors import InputError
 from tts_meta.voices.library import NoVoice, describe_voices
 from tts_meta.voices.networks import default_starter
@@ -132,7 +133,7 @@ def build(
 
 async def _spoken(speakers: Speakers, request: Request, asked: Speech) -> Response:
     """The answer: all of the speech, or a stream of its sentences. What is wrong is told before the first byte."""
-    synthesizer, count, warnings = await run_in_threadpool(speakers.check, asked)
+    synthesizer, warnings = await run_in_threadpool(speakers.check, asked)
     made = encoder(asked.response_format)
     speakers.turns.enter()
     kind = FORMATS[asked.response_format]
@@ -140,7 +141,7 @@ async def _spoken(speakers: Speakers, request: Request, asked: Speech) -> Respon
 
     async def sound() -> AsyncIterator[bytes]:
         try:
-            async with aclosing(speakers.speak(synthesizer, asked, count, request.is_disconnected)) as parts:
+            async with aclosing(speakers.speak(synthesizer, asked, request.is_disconnected)) as parts:
                 async for part in parts:
                     yield await run_in_threadpool(made.feed, part.samples)
             yield made.end()
@@ -220,4 +221,5 @@ def serve(
         except OSError as e:
             raise InputError(f"The API could not be served on {host}:{port} ({e}); choose another --port.") from e
     default_starter()
+    prepare_vocoder()
     uvicorn.run(build(key, watermark, aliases, cors), host=host, port=port, log_level="warning")

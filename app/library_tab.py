@@ -10,7 +10,7 @@ import pandas as pd
 
 from tts_meta.audio.files import SUFFIXES, told, write_wav
 from tts_meta.audio.mel import SAMPLE_RATE
-from tts_meta.doctor import run_checks
+from tts_meta.doctor import THOROUGH, run_checks
 from tts_meta.errors import InputError
 from tts_meta.evaluation.evaluate import evaluate_voice, load_reference
 from tts_meta.voices import library
@@ -168,7 +168,7 @@ def doctor() -> pd.DataFrame:
     def state(check: dict) -> str:
         return "works" if check["ok"] else "optional, missing" if check["optional"] else "FAILS"
 
-    return pd.DataFrame([[c["name"], state(c), c["detail"]] for c in run_checks()], columns=["what", "state", "details"])
+    return pd.DataFrame([[c["name"], state(c), c["detail"]] for c in run_checks(THOROUGH)], columns=["what", "state", "details"])
 
 
 def build_doctor() -> None:

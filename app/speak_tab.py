@@ -53,7 +53,7 @@ def speak(text: str, voice: str | None, speed: float, pitch: float, energy: floa
         starter = default_starter()
         synthesizer = Synthesizer.of(starter, load_voice(find_voice(voice), starter))
         folder, parts = show.new_folder(), []
-        for number, part in enumerate(synthesizer.stream(text, speed, pitch, energy)):
+        for number, part in enumerate(synthesizer.stream(text, speed, pitch, energy, at_once=True)):
             parts.append(part.samples)
             rows.append([part.sentences[0], round(part.seconds, 2)])
             path = folder / f"speech-{number + 1}.wav"

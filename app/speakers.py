@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from itertools import count
 
 from starlette.concurrency import run_in_threadpool
 
 from tts_meta.errors import InputError
 from tts_meta.text.phonemes import phonemes_of
-from tts_meta.text.reading import read
+from tts_meta.text.reading import notes, read, speakable
 from tts_meta.voices.library import named_voice
 from tts_meta.voices.networks import default_starter
 from tts_meta.voices.synthesize import Spoken, Synthesizer, check_settings
@@ -50,34 +51,34 @@ class Speakers:
                 self.loaded[key] = Synthesizer.of(starter, load_voice(path, starter), watermark=self.watermark)
             return self.loaded[key]
 
-    def check(self, request: Speech) -> tuple[Synthesizer, int, list[str]]:
-        """(the voice, how many sentences it will speak, what of the text is left out).
+    def check(self, request: Speech) -> tuple[Synthesizer, list[str]]:
+        """(the voice, what of the text is left out).
 
         Raises InputError for everything about a request that can be told
-        before a sentence is spoken: its settings, its voice, a text without words, phones that the voice does not know."""
+        before a sentence is spoken: its settings, its voice, a text without words, phones that the voice does not know.
+        The whole text is read only where it holds phones: the first sentence is not to wait for the last."""
         check_settings(request.input, request.speed, request.pitch, request.energy)
         synthesizer = self.get(request.voice)
         starter = synthesizer.starter
-        reading = read(request.input, voice=starter.espeak_voice)
-        count = 0
-        for sentence in reading:
-            count += 1
-            if "[[" in sentence.pronounced:
-                phonemes_of(sentence.pronounced, starter.espeak_voice, starter.table.inventory)
-        if not count:
-            why = f" ({reading.warnings[0]})" if reading.warnings else ""
+        warnings = notes(request.input) if starter.espeak_voice.startswith("en") else []
+        if next(speakable(request.input, starter.espeak_voice), None) is None:
+            why = f" ({warnings[0]})" if warnings else ""
             raise InputError(f"The input {request.input.strip()[:60]!r} has nothing to speak{why}; give at least one word.")
-        return synthesizer, count, reading.warnings
+        if "[[" in request.input:
+            for sentence in read(request.input, voice=starter.espeak_voice):
+                if "[[" in sentence.pronounced:
+                    phonemes_of(sentence.pronounced, starter.espeak_voice, starter.inventory)
+        return synthesizer, warnings
 
     async def speak(
-        self, synthesizer: Synthesizer, request: Speech, count: int, gone: Callable[[], Awaitable[bool]]
+        self, synthesizer: Synthesizer, request: Speech, gone: Callable[[], Awaitable[bool]]
     ) -> AsyncIterator[Spoken]:
-        """The `count` sentences as they are ready, in turns with other requests.
+        """The sentences as they are ready, in turns with other requests; of a stream the first part may be a clause.
 
         Raises Gone between two sentences, or while it waits,
         when `gone` says that nobody listens any more."""
-        parts = synthesizer.stream(request.input, request.speed, request.pitch, request.energy)
-        for rank in range(count):
+        parts = synthesizer.stream(request.input, request.speed, request.pitch, request.energy, at_once=request.streamed)
+        for rank in count():
             ticket = self.turns.join(rank)
             try:
                 while not await run_in_threadpool(ticket.wait, PATIENCE):

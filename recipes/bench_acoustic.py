@@ -26,6 +26,7 @@ from tts_meta.meta.hypergrad.displacement import Displacement
 from tts_meta.meta.loss import ModuleLoss
 from tts_meta.meta.task import Stacked
 from tts_meta.nets.likelihood import utterance_loss
+from tts_meta.processor import use_bf16
 from tts_meta.training.parts import build
 from tts_meta.training.sigma_reptile import ADAM
 from tts_meta.voices.clips import whole_clips
@@ -119,7 +120,7 @@ def main() -> None:
     parser.add_argument("--tasks", type=int, default=4)
     parser.add_argument("--steps", type=int, default=4)
     args = parser.parse_args()
-    print(json.dumps(acoustic(args.rounds, args.device, args.bf16, args.tasks, args.steps), indent=1))
+    print(json.dumps(acoustic(args.rounds, args.device, use_bf16(args.bf16, args.device), args.tasks, args.steps), indent=1))
 
 
 if __name__ == "__main__":

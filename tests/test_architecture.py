@@ -21,11 +21,12 @@ MAY = {
     "text": {"text", "errors"},
     "audio": {"audio", "nets", "errors", "processor"},
     "data": {"data", "text", "audio", "nets", "errors"},
-    "training": {"training", "data", "nets", "meta", "text", "audio", "errors"},
-    "kokoro": {"kokoro", "nets", "meta", "data", "text", "audio", "errors"},
+    "training": {"training", "data", "nets", "meta", "text", "audio", "errors", "processor"},
+    "kokoro": {"kokoro", "nets", "meta", "data", "text", "audio", "errors", "cache"},
     "voices": {"voices", "kokoro", "training", "data", "nets", "meta", "text", "audio", "measures", "errors", "processor"},
     "measures": {"measures", "audio", "nets", "errors"},
-    "evaluation": {"evaluation", "measures", "voices", "data", "nets", "meta", "text", "audio", "errors"},
+    "export": {"export", "voices", "kokoro", "data", "nets", "meta", "text", "audio", "errors"},
+    "evaluation": {"evaluation", "measures", "voices", "data", "nets", "meta", "text", "audio", "errors", "cache", "processor"},
 }
 MEASURES = {"similarity", "intelligibility", "quality", "distortion", "verification"}
 """Modules of `evaluation` that measure sounds and know no voice: the lower half of that folder, which a clone uses too."""

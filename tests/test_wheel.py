@@ -76,7 +76,8 @@ def test_every_verb_is_there_from_another_folder(installed, tmp_path):
         env=environment(tmp_path), capture_output=True, text=True,
     )
     assert str(installed.parent) in where.stdout, where.stderr[-2000:]
-    for verb in ("check", "clone", "say", "batch", "evaluate", "voices", "jobs", "listening", "doctor", "app", "serve"):
+    verbs = ("check", "clone", "say", "batch", "evaluate", "voices", "jobs", "listening", "doctor", "app", "serve", "export-onnx")
+    for verb in verbs:
         assert run(verb, "--help").returncode == 0, verb
     assert len(run("prompts").stdout.splitlines()) == 20
     done = run("say", "Good morning.", "--voice", "example", "--out", "hello.wav")

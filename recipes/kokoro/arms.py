@@ -23,7 +23,7 @@ import torch
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "recipes" / "kokoro")]
 
-from heldout import LONGEST, SENTENCES, Distill, spoken  # noqa: E402
+from heldout import LONGEST, SENTENCES, Distill, cut_alike, spoken  # noqa: E402
 from people import Person, people  # noqa: E402
 
 from tts_meta.audio.files import replace_file  # noqa: E402
@@ -38,14 +38,17 @@ from tts_meta.voices.methods import shrinking  # noqa: E402
 from tts_meta.voices.synthesize import Synthesizer  # noqa: E402
 
 SUPPORT, REFERENCE = 10, 8
+SENTENCE = 290
+"""Mel frames: the mean length of the sentences (3.4 s), to which the others are cut where likeness is asked."""
+AVERAGE = 3.0
 ARMS: dict[str, dict] = {
-    "default": {"steps": [60, 120, 300]},
-    "wide": {"wider": 4.0, "steps": [60, 120, 300]},
-    "styles": {"moved": ["timbre"], "wider": 10.0, "steps": [60, 120, 300]},
-    "head": {"moved": ["head."], "wider": 4.0, "steps": [60, 120, 300]},
-    "blocks": {"moved": ["timbre", "blocks."], "wider": 4.0, "steps": [60, 120, 300]},
-    "dense": {"dense": ["head.", "blocks."], "rate": 1e-4, "steps": [60, 120, 300]},
-    "dense_head": {"dense": ["head."], "rate": 1e-4, "steps": [60, 120, 300]},
+    "default": {"steps": [60, 120]},
+    "wide": {"wider": 4.0, "steps": [60, 120]},
+    "styles": {"moved": ["timbre"], "wider": 10.0, "steps": [60, 120]},
+    "head": {"moved": ["head."], "wider": 4.0, "steps": [60, 120]},
+    "blocks": {"moved": ["timbre", "blocks."], "wider": 4.0, "steps": [60, 120]},
+    "dense": {"dense": ["head.", "blocks."], "rate": 1e-4, "steps": [60, 120]},
+    "dense_head": {"dense": ["head."], "rate": 1e-4, "steps": [60, 120]},
 }
 
 
@@ -69,24 +72,32 @@ def dense(starter: KokoroStarter, support: list, spec: dict, seed: int) -> Itera
             yield step, starter
 
 
-def clones(starter: KokoroStarter, support: list, spec: dict, seed: int) -> Iterator[tuple[int, Synthesizer, float]]:
+def clones(starter: KokoroStarter, support: list, spec: dict, seed: int) -> Iterator[tuple[str, Synthesizer, float]]:
     """(steps, a synthesizer of the clone, seconds) after each of the arm's steps."""
     register = starter.measured(support)
     begin = time.monotonic()
     if "dense" in spec:
         for step, changed in dense(starter, support, spec, seed):
-            yield step, Synthesizer(changed, register), time.monotonic() - begin
+            yield str(step), Synthesizer(changed, register), time.monotonic() - begin
         return
     info = starter.adaptation
     if "moved" in spec:
         wanted = tuple(spec["moved"])
         info = replace(info, moved=tuple(m for m in starter.partition.modules if m.startswith(wanted)))
+    info = replace(info, solver={**info.need("solver"), **spec.get("solver", {})})
     wide = {m: spec.get("wider", 1.0) * info.widths.get(m, 1.0) for m in starter.partition.modules}
     arm = replace(starter, adaptation=replace(info, widths=wide))
-    run = AdaptationRun(arm, shrinking(arm), support, (), max(spec["steps"]), 10, arm.adaptation.clips, seed)
+    run = AdaptationRun(arm, shrinking(arm), support, (), max(spec["steps"]), 1, arm.adaptation.clips, seed)
+    mean: dict[str, torch.Tensor] = {}
     for progress in run:
+        # Polynomial-decay averaging (Shamir & Zhang 2013): most of the weight on the last quarter of the steps.
+        share = min(1.0, (AVERAGE + 1) / (progress.step + AVERAGE)) if progress.step else 1.0
+        mean = {n: torch.lerp(mean.get(n, v), v, share) for n, v in run.now().items()}
         if progress.step in spec["steps"]:
-            yield progress.step, Synthesizer(arm, run.now() | register), time.monotonic() - begin
+            seconds = time.monotonic() - begin
+            yield f"{progress.step}", Synthesizer(arm, run.now() | register), seconds
+            if spec.get("averaged"):
+                yield f"{progress.step} averaged", Synthesizer(arm, mean | register), seconds
 
 
 class Judges:
@@ -112,12 +123,14 @@ def reference(judges: Judges, support: list, others: list) -> tuple[np.ndarray, 
     """The centre of the support's sound, and the scores of the others through the vocoder; `floor`: other people's likeness."""
     middle = centroid([embed(spoken(i.mel[:LONGEST]), SAMPLE_RATE) for i in support])
     scores = judges.sounds([spoken(i.mel[:LONGEST]) for i in others], middle)
-    return middle, scores | {"floor": float((other_speakers() @ middle).mean())}
+    short = cut_alike([i.mel for i in others], [SENTENCE] * REFERENCE)
+    like = float(np.mean([embed(y, SAMPLE_RATE) @ middle for y in short]))
+    return middle, scores | {"like": like, "floor": float((other_speakers() @ middle).mean())}
 
 
-def judged(judges: Judges, voice: Synthesizer, middle: np.ndarray, own: dict[str, float]) -> dict[str, float]:
+def judged(judges: Judges, voice: Synthesizer, middle: np.ndarray | list, own: dict[str, float]) -> dict[str, float]:
     sounds = [spoken(voice.sentence_mel(t)[0]) for t in SENTENCES]
-    found = judges.sounds(sounds, middle)
+    found = judges.sounds(sounds, np.array(middle))
     return {
         "position": round((found["like"] - own["floor"]) / (own["like"] - own["floor"]), 3),
         "p808": round(found["p808"] - own["p808"], 3), "distillmos": round(found["distillmos"] - own["distillmos"], 3),
@@ -162,11 +175,16 @@ def main() -> None:
         for arm in args.arms.split(","):
             if f"{arm}|{name}" in found:
                 continue
-            known = known or reference(judges, support, others)
+            kept = args.data / "references" / f"{name.replace('/', '_')}.json"
+            if not known and not kept.exists():
+                middle, own = reference(judges, support, others)
+                kept.parent.mkdir(exist_ok=True)
+                replace_file(kept, json.dumps([middle.tolist(), own]).encode())
+            known = known or json.loads(kept.read_text())
             at = {}
             for step, voice, seconds in clones(starter, support, arms[arm], 0):
-                at[str(step)] = judged(judges, voice, *known) | {"seconds": round(seconds, 1)}
-                print(arm, name, step, at[str(step)], flush=True)
+                at[step] = judged(judges, voice, *known) | {"seconds": round(seconds, 1)}
+                print(arm, name, step, at[step], flush=True)
             found[f"{arm}|{name}"] = {"spec": arms[arm], "at": at}
             replace_file(args.out, (json.dumps(found, indent=1) + "\n").encode())
     print(table(found))

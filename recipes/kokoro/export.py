@@ -9,20 +9,18 @@ with a scale a row.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import sys
 from pathlib import Path
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import load_file, save
+from safetensors.torch import load_file
 from torch import Tensor
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from tts_meta.audio.files import replace_file  # noqa: E402
 from tts_meta.audio.mel import mel_bands  # noqa: E402
 from tts_meta.kokoro.register import REGISTER, SIZE  # noqa: E402
 from tts_meta.kokoro.weights import base_weights  # noqa: E402
@@ -30,7 +28,8 @@ from tts_meta.meta.partition import Partition  # noqa: E402
 from tts_meta.nets.kokoro.likelihood import KokoroScales  # noqa: E402
 from tts_meta.nets.kokoro.network import Kokoro, KokoroConfig  # noqa: E402
 from tts_meta.nets.kokoro.speaker_loss import MANNER, TIMBRE, speaker_parameters  # noqa: E402
-from tts_meta.voices.kokoro_starter import SCALE  # noqa: E402
+from tts_meta.voices.kokoro_files import write_files  # noqa: E402
+from tts_meta.voices.kokoro_starter import NAME, SCALE  # noqa: E402
 
 # Sigma of what has no learned one, by kind: styles, low-rank factors, shifts and biases.
 STYLE, FACTOR, SHIFT = 0.1, 0.01, 0.05
@@ -94,12 +93,11 @@ def main() -> None:
     tensors |= {f"phi/{k}": v.to(torch.float16) for k, v in phi.items() if k != REGISTER}
     tensors["log_sigma2"] = log_sigma2
     tensors |= {f"aligner/{k}": v.float() for k, v in load_file(args.aligner).items()}
-    blob = save(tensors)
     spread = {TIMBRE: float(styles[TIMBRE].std(0).mean()), MANNER: float(styles[MANNER].std(0).mean())}
     sigma = (0.5 * log_sigma2).exp().tolist()
     rows = zip(partition.modules, sigma, strict=True)
     info = {
-        "format": 1, "network": "kokoro", "sha256": hashlib.sha256(blob).hexdigest(), "net": config.to_dict(),
+        "format": 1, "network": "kokoro", "net": config.to_dict(),
         "espeak_voice": "en-us",
         "scales": KokoroScales().to_dict(),
         "modules": [{"name": m, "sigma_relative": s / spread.get(m, kind[m])} for m, s in rows],
@@ -111,9 +109,7 @@ def main() -> None:
         },
         "training": {**json.loads(args.training), "people": len(speakers)},
     }
-    replace_file(Path(args.out) / "kokoro.safetensors", blob)
-    replace_file(Path(args.out) / "kokoro.json", (json.dumps(info, indent=1) + "\n").encode())
-    print(f"{len(blob):,} bytes")
+    print("bytes:", write_files(Path(args.out), NAME, tensors, info))
 
 
 if __name__ == "__main__":

@@ -146,14 +146,16 @@ def test_the_example_speaks(kokoro, monkeypatch):
 def test_a_damaged_starter_is_told_in_a_sentence(tmp_path):
     with pytest.raises(InputError, match="holds no starter for Kokoro"):
         load_kokoro(tmp_path)
-    for name in ("kokoro.safetensors", "kokoro.json"):
+    parts = ("kokoro.safetensors", "kokoro-prior.safetensors")
+    for name in (*parts, "kokoro.json"):
         shutil.copy(ASSETS / name, tmp_path)
-    blob = bytearray((tmp_path / "kokoro.safetensors").read_bytes())
-    blob[len(blob) // 2] ^= 1
-    (tmp_path / "kokoro.safetensors").write_bytes(bytes(blob))
-    with pytest.raises(InputError, match="damaged"):
-        load_kokoro(tmp_path)
-    shutil.copy(ASSETS / "kokoro.safetensors", tmp_path)
+    for name in parts:
+        blob = bytearray((tmp_path / name).read_bytes())
+        blob[len(blob) // 2] ^= 1
+        (tmp_path / name).write_bytes(bytes(blob))
+        with pytest.raises(InputError, match="damaged"):
+            load_kokoro(tmp_path)
+        shutil.copy(ASSETS / name, tmp_path)
     info = json.loads((ASSETS / "kokoro.json").read_text())
     (tmp_path / "kokoro.json").write_text(json.dumps({k: v for k, v in info.items() if k != "sha256"}))
     with pytest.raises(InputError, match="damaged"):

@@ -123,3 +123,64 @@ def test_a_cache_that_cannot_be_written_is_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setenv("TTS_META_CACHE", str(blocked / "under"))
     with pytest.raises(InputError, match="TTS_META_CACHE"):
         weights.base_weights()
+
+
+def as_official(path: Path, left_out: str = "") -> None:
+    """The packages' weights under the names of the official file, convolutions as magnitude and direction."""
+    from tts_meta.kokoro import official
+
+    base = weights.base_weights()
+    stored: dict[str, torch.Tensor] = {
+        "bert.embeddings.word_embeddings.weight": base["bert.symbol.weight"],
+        "bert.embeddings.position_embeddings.weight": base["bert.position.weight"],
+        "bert.embeddings.token_type_embeddings.weight": torch.stack([base["bert.kind"]] * 2),
+        "text_encoder.embedding.weight": base["text.symbol.weight"],
+    }
+    places = {**official._LINEAR, **official._CONVS, **{f"{k}.lstm": v for k, v in official._LSTMS.items()}}
+    places |= {f"text.convs.{i}": f"text_encoder.cnn.{i}.0" for i in range(3)}
+    places |= {f"text.norms.{i}": f"text_encoder.cnn.{i}.1" for i in range(3)}
+    places |= {f"prosody.norms.{i}.affine.fc": f"predictor.text_encoder.lstms.{2 * i + 1}.fc" for i in range(3)}
+    for ours, theirs in official._BLOCKS.items():
+        places |= {f"{ours}.{n}.affine.fc": f"{theirs}.{n}.fc" for n in ("norm1", "norm2")}
+        places |= {f"{ours}.{n}.conv": f"{theirs}.{n}" for n in ("conv1", "conv2")}
+        places |= {f"{ours}.skip.conv": f"{theirs}.conv1x1", f"{ours}.pool": f"{theirs}.pool"}
+    for ours, theirs in places.items():
+        for key, value in base.items():
+            if key.startswith(f"{ours}.") and "." not in (kind := key.removeprefix(f"{ours}.")):
+                if value.ndim == 3 and not key.endswith(".out.conv.weight"):
+                    stored[f"{theirs}.weight_g"] = value.flatten(1).norm(dim=1).view(-1, 1, 1)
+                    stored[f"{theirs}.weight_v"] = 3 * value
+                else:
+                    stored[f"{theirs}.{kind}"] = value
+    parts: dict[str, dict[str, torch.Tensor]] = {}
+    for key, value in stored.items():
+        part, _, rest = key.partition(".")
+        if key != left_out:
+            parts.setdefault(part, {})[f"module.{rest}"] = value
+    torch.save(parts, path)
+
+
+def test_the_official_file_is_read_in_place_of_the_packages(tmp_path, monkeypatch):
+    wanted = dict(weights.base_weights())
+    as_official(tmp_path / "kokoro-v1_0.pth")
+    monkeypatch.setenv("TTS_META_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("TTS_META_KOKORO", str(tmp_path / "kokoro-v1_0.pth"))
+    monkeypatch.setattr(weights, "packaged_onnx", lambda: pytest.fail("the packages were read"))
+    found = weights.base_weights()
+    assert set(found) == set(wanted)
+    for key, value in wanted.items():
+        torch.testing.assert_close(found[key], value, rtol=1e-5, atol=1e-7)
+
+
+def test_another_file_than_the_official_one_is_told_in_a_sentence(tmp_path, monkeypatch):
+    monkeypatch.setenv("TTS_META_CACHE", str(tmp_path / "cache"))
+    path = tmp_path / "kokoro-v1_0.pth"
+    monkeypatch.setenv("TTS_META_KOKORO", str(path))
+    with pytest.raises(InputError, match="is not there"):
+        weights.base_weights()
+    path.write_bytes(b"no weights")
+    with pytest.raises(InputError, match="is not what torch saved"):
+        weights.base_weights()
+    torch.save({"bert": {"x": torch.zeros(1)}}, path)
+    with pytest.raises(InputError, match="another model's"):
+        weights.base_weights()

@@ -21,7 +21,8 @@ from tts_meta.voices.prepared import load_prepared, prepare, save_prepared
 from tts_meta.voices.settings import Settings
 from tts_meta.voices.stopping import plateau
 from tts_meta.voices.transcripts import find_clips, find_transcripts
-from tts_meta.voices.voice_file import load_voice, read_header
+from tts_meta.voices.voice_file import load_voice
+from tts_meta.voices.voice_header import read_header
 
 STEPS = 20
 

@@ -136,3 +136,20 @@ def test_batch_files(tmp_path, starter, cloned, library):
             read_lines(tmp_path / name, "p225")
     with pytest.raises(InputError, match="--voice"):
         read_lines(tmp_path / "a.txt", None)
+
+
+def test_who_waits_hears_the_first_clause_and_the_rest_is_not_read_before(starter, cloned, monkeypatch):
+    from tts_meta.text import reading
+
+    text = "When the rain had stopped, we all walked down to the old harbour. " + "Nobody said a word about it. " * 40
+    asked = []
+    monkeypatch.setattr(reading, "said", lambda s, english=True, own=reading.said: asked.append(s) or own(s, english))
+    parts = Synthesizer.of(starter, load_voice(cloned.path, starter)).stream(text, at_once=True)
+    first = next(parts)
+    assert first.sentences == ["When the rain had stopped,"] and first.seconds < 3
+    assert len(set(asked)) <= 3  # the sentence, and what phonemes are made of
+    second = next(parts)
+    assert second.sentences == ["we all walked down to the old harbour."]
+    assert np.abs(second.samples[: int(0.02 * SAMPLE_RATE)]).max() > 0  # no pause is put inside a sentence
+    whole = next(Synthesizer.of(starter, load_voice(cloned.path, starter)).stream(text))
+    assert whole.sentences == ["When the rain had stopped, we all walked down to the old harbour."]

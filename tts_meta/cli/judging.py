@@ -18,11 +18,14 @@ Transcripts = Annotated[Path | None, typer.Option(help="csv/tsv with the columns
 Voice = Annotated[str, typer.Option(help="A name in your library, or a .voice file.")]
 
 
-def doctor(as_json: Json = False) -> None:
-    """Check that everything a clone needs is installed and works. Example: tts-meta doctor"""
-    from tts_meta.doctor import run_checks
+def doctor(
+    thorough: Annotated[bool, typer.Option("--thorough", help="Use every part once: some seconds.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Check that everything a clone needs is installed. Example: tts-meta doctor --thorough"""
+    from tts_meta.doctor import GLANCE, THOROUGH, run_checks
 
-    checks = run_checks()
+    checks = run_checks(THOROUGH if thorough else GLANCE)
     ok = all(c["ok"] or c["optional"] for c in checks)
     if as_json:
         typer.echo(json.dumps({"ok": ok, "checks": checks}))
@@ -30,6 +33,8 @@ def doctor(as_json: Json = False) -> None:
         for c in checks:
             mark = "ok  " if c["ok"] else ("note" if c["optional"] else "FAIL")
             typer.echo(f"{mark} {c['name']}: {c['detail']}")
+        if not thorough:
+            say("`tts-meta doctor --thorough` uses every part once.")
     raise typer.Exit(0 if ok else 1)
 
 
@@ -50,7 +55,8 @@ def evaluate(
     loaded = load_voice(find_voice(voice), base)
     references = load_reference(reference, transcripts, set(loaded.header.get("clip_digests", [])), say)
     command = shlex.join(["tts-meta", *sys.argv[1:]])
-    metrics = evaluate_voice(base, loaded, references, out, say=say, making=making_of(find_voice(voice), base), command=command)
+    making = making_of(find_voice(voice), base)
+    metrics = evaluate_voice(base, loaded, references, out, say=say, making=making, command=command, kept=_kept())
     s, w = metrics["similarity"], metrics["wer"]
     wer = "not measured" if w["clone"] is None else f"{100 * w['clone']:.1f} % (vocoded {100 * w['vocoded']:.1f} %)"
     emit(metrics, as_json, (
@@ -59,6 +65,14 @@ def evaluate(
         f"real ceiling {s['ceiling_real']:.3f}  position {s['position']:.2f}\nword error rate: {wer}"
         + (f"\nreport: {out / 'report.html'}" if out else "")
     ))
+
+
+def _kept():
+    """What was measured of recordings before, in the user's cache."""
+    from tts_meta.cache import cache_folder
+    from tts_meta.evaluation.kept import Kept
+
+    return Kept(cache_folder() / "evaluated")
 
 
 def compare(
@@ -73,7 +87,7 @@ def compare(
 
     base = starter()
     loaded, references = _voices_and_references(base, voices, reference, transcripts)
-    metrics = compare_voices(base, loaded, references, out, say)
+    metrics = compare_voices(base, loaded, references, out, say, _kept())
     width = max(len(label) for label, _ in loaded) + 2
     rows = [f"{'':46s}" + "".join(f"{label:>{max(width, 14)}s}" for label, _ in loaded)]
     rows += [f"{name:46s}" + "".join(f"{c:>{max(width, 14)}s}" for c in cells) for name, cells in table(metrics)]

@@ -33,17 +33,24 @@ def say(
 ) -> None:
     """Speak text in a voice. Example: tts-meta say "Good morning." --voice me --out hello.wav"""
     from tts_meta.audio.files import sound_path, write_sound
+    from tts_meta.voices.library import find_voice
+    from tts_meta.voices.voice_header import read_header
+
+    out, path, words = sound_path(out), find_voice(voice), _text(text)
+    read_header(path)  # what is wrong with the request is said before anything heavy is imported
+
     from tts_meta.audio.mel import SAMPLE_RATE
+    from tts_meta.audio.vocoder import prepare_vocoder
+
+    prepare_vocoder()
+
     from tts_meta.audio.watermark import name
     from tts_meta.text.reading import notes
-    from tts_meta.voices.library import find_voice
     from tts_meta.voices.synthesize import Synthesizer, comment
     from tts_meta.voices.voice_file import load_voice
 
-    out = sound_path(out)
     base = starter()
-    loaded = load_voice(find_voice(voice), base)
-    words = _text(text)
+    loaded = load_voice(path, base)
     synthesizer = Synthesizer.of(base, loaded, watermark=watermark)
     spoken = synthesizer.speak(words, speed, pitch, energy, read_lexicon_of(lexicon, base))
     for warning in notes(words):
@@ -81,7 +88,7 @@ def phonemes(
     problems: list[str] = []
     for text in given:
         try:
-            row = preview(text, known, base.espeak_voice, base.checker.table.inventory)
+            row = preview(text, known, base.espeak_voice, base.inventory)
         except InputError as e:
             if len(given) == 1:
                 raise
@@ -109,7 +116,7 @@ def read_lexicon_of(lexicon: Path | None, base: Network) -> dict[str, str] | Non
     """The user's lexicon, its phones checked against the starter's."""
     from tts_meta.text.lexicon_file import read_lexicon
 
-    return read_lexicon(lexicon, base.checker.table.inventory) if lexicon else None
+    return read_lexicon(lexicon, base.inventory) if lexicon else None
 
 
 def batch(

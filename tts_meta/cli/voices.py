@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from tts_meta.cli.common import Force, Json, emit, starter
+from tts_meta.errors import InputError
 
 app = typer.Typer(no_args_is_help=True, help="The voices you have.")
 
@@ -27,7 +28,7 @@ def voices_list(as_json: Json = False) -> None:
 def voices_show(name: str, as_json: Json = False) -> None:
     """What a voice file says about itself, and its modules: how far each may go (sigma) and how far it went."""
     from tts_meta.voices.library import facts, find_voice
-    from tts_meta.voices.voice_file import read_header
+    from tts_meta.voices.voice_header import read_header
 
     path = find_voice(name)
     header = read_header(path)
@@ -97,11 +98,24 @@ def voices_delete(name: str, as_json: Json = False) -> None:
 
 
 @app.command("export")
-def voices_export(name: str, out: Path, force: Force = False, as_json: Json = False) -> None:
+def voices_export(
+    name: str, out: Path, force: Force = False,
+    kokoro: Annotated[bool, typer.Option("--kokoro", help="As a voice for Kokoro's own programs (.pt, two styles).")] = False,
+    as_json: Json = False,
+) -> None:
     """Copy a voice out of your library."""
-    from tts_meta.voices.library import export_voice
+    from tts_meta.voices.library import export_voice, find_voice
 
-    path = export_voice(name, out, force)
+    if kokoro:
+        from tts_meta.voices.kokoro_voice import write_kokoro_voice
+        from tts_meta.voices.voice_file import load_voice
+
+        path = out / f"{name}.pt" if out.is_dir() else out
+        if path.exists() and not force:
+            raise InputError(f"{path} exists; choose another file or add --force.")
+        write_kokoro_voice(path, starter(), load_voice(find_voice(name), starter()))
+    else:
+        path = export_voice(name, out, force)
     emit({"out": str(path)}, as_json, str(path))
 
 

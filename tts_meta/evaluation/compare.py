@@ -13,6 +13,7 @@ from jinja2 import Environment, select_autoescape
 from tts_meta.audio.files import replace_file
 from tts_meta.errors import InputError
 from tts_meta.evaluation.evaluate import Reference, evaluate_voice
+from tts_meta.evaluation.kept import Kept
 from tts_meta.evaluation.report import embedded_sounds
 from tts_meta.voices.network import Network
 from tts_meta.voices.voice_file import Voice
@@ -39,16 +40,16 @@ td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}</style></head><bod
 
 def compare_voices(
     starter: Network, voices: list[tuple[str, Voice]], references: list[Reference], out: Path,
-    say: Callable[[str], None] = lambda message: None,
+    say: Callable[[str], None] = lambda message: None, kept: Kept | None = None,
 ) -> list[dict]:
     """Evaluate every (label, voice) into OUT/LABEL, and write compare.json and compare.html. Returns the metrics."""
     labels = [label for label, _ in voices]
     if len(set(labels)) < len(labels):
         raise InputError(f"The voices are called {', '.join(labels)}; names that differ are expected (rename one).")
-    found = []
+    found, kept = [], kept or Kept()
     for label, voice in voices:
         say(label)
-        found.append({**evaluate_voice(starter, voice, references, out / label), "voice": label})
+        found.append({**evaluate_voice(starter, voice, references, out / label, kept=kept), "voice": label})
     heard = [(name, {n: sound for (n, kind), sound in embedded_sounds(out / label / "samples").items() if kind == wanted})
              for name, label, wanted in [("real", labels[0], "real"), *((label, label, "clone") for label in labels)]]
     environment = Environment(autoescape=select_autoescape(default=True, default_for_string=True))

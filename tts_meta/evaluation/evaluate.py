@@ -13,6 +13,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 
@@ -22,13 +23,17 @@ from tts_meta.audio.features import ClipFeatures
 from tts_meta.audio.files import replace_file, write_wav
 from tts_meta.audio.loudness import normalise_loudness
 from tts_meta.audio.mel import SAMPLE_RATE, log_mel
+from tts_meta.audio.pitch import f0_at_frames
 from tts_meta.audio.vocoder import default_vocoder
 from tts_meta.errors import InputError
 from tts_meta.evaluation import quality
 from tts_meta.evaluation.intelligibility import WHY_MISSING, load_recogniser, word_error_rate
-from tts_meta.evaluation.judge import Sentence, measure_sentence
+from tts_meta.evaluation.judge import Sentence, beside, measure_sound
+from tts_meta.evaluation.kept import Kept, Measured
 from tts_meta.evaluation.report import Story, write_report
 from tts_meta.evaluation.similarity import ENCODER, centroid, embed, other_speakers, similarity
+from tts_meta.evaluation.spread import pitch_ratios, spread_ratios
+from tts_meta.processor import use_bf16
 from tts_meta.voices.clips import check_clip
 from tts_meta.voices.jobs.making import Making
 from tts_meta.voices.network import Network
@@ -37,6 +42,10 @@ from tts_meta.voices.transcripts import complete_transcripts, find_clips
 from tts_meta.voices.voice_file import Voice
 
 STEP_SENTENCES = 3
+SCORES = {"dnsmos": "ovrl", "p808": "p808", "distillmos": "distillmos"}
+"""Predicted quality by our name of it, and the predictors'."""
+APART = 0.1
+"""Points by which two predictors have to differ, one over the recordings and one under, before a reader is told."""
 """Sentences that the kept steps say."""
 
 
@@ -45,6 +54,11 @@ class Reference:
     path: Path
     text: str
     features: ClipFeatures
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the file."""
+        return hashlib.sha256(self.path.read_bytes()).hexdigest()
 
 
 def load_reference(
@@ -77,53 +91,72 @@ def evaluate_voice(
     say: Callable[[str], None] = lambda message: None,
     making: Making | None = None,
     command: str = "",
+    kept: Kept | None = None,
 ) -> dict:
     """The numbers of `metrics.json`; with `out` also report.html, utterances.csv and samples/*.wav.
 
+    `kept` has what earlier evaluations measured of these recordings (default: nothing, and nothing is kept).
     `making` (what is known of the voice's job) adds its kept steps, the clips it was made from and its cost.
     """
     # Even and odd positions, so that both halves cover the same recording sessions.
     centre, judged = references[1::2], references[0::2][:limit]
-    vocoder, synth = default_vocoder(), Synthesizer.of(starter, voice)
+    synth, kept = Synthesizer.of(starter, voice), kept or Kept()
     recogniser = load_recogniser()
+
+    def measured(samples: np.ndarray) -> Measured:
+        row, embedding = measure_sound(samples, recogniser, quality=True)
+        return Measured(samples, embedding, row["heard"], row["dnsmos"])
+
+    def recording(r: Reference, kind: str) -> Measured:
+        """What no voice changes: the recording, itself or through the vocoder; for the centre only who speaks counts."""
+        make: dict[str, Callable[[], np.ndarray]] = {
+            "vocoded": lambda: normalise_loudness(default_vocoder()(r.features.mel), SAMPLE_RATE),
+            "real": lambda: r.features.samples,
+        }
+        key = {"kind": kind, "clip": r.digest, "by": recogniser.name if recogniser else None,
+               "dnsmos": [quality.is_there(), quality.second_is_there()], "versions": versions(), "bf16": use_bf16()}
+        if kind == "centre":
+            samples = r.features.samples
+            return kept.get(key, lambda: Measured(samples, embed(samples, SAMPLE_RATE), None, None))
+        return kept.get(key, lambda: measured(make[kind]()))
     rows: list[dict] = []
     embeddings: dict[str, list[np.ndarray]] = {"clone": [], "vocoded": [], "real": []}
     heard: dict[str, list[str]] = {"clone": [], "vocoded": [], "real": []}
     spoken_seconds = wall = 0.0
-    centre_embeddings = [embed(r.features.samples, SAMPLE_RATE) for r in centre]
+    centre_embeddings = [recording(r, "centre").embedding for r in centre]
     middle = centroid(centre_embeddings)
     mels: list[tuple[np.ndarray, np.ndarray]] = []
+    said_f0: list[np.ndarray] = []
     for number, r in enumerate(judged):
         begin = time.monotonic()
         spoken = synth.speak(r.text)
         wall += time.monotonic() - begin
         spoken_seconds += spoken.seconds
-        sounds = {
-            "clone": spoken.samples,
-            "vocoded": normalise_loudness(vocoder(r.features.mel), SAMPLE_RATE),
-            "real": r.features.samples,
-        }
+        sounds = {"clone": measured(spoken.samples), **{kind: recording(r, kind) for kind in ("vocoded", "real")}}
         row: dict = {"file": r.path.name, "text": r.text}
-        for kind, samples in sounds.items():
-            found, e = measure_sentence(samples, Sentence(r.text, r.features), recogniser, quality=True)
-            embeddings[kind].append(e)
-            row[f"similarity_{kind}"] = round(float(e @ middle), 4)
-            if recogniser:
-                heard[kind].append(found["heard"])
-                row[f"heard_{kind}"] = found["heard"]
-                row[f"wer_{kind}"] = round(word_error_rate([r.text], [found["heard"]]), 4)
-            row[f"dnsmos_{kind}"] = None if found["dnsmos"] is None else round(found["dnsmos"]["ovrl"], 3)
+        for kind, m in sounds.items():
+            embeddings[kind].append(m.embedding)
+            row[f"similarity_{kind}"] = round(float(m.embedding @ middle), 4)
+            if m.heard is not None:
+                heard[kind].append(m.heard)
+                row[f"heard_{kind}"] = m.heard
+                row[f"wer_{kind}"] = round(word_error_rate([r.text], [m.heard]), 4)
+            for name, score in SCORES.items():
+                row[f"{name}_{kind}"] = round(m.dnsmos[score], 3) if m.dnsmos and score in m.dnsmos else None
             if kind == "clone":
+                found = beside(m.samples, Sentence(r.text, r.features))
                 row["mcd_db"] = round(found["mcd_db"], 3)
                 row["f0_rmse_cents"] = None if found["f0_cents"] is None else round(found["f0_cents"], 1)
                 row["voicing_error"], row["length_error"] = (round(found[k], 4) for k in ("voicing_error", "length_error"))
             if out is not None:
-                write_wav(out / "samples" / f"{number:02d}_{kind}.wav", samples, SAMPLE_RATE)
+                write_wav(out / "samples" / f"{number:02d}_{kind}.wav", m.samples, SAMPLE_RATE)
         rows.append(row)
         mels.append((log_mel(spoken.samples), r.features.mel))
+        said_f0.append(f0_at_frames(spoken.samples, SAMPLE_RATE, len(mels[-1][0])))
         say(f"{number + 1}/{len(judged)} evaluated")
     bounds = similarity(centre_embeddings, embeddings["clone"], embeddings["vocoded"], embeddings["real"])
     texts = [r.text for r in judged]
+    pitch = pitch_ratios(said_f0, [r.features.f0 for r in judged])
     closer = float((other_speakers() @ middle < bounds.clone).mean())
     metrics: dict = {
         "voice": voice.name,
@@ -135,7 +168,9 @@ def evaluate_voice(
         "mcd_db": round(float(np.mean([row["mcd_db"] for row in rows])), 3),
         "f0_rmse_cents": mean_or_none([row["f0_rmse_cents"] for row in rows]),
         **{k: round(float(np.mean([row[k] for row in rows])), 4) for k in ("voicing_error", "length_error")},
-        "dnsmos": {k: mean_or_none([row[f"dnsmos_{k}"] for row in rows]) for k in ("clone", "vocoded", "real")},
+        **{name: {k: mean_or_none([row[f"{name}_{k}"] for row in rows]) for k in embeddings} for name in SCORES},
+        "spread": {k: round(v, 3) for k, v in spread_ratios([a for a, _ in mels], [b for _, b in mels]).items()},
+        "pitch": None if pitch is None else {"mean": round(pitch[0], 3), "spread": round(pitch[1], 3)},
         "realtime_factor": round(wall / spoken_seconds, 4),
         "utterances": len(judged),
         "encoder": ENCODER,
@@ -145,7 +180,7 @@ def evaluate_voice(
     metrics["verdict"] = verdict(metrics)
     metrics |= {
         "command": command, "versions": versions(),
-        "reference_digests": [hashlib.sha256(r.path.read_bytes()).hexdigest() for r in references],
+        "reference_digests": [r.digest for r in references],
     }
     making = making or Making()
     steps = [
@@ -154,8 +189,9 @@ def evaluate_voice(
     metrics["steps"] = [[step, round(value, 4)] for step, value in steps]
     if recogniser is None:
         metrics["wer"]["reason"] = WHY_MISSING
-    if metrics["dnsmos"]["clone"] is None:
-        metrics["dnsmos"]["reason"] = quality.WHY_MISSING
+    for name, missing in (("dnsmos", quality.WHY_MISSING), ("p808", quality.WHY_MISSING), ("distillmos", quality.NO_SECOND)):
+        if metrics[name]["clone"] is None:
+            metrics[name]["reason"] = missing
     if out is not None:
         replace_file(out / "metrics.json", (json.dumps(metrics, indent=1) + "\n").encode())
         table = io.StringIO()
@@ -196,8 +232,19 @@ def verdict(m: dict) -> str:
     return (
         f"{m['voice']} is closer to the speaker than {100 * m['closer_than_other_speakers']:.0f} % of other speakers "
         f"(similarity: others {s['floor']:.2f}, clone {s['clone']:.2f}, the speaker's recordings through the vocoder "
-        f"{s['ceiling_vocoded']:.2f}; {100 * s['position']:.0f} % of the way).{heard}"
+        f"{s['ceiling_vocoded']:.2f}; {100 * s['position']:.0f} % of the way).{heard}{disagreement(m)}"
     )
+
+
+def disagreement(m: dict) -> str:
+    """A sentence where one predictor of quality puts the clone over the recordings through the vocoder, and the other under."""
+    first, second = (m.get(k) or {} for k in ("p808", "distillmos"))
+    if None in (first.get("clone"), first.get("vocoded"), second.get("clone"), second.get("vocoded")):
+        return ""
+    a, b = first["clone"] - first["vocoded"], second["clone"] - second["vocoded"]
+    if min(a, b) > -APART or max(a, b) < APART:
+        return ""
+    return f" Two predictors of quality disagree: beside those recordings P.808 gives it {a:+.2f}, distillmos {b:+.2f}; listen."
 
 
 def mean_or_none(values: list[float | None]) -> float | None:

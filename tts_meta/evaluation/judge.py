@@ -15,7 +15,7 @@ from tts_meta.audio.pitch import f0_at_frames
 from tts_meta.audio.vocoder import Vocoder
 from tts_meta.evaluation.distortion import f0_rmse_cents, mel_cepstral_distortion, voicing_error
 from tts_meta.evaluation.intelligibility import Recogniser
-from tts_meta.evaluation.quality import dnsmos
+from tts_meta.evaluation.quality import predicted
 from tts_meta.evaluation.similarity import embed
 from tts_meta.voices.synthesize import Synthesizer
 
@@ -28,29 +28,37 @@ class Sentence:
     features: ClipFeatures
 
 
-def measure_sentence(
-    samples: np.ndarray, sentence: Sentence, recogniser: Recogniser | None, quality: bool = False
-) -> tuple[dict, np.ndarray]:
-    """(measures, embedding `[256]`) of `samples` that say `sentence` beside its real recording.
+def measure_sound(samples: np.ndarray, recogniser: Recogniser | None, quality: bool = False) -> tuple[dict, np.ndarray]:
+    """({heard: text; dnsmos with `quality`: predicted scores by name}, embedding `[256]`) of `samples` alone; what could not
+    be measured is None."""
+    row: dict = {"heard": recogniser.transcribe(samples, SAMPLE_RATE) if recogniser else None}
+    if quality:
+        row["dnsmos"] = predicted(samples, SAMPLE_RATE)
+    return row, embed(samples, SAMPLE_RATE)
 
-    heard (text); mcd_db; f0_cents (root mean square where both are voiced), voicing_error (share of frames),
-    length_error (share of the recording's length, both without the silence at the ends); dnsmos with `quality`. What
-    could not be measured is None.
-    """
+
+def beside(samples: np.ndarray, sentence: Sentence) -> dict:
+    """Measures of `samples` that say `sentence` beside its real recording: mcd_db; f0_cents (root mean square where both are
+    voiced; None where none is), voicing_error (share of frames), length_error (share of the recording's length, both
+    without the silence at the ends)."""
     mel = log_mel(samples)
     mcd, path = mel_cepstral_distortion(mel, sentence.features.mel)
     f0 = f0_at_frames(samples, SAMPLE_RATE, len(mel))
     real = spoken_frames(sentence.features.mel)
-    row: dict = {
-        "heard": recogniser.transcribe(samples, SAMPLE_RATE) if recogniser else None,
+    return {
         "mcd_db": mcd,
         "f0_cents": f0_rmse_cents(f0, sentence.features.f0, path),
         "voicing_error": voicing_error(f0, sentence.features.f0, path),
         "length_error": abs(spoken_frames(mel) - real) / real,
     }
-    if quality:
-        row["dnsmos"] = dnsmos(samples, SAMPLE_RATE)
-    return row, embed(samples, SAMPLE_RATE)
+
+
+def measure_sentence(
+    samples: np.ndarray, sentence: Sentence, recogniser: Recogniser | None, quality: bool = False
+) -> tuple[dict, np.ndarray]:
+    """(the measures of `measure_sound` and of `beside`, embedding `[256]`)."""
+    row, embedding = measure_sound(samples, recogniser, quality)
+    return row | beside(samples, sentence), embedding
 
 
 def spoken_frames(mel: np.ndarray, below: float = 4.0) -> int:

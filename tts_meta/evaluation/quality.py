@@ -1,12 +1,52 @@
-"""Predicted quality: DNSMOS (Reddy et al. 2022) of the package `speechmos`, when the extra `eval` is installed."""
+"""Predicted quality: DNSMOS (Reddy et al. 2022) of the package `speechmos`, when the extra `eval` is installed, and
+distillmos (Stahl & Gamper 2025), when the extra `judges` is."""
 
 from __future__ import annotations
+
+import contextlib
+import io
+from functools import lru_cache
+from importlib.util import find_spec
 
 import numpy as np
 
 from tts_meta.audio.files import resample
 
 WHY_MISSING = "the extra 'eval' is not installed (pip install 'tts-meta[eval]')"
+NO_SECOND = "the extra 'judges' is not installed (pip install 'tts-meta[judges]')"
+
+
+def is_there() -> bool:
+    """Whether the extra is installed."""
+    return find_spec("speechmos") is not None
+
+
+def second_is_there() -> bool:
+    """Whether distillmos is installed."""
+    return find_spec("distillmos") is not None
+
+
+def predicted(samples: np.ndarray, rate: int) -> dict[str, float] | None:
+    """What `dnsmos` says, and `distillmos` where it is installed; None where nothing is."""
+    found, second = dnsmos(samples, rate), distillmos(samples, rate)
+    return found if second is None else {**(found or {}), "distillmos": second}
+
+
+@lru_cache(maxsize=1)
+def _second():
+    import distillmos as package  # type: ignore[import-not-found]
+
+    return package.ConvTransformerSQAModel().eval()
+
+
+def distillmos(samples: np.ndarray, rate: int) -> float | None:
+    """A second predictor's opinion score (1-5) of `[N]` samples; None without it. It is sterner with buzz than DNSMOS."""
+    if not second_is_there():
+        return None
+    import torch
+
+    with contextlib.redirect_stdout(io.StringIO()), torch.inference_mode():  # it says where its weights lie
+        return float(_second()(torch.from_numpy(resample(samples, rate, 16000).astype(np.float32))[None]))
 
 
 def dnsmos(samples: np.ndarray, rate: int) -> dict[str, float] | None:

@@ -127,6 +127,7 @@ def write_report(
         total=f"{sum(r['parameters'] for r in modules):,}",
         f2=lambda v: f"{v:.2f}", f3=lambda v: f"{v:.3f}",
         pc=lambda v: "not measured" if v is None else f"{100 * v:.1f} %",
+        judges=[("dnsmos", "DNSMOS overall"), ("p808", "DNSMOS P.808"), ("distillmos", "distillmos")],
         nm=lambda v: "not measured" if v is None else f"{v:,}" if isinstance(v, int) else v,
     )
     replace_file(path, page.encode())

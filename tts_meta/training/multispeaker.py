@@ -26,6 +26,7 @@ from tts_meta.meta.ranks import start_ranks, sum_over_ranks
 from tts_meta.meta.tree import pick
 from tts_meta.nets.acoustic import AcousticConfig, AcousticModel
 from tts_meta.nets.likelihood import Scales, negative_log_likelihood
+from tts_meta.processor import use_bf16
 from tts_meta.text.phonemes import SymbolTable
 from tts_meta.training.aligner import DURATIONS, load_aligner, load_durations
 from tts_meta.training.checkpoint import (
@@ -60,7 +61,7 @@ class MultispeakerConfig:
     corpus_weights: dict[str, float]  # share of the draws; empty: every utterance is as likely
     fold: float  # share of the task speakers kept for learning sigma
     teachers: list[str]  # corpora whose few long voices teach reading, never in the fold
-    bf16: bool
+    bf16: bool | str  # auto: where the device is fast at it
     device: str
     save_seconds: float
     seed: int
@@ -81,6 +82,7 @@ class MultispeakerTrainer:
         self.cfg = cfg
         self.rank, self.world = start_ranks()
         self.device = torch.device(cfg.device)
+        self.bf16 = use_bf16(cfg.bf16, cfg.device)
         self.corpus = SpeechCorpus(cfg.data)
         self.table = SymbolTable(self.corpus.symbols)
         self.speakers, self.fold = split_speakers(self.corpus, cfg.teachers, cfg.fold)
@@ -131,7 +133,7 @@ class MultispeakerTrainer:
 
     def losses(self, batch: dict[str, Tensor]) -> tuple[dict[str, Tensor], float, float]:
         """(sums over the batch of each loss (nats), number of mel bins, number of phones)."""
-        with torch.autocast(self.device.type, torch.bfloat16) if self.cfg.bf16 else nullcontext():
+        with torch.autocast(self.device.type, torch.bfloat16) if self.bf16 else nullcontext():
             out = self.model(batch, self.speaker_table[batch["speaker"]])
         loss = negative_log_likelihood({k: v.float() for k, v in out.items()}, batch, self.scales)
         loss["l1"] = ((out["mel"].float() - batch["mel"]).abs() * batch["frame_mask"].unsqueeze(-1)).sum().detach()

@@ -33,6 +33,7 @@ from tts_meta.meta.trainer import MetaTrainer, task_rng
 from tts_meta.meta.tree import pick
 from tts_meta.nets.acoustic import AcousticConfig, AcousticModel
 from tts_meta.nets.likelihood import Scales, utterance_loss
+from tts_meta.processor import use_bf16
 from tts_meta.text.phonemes import SymbolTable
 from tts_meta.training.checkpoint import CHECKPOINT, clear, load_checkpoint, save_checkpoint
 from tts_meta.training.modules import module_table, print_module_table, speech_partition
@@ -90,7 +91,7 @@ class SigmaReptileConfig:
     clips: int  # utterances in one inner step
     dev: float  # share (of all task speakers) of the fold kept to choose steps and thresholds on
     corpus_share: dict[str, float]  # of the draws; empty: every speaker is as likely
-    bf16: bool
+    bf16: bool | str  # auto: where the device is fast at it
     device: str
     save_seconds: float
     seed: int
@@ -207,7 +208,7 @@ class SigmaReptileTrainer:
         # The partition of the whole network: the state has only what may move.
         loss = utterance_loss(Scales(**{**self.base["scales"], "smooth": cfg.smooth}))
         algorithm = Gradient(
-            ModuleLoss(network, loss, cfg.bf16), lambda names: partition, build(cfg.solver, ADAM),
+            ModuleLoss(network, loss, use_bf16(cfg.bf16, cfg.device)), lambda names: partition, build(cfg.solver, ADAM),
             build(cfg.hypergrad, DISPLACEMENT), outer.inner_steps,
         )
         state = {f"phi/{k}": phi[k].to(cfg.device) for k in partition.free()} | {"log_sigma2": prior.log_sigma2}

@@ -45,11 +45,11 @@ class Progress:
 class AdaptationRun:
     """Iterator over Progress; `theta` is the current point, `best` the one of the lowest held-out loss.
 
-    `support` and `heldout` are aligned items; without held-out items the last step is the best. `clips` utterances
-    enter a step; `bf16` None means where it is fast, as in meta-training. Everything random comes from `seed` and the
-    step, so a restored run equals the uninterrupted one. `start` are deltas `{name: [...]}` to begin from. The held-out loss
-    is measured after a chunk whose last step is a multiple of `measure`, and at the end. A step that does not fit into
-    memory is done in twice as many `parts`, whose gradients are summed.
+    `support` and `heldout` are aligned items; without held-out items the last step is the best. `clips` utterances, or
+    windows of them, enter a step; `bf16` None means where it is fast, as in meta-training. Everything random comes from
+    `seed` and the step, so a restored run equals the uninterrupted one. `start` are deltas `{name: [...]}` to begin from.
+    The held-out loss is measured after a chunk whose last step is a multiple of `measure`, and at the end. A step that
+    does not fit into memory is done in twice as many `parts`, whose gradients are summed.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class AdaptationRun:
         self.encoded = {id(i): starter.encoded(i, method.modules) for i in [*self.support, *self.heldout]}
         self.fixed = starter.fixed(list(self.origin))
         self.frames = sum(len(i.mel) for i in self.support)
-        self.heldout_batch = self._batch(self.heldout, 1.0) if self.heldout else None
+        self.heldout_batch = self._batch([(i, self.encoded[id(i)]) for i in self.heldout], 1.0) if self.heldout else None
         self.history: list[tuple[int, float]] = []
 
     def weights(self, theta: Tree) -> Tree:
@@ -91,19 +91,21 @@ class AdaptationRun:
         """Negative log-likelihood `[1]` (nats) of a batch at a point of the solver's."""
         return self.network({**self.fixed, **self.weights(params)}, batch)
 
-    def _batch(self, items: Sequence[Any], weight: float) -> dict[str, Tensor]:
-        batch = {**self.starter.collate(items, [self.encoded[id(i)] for i in items]), "weight": torch.tensor(weight)}
+    def _batch(self, pairs: Sequence[tuple[Any, Any]], weight: float) -> dict[str, Tensor]:
+        """Of (item, what `encoded` made of it)."""
+        batch = {**self.starter.collate(*map(list, zip(*pairs, strict=True))), "weight": torch.tensor(weight)}
         return {k: v.unsqueeze(0) for k, v in batch.items()}
 
     def draw(self) -> list[dict[str, Tensor]]:
         """The batch of this step, in `parts` (or as many as it has clips)."""
         n, items = len(self.support), self.support
+        rng = torch.Generator().manual_seed(self.seed * 1_000_003 + self.step)
         if n > self.clips:
-            rng = torch.Generator().manual_seed(self.seed * 1_000_003 + self.step)
             items = [self.support[i] for i in torch.randperm(n, generator=rng)[: self.clips].tolist()]
-        weight = self.frames / sum(len(i.mel) for i in items)
-        size = -(-len(items) // self.parts)
-        return [self._batch(items[i : i + size], weight) for i in range(0, len(items), size)]
+        pairs = [self.starter.window(i, self.encoded[id(i)], rng) for i in items]
+        weight = self.frames / sum(len(i.mel) for i, _ in pairs)
+        size = -(-len(pairs) // self.parts)
+        return [self._batch(pairs[i : i + size], weight) for i in range(0, len(pairs), size)]
 
     def estimate(self) -> tuple[float, Tree]:
         """(negative log-likelihood of the whole support as this step's batch estimates it, its gradient)."""

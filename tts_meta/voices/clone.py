@@ -16,7 +16,7 @@ from tts_meta.voices.network import Network
 from tts_meta.voices.prepared import prepare
 from tts_meta.voices.settings import Settings
 from tts_meta.voices.transcripts import complete_transcripts, find_clips, find_transcripts
-from tts_meta.voices.voice_file import read_header
+from tts_meta.voices.voice_header import read_header
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,9 @@
-"""The starter on Kokoro-82M: its weights from their packages, and what differs from them in `kokoro.safetensors`.
-
-The file holds the head, the changes of what phase 1 moved (8-bit with a scale a row, or low-rank factors), phi of what a
-clone moves, log sigma^2 of every module, and the aligner's Gaussians.
+"""The starter on Kokoro-82M: its weights from their packages, and what differs from them in `kokoro.safetensors`: the
+head, the changes of what phase 1 moved (8-bit with a scale a row, or low-rank factors), and the aligner's Gaussians.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,26 +13,27 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load
 from torch import Tensor
 
 from tts_meta.audio.mel import HOP, SAMPLE_RATE, mel_bands
 from tts_meta.errors import InputError
 from tts_meta.kokoro.alignment import SPACE, TokenAligner
-from tts_meta.kokoro.clips import KokoroItem, collate, make_item
+from tts_meta.kokoro.clips import KokoroItem, collate, make_item, window
 from tts_meta.kokoro.register import REGISTER, SIZE, Register, measure
 from tts_meta.kokoro.symbols import encode, from_phones
-from tts_meta.kokoro.weights import base_weights
+from tts_meta.kokoro.weights import changed_weights
 from tts_meta.meta.partition import Partition
 from tts_meta.meta.prior import Shrinkage
 from tts_meta.meta.tree import Tree
+from tts_meta.nets.channels_last import lay_out_weights
 from tts_meta.nets.kokoro.likelihood import KokoroScales
 from tts_meta.nets.kokoro.network import Kokoro, KokoroConfig, hard_voicing, token_index
 from tts_meta.nets.kokoro.speaker_loss import MANNER, TIMBRE, SpeakerLoss
+from tts_meta.nets.unfilled import Unfilled
 from tts_meta.text.phonemes import Phone, phonemize
 from tts_meta.voices.adaptation import Adaptation
 from tts_meta.voices.gains import Gains
+from tts_meta.voices.kokoro_files import read_files
 from tts_meta.voices.network import Controls, Network
 from tts_meta.voices.voice_schema import GAINS
 
@@ -60,6 +57,12 @@ class KokoroStarter(Network):
 
         return load_starter()
 
+    @cached_property
+    def inventory(self) -> frozenset[str]:
+        from tts_meta.voices.starter import packaged_symbols
+
+        return packaged_symbols().inventory
+
     @property
     def british(self) -> bool:
         return self.espeak_voice.startswith("en-gb")
@@ -72,7 +75,7 @@ class KokoroStarter(Network):
         return encode(from_phones([(p.symbol, p.stress) for p in phones], self.british))
 
     def item(self, clip: Any) -> KokoroItem:
-        phones = phonemize(clip.text, self.espeak_voice, inventory=self.checker.table.inventory)
+        phones = phonemize(clip.text, self.espeak_voice, inventory=self.inventory)
         f = clip.features
         return make_item(self.ids(phones), f.mel, f.f0, f.samples, self.aligner)
 
@@ -96,6 +99,11 @@ class KokoroStarter(Network):
         ids = torch.from_numpy(item.ids)[None]
         read = self.net.read(ids, torch.ones(ids.shape))
         return read.prosody[0], read.sound[0].T.contiguous()
+
+    def window(
+        self, item: KokoroItem, encoded: tuple[Tensor, Tensor], rng: torch.Generator
+    ) -> tuple[KokoroItem, tuple[Tensor, Tensor]]:
+        return window(item, encoded, rng)
 
     def collate(self, items: Sequence[KokoroItem], encoded: Sequence[Any]) -> dict[str, Tensor]:
         return collate(items, encoded)
@@ -161,47 +169,43 @@ def unpack(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return found
 
 
-def load_kokoro(folder: str | Path | None = None, name: str = NAME) -> KokoroStarter:
-    """The starter on Kokoro in `folder` (default: the package's). Raises InputError when a part is missing or damaged."""
-    root = Path(str(files("tts_meta") / "assets")) if folder is None else Path(folder)
-    path, header = root / f"{name}.safetensors", root / f"{name}.json"
-    if not path.is_file() or not header.is_file():
-        raise InputError(f"{root} holds no starter for Kokoro; {path.name} and {header.name} are expected. Reinstall tts-meta.")
-    blob = path.read_bytes()
-    digest = hashlib.sha256(blob).hexdigest()
-    try:
-        info = json.loads(header.read_text())
-        if digest != info["sha256"]:
-            raise ValueError("another digest")
-        tensors = load(blob)
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as e:
-        raise InputError(f"{path} or {header.name} is damaged; reinstall tts-meta.") from e
-    weights = dict(base_weights())
-    weights |= unpack(tensors, "net/")
+def _changed(base: dict[str, Tensor], tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The original's weights with what the starter's `tensors` add to them."""
+    weights = base | unpack(tensors, "net/")
     for key, value in unpack(tensors, "diff/").items():
         weights[key] = weights[key] + value
     left, right = unpack(tensors, "left/"), unpack(tensors, "right/")
     for layer, a in left.items():
         weights[layer] = weights[layer] + (a @ right[layer]).view_as(weights[layer])
-    # Built without memory of its own: the weights are the cached file's pages wherever they are not changed.
-    with torch.device("meta"):
+    return weights
+
+
+def load_kokoro(folder: str | Path | None = None, name: str = NAME) -> KokoroStarter:
+    """The starter on Kokoro in `folder` (default: the package's). Raises InputError when a part is missing or damaged."""
+    root = Path(str(files("tts_meta") / "assets")) if folder is None else Path(folder)
+    stored = read_files(root, name)
+    tensors, info = stored.weights, stored.info
+    weights = changed_weights(stored.weights_digest, lambda base: _changed(base, tensors))
+    # Built without memory of its own: but for the convolutions, the weights are the cached file's pages.
+    with Unfilled():
         net = Kokoro(KokoroConfig(**info["net"]), torch.zeros(80, 513))
     net.load_state_dict(weights, assign=True)
+    lay_out_weights(net)
     net.head.pattern.set_bands(mel_bands())
     net.eval().requires_grad_(False)
-    stored = unpack(tensors, "phi/")
+    start = unpack(stored.prior, "phi/")
     # In the network's order, not the file's: log_sigma2 is in the order of the modules.
-    phi = {n: stored[n] for n in (TIMBRE, MANNER, *net.deltas())} | {REGISTER: torch.zeros(SIZE)}
+    phi = {n: start[n] for n in (TIMBRE, MANNER, *net.deltas())} | {REGISTER: torch.zeros(SIZE)}
     partition = Partition({n: [n] for n in phi}, phi)
     gaussians = unpack(tensors, "aligner/")
     aligner = TokenAligner.empty(gaussians["mel_mean"].numpy(), gaussians["mel_std"].numpy())
     aligner.net.mean.copy_(gaussians["mean"])
     aligner.net.variance.copy_(gaussians["variance"])
     if partition.modules != [m["name"] for m in info["modules"]]:
-        raise InputError(f"{header} names other modules than this version has; reinstall tts-meta.")
+        raise InputError(f"{root / name}.json names other modules than this version has; reinstall tts-meta.")
     assert (net.config.rate, net.config.hop) == (SAMPLE_RATE, HOP)
     return KokoroStarter(
-        phi, Shrinkage(partition, tensors["log_sigma2"].float()), partition,
-        {m["name"]: m["sigma_relative"] for m in info["modules"]}, digest, info,
-        Adaptation.read(str(header), info["adaptation"]), net, aligner, KokoroScales(**info["scales"]),
+        phi, Shrinkage(partition, stored.prior["log_sigma2"].float()), partition,
+        {m["name"]: m["sigma_relative"] for m in info["modules"]}, stored.digest, info,
+        Adaptation.read(f"{root / name}.json", info["adaptation"]), net, aligner, KokoroScales(**info["scales"]),
     )

@@ -5,12 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from tts_meta.audio.files import replace_file
 from tts_meta.errors import InputError
-from tts_meta.voices.network import Network
 from tts_meta.voices.places import check_name, chosen_network, library_folder
-from tts_meta.voices.voice_file import change_header, load_voice, read_header
+from tts_meta.voices.voice_header import change_header, read_header
+
+if TYPE_CHECKING:
+    from tts_meta.voices.network import Network
 
 EXAMPLE = "example"
 """The voice that can be spoken with before anything was cloned: VCTK p225 (CC BY 4.0), of the clips in app/examples."""
@@ -125,18 +127,26 @@ def export_voice(name: str, out: Path, force: bool = False) -> Path:
     target = out / source.name if out.is_dir() else out if out.suffix else out.with_name(f"{out.name}.voice")
     if target.exists() and not force:
         raise InputError(f"{target} exists; choose another file or add --force.")
-    replace_file(target, source.read_bytes())
+    _replace(target, source.read_bytes())
     return target
 
 
 def import_voice(file: Path, starter: Network, force: bool = False) -> Path:
     """Check a voice file against the starter, then copy it into the library under the name in its header."""
+    from tts_meta.voices.voice_file import load_voice
+
     load_voice(file, starter)
     target = voice_path(read_header(file)["name"])
     if target.exists() and not force:
         raise InputError(f"A voice {target.stem!r} exists already; delete it first or add --force.")
-    replace_file(target, file.read_bytes())
+    _replace(target, file.read_bytes())
     return target
+
+
+def _replace(path: Path, content: bytes) -> None:
+    from tts_meta.audio.files import replace_file
+
+    replace_file(path, content)
 
 
 def facts(header: dict) -> list[str]:

@@ -59,6 +59,11 @@ class Network(ABC):
     def checker(self) -> Any:
         """The small starter, whose aligner checks clips and cuts long ones."""
 
+    @property
+    @abstractmethod
+    def inventory(self) -> frozenset[str]:
+        """The phones that `[[...]]` and a lexicon may hold: the checker's, known without loading it."""
+
     @abstractmethod
     def item(self, clip: Any) -> Any:
         """A clip that the clip doctor found usable, aligned, as this network learns from it."""
@@ -82,6 +87,10 @@ class Network(ABC):
     @abstractmethod
     def encoded(self, item: Any, modules: Sequence[str]) -> Any:
         """What of an item does not change while `modules` move, made once; None where everything may change."""
+
+    def window(self, item: Any, encoded: Any, rng: torch.Generator) -> tuple[Any, Any]:
+        """What of an item, and of what `encoded` made of it, enters a step; all of it unless a network says otherwise."""
+        return item, encoded
 
     @abstractmethod
     def collate(self, items: Sequence[Any], encoded: Sequence[Any]) -> dict[str, Tensor]:

@@ -53,6 +53,10 @@ class Starter(Network):
     def checker(self) -> Starter:
         return self
 
+    @property
+    def inventory(self) -> frozenset[str]:
+        return self.table.inventory
+
     def item(self, clip: Any) -> Item:
         return clip.item
 
@@ -109,6 +113,11 @@ def save_starter(folder: Path, phi: Tree, log_sigma2: Tensor, info: dict, name: 
     info = {**info, "format": 1, "sha256": hashlib.sha256(blob).hexdigest()}
     replace_file(folder / f"{name}.safetensors", blob)
     replace_file(folder / f"{name}.json", (json.dumps(info, indent=1) + "\n").encode())
+
+
+def packaged_symbols() -> SymbolTable:
+    """Symbols of the starter in the package, read from its JSON alone."""
+    return SymbolTable(json.loads((files("tts_meta") / "assets" / "starter.json").read_text(encoding="utf-8"))["symbols"])
 
 
 def load_starter(folder: str | Path | None = None, name: str = "starter") -> Starter:

@@ -19,6 +19,7 @@ from tts_meta.audio.vocoder import Vocoder, default_vocoder
 from tts_meta.audio.watermark import apply
 from tts_meta.errors import InputError
 from tts_meta.meta.tree import Tree
+from tts_meta.text.clauses import first_clause
 from tts_meta.text.phonemes import BOUNDARY, MARKS, Phone, phonemize
 from tts_meta.text.reading import nothing_to_speak, speakable
 from tts_meta.voices.gains import Gains
@@ -94,7 +95,7 @@ class Synthesizer:
                 # Between two marks, or at an end: at most a mark of its own.
                 found = [Phone(c) for c in part if c in MARKS][:1]
             else:
-                found = phonemize(part, s.espeak_voice, lexicon, s.checker.table.inventory)[1:-1]
+                found = phonemize(part, s.espeak_voice, lexicon, s.inventory)[1:-1]
             if not found:
                 continue
             if phones and found[0].symbol not in MARKS and phones[-1].symbol != BOUNDARY:
@@ -106,37 +107,44 @@ class Synthesizer:
 
     def stream(
         self, text: str, speed: float = 1.0, pitch: float = 0.0, energy: float = 0.0,
-        lexicon: dict[str, str] | None = None,
+        lexicon: dict[str, str] | None = None, at_once: bool = False,
     ) -> Iterator[Spoken]:
         """Say `text` sentence by sentence: each Spoken begins with the pause before it, and all together are the speech.
 
+        With `at_once` the first part is the first clause of the first sentence, where it has more than one: somebody waits.
         Raises InputError for text without words or longer than LONGEST_TEXT, and settings out of range.
         """
         check_settings(text, speed, pitch, energy)
-        paragraphs = speakable(text, self.starter.espeak_voice)
-        if not paragraphs:
-            raise nothing_to_speak(text)
         gain = 0.0
-        for number, sentences in enumerate(paragraphs):
-            for position, sentence in enumerate(sentences):
-                # Sounds of a frame or two are lost words, so what is faster than speech is made of speech.
-                made_at = min(speed, 1.0)
-                mel, frames = self.sentence_mel(sentence, made_at, pitch, energy, lexicon)
-                samples = (self.vocoder or default_vocoder())(mel)
-                samples = faded(change_tempo(samples, SAMPLE_RATE, speed / made_at))
-                if not gain:
-                    # One gain for the whole speech: a loudness for each sentence would make whispers shout.
-                    leveled = normalise_loudness(samples, SAMPLE_RATE)
-                    gain = float(np.abs(leveled).max() / max(1e-6, np.abs(samples).max()))
-                samples = np.clip(samples * gain, -PEAK, PEAK)
-                if self.watermark:
-                    samples = faded(apply(samples, SAMPLE_RATE))
-                if position or number:
-                    pause = (PAUSE_SECONDS if position else PARAGRAPH_SECONDS) / speed
-                    samples = np.concatenate([np.zeros(int(pause * SAMPLE_RATE), dtype=np.float32), samples])
-                seconds_a_phone = len(mel) * HOP / SAMPLE_RATE / len(frames) * made_at
-                suspect = [] if FASTEST <= seconds_a_phone <= SLOWEST else [sentence]
-                yield Spoken(samples.astype(np.float32), mel, [frames], [sentence], suspect)
+        for pause, sentence in self._parts(text, at_once):
+            # Sounds of a frame or two are lost words, so what is faster than speech is made of speech.
+            made_at = min(speed, 1.0)
+            mel, frames = self.sentence_mel(sentence, made_at, pitch, energy, lexicon)
+            samples = (self.vocoder or default_vocoder())(mel)
+            samples = faded(change_tempo(samples, SAMPLE_RATE, speed / made_at))
+            if not gain:
+                # One gain for the whole speech: a loudness for each sentence would make whispers shout.
+                leveled = normalise_loudness(samples, SAMPLE_RATE)
+                gain = float(np.abs(leveled).max() / max(1e-6, np.abs(samples).max()))
+            samples = np.clip(samples * gain, -PEAK, PEAK)
+            if self.watermark:
+                samples = faded(apply(samples, SAMPLE_RATE))
+            if pause:
+                samples = np.concatenate([np.zeros(int(pause / speed * SAMPLE_RATE), dtype=np.float32), samples])
+            seconds_a_phone = len(mel) * HOP / SAMPLE_RATE / len(frames) * made_at
+            suspect = [] if FASTEST <= seconds_a_phone <= SLOWEST else [sentence]
+            yield Spoken(samples.astype(np.float32), mel, [frames], [sentence], suspect)
+
+    def _parts(self, text: str, at_once: bool) -> Iterator[tuple[float, str]]:
+        """(pause before it (s), sentence or clause) of everything that is said. Raises InputError where that is nothing."""
+        before: int | None = None  # the paragraph of the sentence before
+        for paragraph, sentence in speakable(text, self.starter.espeak_voice):
+            pause = 0.0 if before is None else PAUSE_SECONDS if paragraph == before else PARAGRAPH_SECONDS
+            parts = first_clause(sentence) if before is None and at_once else None
+            yield from ((pause, part) for part in parts or (sentence,))
+            before = paragraph
+        if before is None:
+            raise nothing_to_speak(text)
 
     def speak(
         self, text: str, speed: float = 1.0, pitch: float = 0.0, energy: float = 0.0,

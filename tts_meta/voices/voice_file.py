@@ -9,7 +9,6 @@ Header: the string `voice` of the safetensors metadata, JSON with the keys of `t
 from __future__ import annotations
 
 import json
-import struct
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -24,13 +23,12 @@ from tts_meta.errors import InputError
 from tts_meta.meta.tree import Tree
 from tts_meta.voices.gains import Gains
 from tts_meta.voices.network import Network
-from tts_meta.voices.voice_schema import FORMAT, check_header
+from tts_meta.voices.voice_header import read_header
+from tts_meta.voices.voice_schema import FORMAT
 
 SCALE = "#scale"
-MAX_BYTES = 64 * 2**20
 LARGEST = 50.0
 """No delta of a voice comes near; a larger one is damage or mischief."""
-_MAX_HEADER = 2**20
 
 
 @dataclass(frozen=True)
@@ -68,43 +66,12 @@ def save_voice(path: Path, deltas: Tree, header: dict) -> int:
     return len(blob)
 
 
-def change_header(path: Path, target: Path, **changes: object) -> None:
-    """Write the voice at `path` to `target` with some keys of its header changed; the tensors stay what they are."""
-    header = {**read_header(path), **changes}
-    try:
-        tensors = load(path.read_bytes())
-    except (SafetensorError, ValueError) as e:
-        raise InputError(f"{path} is damaged (its tensors cannot be read); copy it again or clone the voice again.") from e
-    replace_file(target, save(tensors, metadata={"voice": json.dumps(header)}))
-
-
-def read_header(path: Path) -> dict:
-    """The header alone. Raises InputError when the file is not a voice."""
-    try:
-        size = path.stat().st_size
-        with open(path, "rb") as f:
-            start = f.read(8)
-            length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
-            if not 2 <= length <= min(_MAX_HEADER, size - 8) or size > MAX_BYTES:
-                raise ValueError("not a safetensors file of a voice's size")
-            meta = json.loads(f.read(length))
-        header = json.loads(meta["__metadata__"]["voice"])
-        if not isinstance(header, dict):
-            raise ValueError("no voice header")
-    except FileNotFoundError as e:
-        raise InputError(f"The voice {path} does not exist; `tts-meta voices list` shows the voices there are.") from e
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as e:
-        raise InputError(f"{path} is not a voice file; a .voice file made by `tts-meta clone` is expected.") from e
-    if header.get("format") != FORMAT:
-        raise InputError(f"{path} has voice format {str(header.get('format'))[:20]}; this version reads format {FORMAT}.")
-    return check_header(str(path), header)
-
-
 def network_of(digest: str) -> str | None:
     """The network whose starter in the package has this digest; None for neither."""
     for kind, name in (("small", "starter"), ("kokoro", "kokoro")):
         header = files("tts_meta") / "assets" / f"{name}.json"
-        if header.is_file() and json.loads(header.read_text()).get("sha256") == digest:
+        info = json.loads(header.read_text()) if header.is_file() else {}
+        if info.get("digest", info.get("sha256")) == digest:
             return kind
     return None
 

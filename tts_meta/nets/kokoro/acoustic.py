@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
-from tts_meta.nets.channels_last import Conv1d
+from tts_meta.nets.channels_last import Conv1d, join
 from tts_meta.nets.kokoro.layers import NONE, AdaINBlock, Deltas
 
 
@@ -26,9 +25,9 @@ class AcousticBlocks(nn.Module):
         self, text: Tensor, f0: Tensor, energy: Tensor, style: Tensor, mask: Tensor, deltas: Deltas = NONE
     ) -> Tensor:
         """text `[B, 512, T]`, f0 (Hz) and energy (nats) `[B, 2 T]`, style `[B, 128]`, mask `[B, 1, T]` -> `[B, 512, 2 T]`."""
-        curves = torch.cat([self.pitch(f0.unsqueeze(1)), self.energy(energy.unsqueeze(1))], 1) * mask
-        x = self.encode(torch.cat([text, curves], 1), style, mask, deltas)
-        again = torch.cat([self.text(text) * mask, curves], 1)
+        curves = join([self.pitch(f0.unsqueeze(1)), self.energy(energy.unsqueeze(1))]) * mask
+        x = self.encode(join([text, curves]), style, mask, deltas)
+        again = join([self.text(text) * mask, curves])
         for block in self.decode:
-            x = block(torch.cat([x, again], 1), style, mask, deltas)
+            x = block(join([x, again]), style, mask, deltas)
         return x

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from tts_meta.nets.channels_last import Conv1d, join
 from tts_meta.nets.kokoro.layers import NONE, Deltas, LowRankConv, StyleAffine
 
 FEATURE_RATE = 80.0
@@ -27,12 +28,15 @@ def frame_positions(frames: int, rate: float, hop: int, device: torch.device | N
 
 
 def read_between(x: Tensor, at: Tensor) -> Tensor:
-    """`[..., N]` at the fractional places `at` `[L]`, linear, the ends held -> `[..., L]`."""
+    """`[B, N]` or `[B, C, N]` at the fractional places `at` `[L]`, linear, the ends held -> `[..., L]`."""
     last = x.shape[-1] - 1
     at = at.clamp(0, last)
     low = at.floor().long().clamp(max=max(last - 1, 0))
     part = (at - low).to(x.dtype)
-    return torch.lerp(x.index_select(-1, low), x.index_select(-1, (low + 1).clamp(max=last)), part)
+    if x.dim() == 2:
+        return torch.lerp(x.index_select(1, low), x.index_select(1, (low + 1).clamp(max=last)), part)
+    y = x.transpose(1, 2)  # whole frames are copied, as they lie in memory
+    return torch.lerp(y.index_select(1, low), y.index_select(1, (low + 1).clamp(max=last)), part.unsqueeze(-1)).transpose(1, 2)
 
 
 class HarmonicPattern(nn.Module):
@@ -72,14 +76,14 @@ class HeadBlock(nn.Module):
         self.affine = StyleAffine(channels)
         nn.init.zeros_(self.affine.fc.weight)
         nn.init.zeros_(self.affine.fc.bias)
-        self.depthwise = nn.Conv1d(channels, channels, 7, padding=3, groups=channels)
+        self.depthwise = Conv1d(channels, channels, 7, padding=3, groups=channels)
         self.up = LowRankConv(channels, 2 * channels, 1, rank)
         self.down = LowRankConv(2 * channels, channels, 1, rank)
         nn.init.normal_(self.down.conv.weight, std=0.01)
 
     def forward(self, x: Tensor, style: Tensor, mask: Tensor, deltas: Deltas = NONE) -> Tensor:
         scale, shift = self.affine(style, deltas)
-        y = (x * (1 + scale).unsqueeze(-1) + shift.unsqueeze(-1)) * mask
+        y = torch.addcmul(shift.unsqueeze(-1), x, (1 + scale).unsqueeze(-1)) * mask
         return x + self.down(F.gelu(self.up(self.depthwise(y), deltas)), deltas)
 
 
@@ -108,7 +112,7 @@ class MelHead(nn.Module):
         x = read_between(x, frame_positions(frames, self.rate, self.hop, x.device))
         with torch.no_grad():
             pattern = self.pattern(f0, frames)
-        x = self.inp(torch.cat([x, pattern.to(x.dtype)], 1) * mask, deltas)
+        x = self.inp(join([x, pattern.to(x.dtype)]) * mask, deltas)
         for block in self.blocks:
             x = block(x, style, mask, deltas)
         y = self.out(F.leaky_relu(x, 0.1), deltas) * 2 + self.level.unsqueeze(-1)

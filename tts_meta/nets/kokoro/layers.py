@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tts_meta.nets.channels_last import Conv1d
+from tts_meta.nets.channels_last import Conv1d, same_conv
 
 Deltas = Mapping[str, Tensor]
 NONE: Deltas = {}
@@ -66,8 +66,9 @@ class LowRankConv(Movable):
         factor = self.own(deltas, "factor")
         if factor is None or self.down is None:
             return y
-        low = F.conv1d(x, self.down, padding=self.down.shape[-1] // 2)
-        return y + factor @ low
+        # Frames before channels, the layout that y has in memory.
+        low = same_conv(x, self.down).transpose(1, 2)
+        return y + (low @ factor.to(low).transpose(-1, -2)).transpose(1, 2)
 
 
 class LowRankLinear(Movable):
@@ -123,7 +124,8 @@ class AdaIN(nn.Module):
         mean = (x * mask).sum(-1, keepdim=True) / count
         centred = (x - mean) * mask
         variance = (centred * centred).sum(-1, keepdim=True) / count
-        return centred * torch.rsqrt(variance + 1e-5) * (1 + scale).unsqueeze(-1) + shift.unsqueeze(-1)
+        # Few passes over the frames: they are most of what is not a convolution.
+        return torch.addcmul(shift.unsqueeze(-1), centred, torch.rsqrt(variance + 1e-5) * (1 + scale).unsqueeze(-1))
 
 
 class AdaLayerNorm(nn.Module):
@@ -151,10 +153,11 @@ class Upsample(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """`[B, C, L]` -> `[B, C, 2 L]`. Written out: transposed depthwise convolutions are slow on a CPU."""
         w0, w1, w2 = self.weight[:, 0].unbind(-1)
-        following = F.pad(x[..., 1:], (0, 1))
-        even = x * w1.unsqueeze(-1)
-        odd = x * w2.unsqueeze(-1) + following * w0.unsqueeze(-1)
-        return torch.stack([even, odd], dim=-1).flatten(-2) + self.bias.unsqueeze(-1)
+        y = x.transpose(1, 2)
+        following = F.pad(y[:, 1:], (0, 0, 0, 1))
+        even = y * w1 + self.bias
+        odd = y * w2 + following * w0 + self.bias
+        return torch.stack([even, odd], dim=2).flatten(1, 2).transpose(1, 2)
 
 
 class AdaINBlock(nn.Module):
@@ -174,7 +177,8 @@ class AdaINBlock(nn.Module):
         after = mask
         if self.pool is not None:
             after = mask.repeat_interleave(2, -1)
-            y, x = self.pool(y) * after, x.repeat_interleave(2, -1)
+            # The repetition along the frames in memory's own order.
+            y, x = self.pool(y) * after, x.transpose(1, 2).repeat_interleave(2, 1).transpose(1, 2)
         y = self.conv1(y, deltas)
         y = F.leaky_relu(self.norm2(y, style, after, deltas), SLOPE) * after
         y = self.conv2(y, deltas)

@@ -89,8 +89,8 @@ class Kokoro(nn.Module):
 
 
 def spread(x: Tensor, index: Tensor) -> Tensor:
-    """`[B, C, P]` and the token of every frame `[B, T]` -> `[B, C, T]`."""
-    return x.gather(2, index.unsqueeze(1).expand(-1, x.shape[1], -1))
+    """`[B, C, P]` and the token of every frame `[B, T]` -> `[B, C, T]`, channels last in memory."""
+    return x.transpose(1, 2).gather(1, index.unsqueeze(-1).expand(-1, -1, x.shape[1])).transpose(1, 2)
 
 
 def token_index(frames: Tensor) -> Tensor:

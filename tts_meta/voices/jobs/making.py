@@ -9,7 +9,8 @@ from pathlib import Path
 from tts_meta.errors import InputError
 from tts_meta.voices.jobs.folder import list_jobs
 from tts_meta.voices.network import Network
-from tts_meta.voices.voice_file import Voice, load_voice, read_header
+from tts_meta.voices.voice_file import Voice, load_voice
+from tts_meta.voices.voice_header import read_header
 
 
 @dataclass(frozen=True)

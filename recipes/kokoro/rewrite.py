@@ -1,0 +1,72 @@
+"""A starter with other sigmas and phi of what moves, or other settings of a clone, made of one that is there.
+
+    python recipes/kokoro/rewrite.py STARTER --out NEW --sigma runs/kokoro/sigma/sigma.safetensors --steps 120
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file
+from torch import Tensor
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT)]
+
+from tts_meta.voices.kokoro_files import read_files, write_files  # noqa: E402
+from tts_meta.voices.kokoro_starter import NAME  # noqa: E402
+
+
+def load(folder: Path) -> tuple[dict[str, Tensor], dict]:
+    """(tensors, header) of a starter."""
+    found = read_files(folder, NAME)
+    return {**found.weights, **found.prior}, found.info
+
+
+def learned(tensors: dict[str, Tensor], info: dict, path: Path) -> None:
+    """Put the sigmas and phi of `recipes/kokoro/sigma.py` in; sigma relative to what it was before stays readable."""
+    found = load_file(str(path))
+    with safe_open(str(path), "pt") as f:
+        facts = f.metadata()
+    modules = [m["name"] for m in info["modules"]]
+    log_sigma2, start = tensors["log_sigma2"].clone(), dict(zip(modules, tensors["log_sigma2"].tolist(), strict=True))
+    for m, value in zip(json.loads(facts["modules"]), found["log_sigma2"].tolist(), strict=True):
+        log_sigma2[modules.index(m)] = value
+        row = info["modules"][modules.index(m)]
+        row["sigma_relative"] = row["sigma_relative"] * float(torch.tensor(0.5 * (value - start[m])).exp())
+    tensors["log_sigma2"] = log_sigma2
+    for key in [k for k in found if f"phi/{k}" in tensors]:
+        tensors[f"phi/{key}"] = found[key].to(torch.float16)
+    info["adaptation"].pop("widths", None)
+    info["training"]["sigma"] = {k: facts[k] for k in ("estimator", "steps", "inner_steps", "tasks")}
+
+
+def main() -> None:
+    p = argparse.ArgumentParser()
+    p.add_argument("starter", type=Path)
+    p.add_argument("--out", type=Path, required=True)
+    p.add_argument("--sigma", type=Path)
+    p.add_argument("--steps", type=int)
+    p.add_argument("--rate", type=float)
+    p.add_argument("--decay", type=float)
+    p.add_argument("--moved", help="beginnings of module names, apart by commas")
+    args = p.parse_args()
+    tensors, info = load(args.starter)
+    how = info["adaptation"]
+    if args.sigma:
+        learned(tensors, info, args.sigma)
+    if args.steps:
+        how["steps"] = args.steps
+    how["solver"] |= {k: v for k, v in (("rate", args.rate), ("decay", args.decay)) if v is not None}
+    if args.moved:
+        how["moved"] = [m["name"] for m in info["modules"] if m["name"].startswith(tuple(args.moved.split(",")))]
+    print("bytes:", write_files(args.out, NAME, tensors, info))
+
+
+if __name__ == "__main__":
+    main()

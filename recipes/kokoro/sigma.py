@@ -1,0 +1,169 @@
+"""Sigma of every module that a clone moves, by sigma-Reptile or sigma-iMAML on people that phase 1 never met.
+
+    torchrun --nproc_per_node 2 recipes/kokoro/sigma.py cache/kokoro STARTER --out runs/kokoro/sigma
+
+Tasks are people of the fold `sigma`; the inner loop is a clone's own: its modules, its solver, its clips a step, its steps, its
+loss. Kept every few meta-steps in --out (`state.safetensors`, resumed from there; `sigma.safetensors`, which
+`recipes/kokoro/rewrite.py` makes a starter of; `log.jsonl`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import save
+from torch import Tensor
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "recipes" / "kokoro")]
+
+from people import Person, people  # noqa: E402
+
+from tts_meta.audio.files import replace_file  # noqa: E402
+from tts_meta.meta.algorithms.gradient import Gradient  # noqa: E402
+from tts_meta.meta.hypergrad.displacement import Displacement  # noqa: E402
+from tts_meta.meta.hypergrad.implicit import Implicit  # noqa: E402
+from tts_meta.meta.outer import Group  # noqa: E402
+from tts_meta.meta.partition import Partition  # noqa: E402
+from tts_meta.meta.ranks import start_ranks  # noqa: E402
+from tts_meta.meta.trainer import MetaTrainer  # noqa: E402
+from tts_meta.meta.tree import Tree  # noqa: E402
+from tts_meta.processor import bf16_is_fast  # noqa: E402
+from tts_meta.training.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
+from tts_meta.training.parts import build  # noqa: E402
+from tts_meta.training.sigma_reptile import ADAM  # noqa: E402
+from tts_meta.voices.kokoro_starter import KokoroStarter, load_kokoro  # noqa: E402
+
+ESTIMATORS = {
+    "first_order": Displacement("first_order"), "implicit": Displacement("implicit", cg_steps=4),
+    "imaml": Implicit(cg_steps=4),
+}
+
+
+class OnePerson:
+    """One task: `clips` of the support pieces a step, other recordings to be judged by. Batches are `[1, n, ...]`."""
+
+    tasks = 1
+
+    def __init__(self, starter: KokoroStarter, person: Person, args: argparse.Namespace, rng: np.random.Generator) -> None:
+        self.starter, self.clips, self.rng = starter, starter.adaptation.clips, rng
+        self.items, self.others = person.split(args.support, args.query, rng)
+        self.windows = torch.Generator().manual_seed(int(rng.integers(2**31)))
+        self.read = {id(i): starter.encoded(i, ()) for i in [*self.items, *self.others]}
+
+    def batch(self, pairs: Sequence, scaled: bool) -> dict[str, Tensor]:
+        """Of (item, its text front's outputs), scaled to the whole support or as it is."""
+        batch = self.starter.collate([i for i, _ in pairs], [r for _, r in pairs])
+        weight = sum(len(i.mel) for i in self.items) / sum(len(i.mel) for i, _ in pairs) if scaled else 1.0
+        return {k: v.unsqueeze(0) for k, v in batch.items()} | {"weight": torch.tensor([weight])}
+
+    def support(self, step: int) -> dict[str, Tensor]:
+        chosen = [self.items[i] for i in self.rng.choice(len(self.items), self.clips, replace=False)]
+        return self.batch([self.starter.window(i, self.read[id(i)], self.windows) for i in chosen], True)
+
+    def query(self) -> dict[str, Tensor]:
+        return self.batch([(i, self.read[id(i)]) for i in self.others], False)
+
+    def whole_support(self) -> dict[str, Tensor]:
+        return self.batch([(i, self.read[id(i)]) for i in self.items], True)
+
+
+class MovedLoss:
+    """The starter's loss of what moves; the rest is phi's."""
+
+    def __init__(self, starter: KokoroStarter, moved: Sequence[str]) -> None:
+        self.loss, self.fixed = starter.task_loss(bf16_is_fast(), moved), starter.fixed(moved)
+
+    def __call__(self, params: Tree, batch: dict[str, Tensor]) -> Tensor:
+        return self.loss({**self.fixed, **params}, batch)
+
+
+def main() -> None:
+    p = argparse.ArgumentParser()
+    p.add_argument("data", type=Path)
+    p.add_argument("starter", type=Path)
+    p.add_argument("--out", type=Path, required=True)
+    p.add_argument("--estimator", choices=list(ESTIMATORS), default="first_order")
+    p.add_argument("--steps", type=int, default=0, help="inner steps; the starter's without it")
+    p.add_argument("--meta-steps", type=int, default=200)
+    p.add_argument("--tasks", type=int, default=2)
+    p.add_argument("--support", type=int, default=10)
+    p.add_argument("--query", type=int, default=4)
+    p.add_argument("--phi-rate", type=float, default=0.1)
+    p.add_argument("--sigma-rate", type=float, default=0.1)
+    p.add_argument("--minutes", type=float, default=1e9, help="stop after so many")
+    p.add_argument("--seed", type=int, default=0)
+    args = p.parse_args()
+    rank, world = start_ranks()
+    starter = load_kokoro(args.starter)
+    moved = starter.moved()
+    steps = args.steps or starter.adaptation.need("steps")
+    crowd = [q for q in people(args.data, ("sigma",)) if len(q.pieces) >= args.support + args.query + 4]
+    minutes = [q for q in crowd if q.seconds > 150]
+    if rank == 0:
+        print(f"{len(crowd)} people, {len(minutes)} of them with minutes; {len(moved)} modules, {steps} steps", flush=True)
+
+    def draw(step: int, positions: Sequence[int]) -> OnePerson:
+        """Three of four tasks are native readers with minutes."""
+        rng = np.random.default_rng([args.seed, step, *positions])
+        pool = minutes if rng.random() < 0.75 else crowd
+        while True:
+            try:
+                return OnePerson(starter, pool[rng.integers(len(pool))], args, rng)
+            except ValueError:  # too few recordings
+                continue
+
+    phi = {n: starter.phi[n].clone() for n in moved}
+    partition = Partition({n: [n] for n in moved}, phi)
+    index = {m: i for i, m in enumerate(starter.partition.modules)}
+    begin = torch.stack([starter.clone_prior.log_sigma2[index[m]] for m in partition.modules])
+    algorithm = Gradient(
+        MovedLoss(starter, moved), lambda names: partition, build(starter.adaptation.need("solver"), ADAM),
+        ESTIMATORS[args.estimator], steps,
+    )
+    groups = {
+        "phi": Group("phi/*", lambda t: torch.optim.SGD(t, lr=args.phi_rate)),
+        "sigma": Group("log_sigma2", lambda t: torch.optim.Adam(t, lr=args.sigma_rate, betas=(0.9, 0.98), eps=1e-12)),
+    }
+    if args.estimator == "imaml":  # its phi has a gradient, not a displacement
+        groups["phi"] = Group("phi/*", lambda t: torch.optim.Adam(t, lr=1e-3 * args.phi_rate))
+    bounds = {"log_sigma2": (begin - 2 * np.log(300.0), begin + 2 * np.log(30.0))}
+    trainer = MetaTrainer(
+        algorithm, {f"phi/{k}": v for k, v in phi.items()} | {"log_sigma2": begin.clone()}, draw, groups, args.tasks, 1,
+        args.meta_steps, rank, world, bounds, args.seed,
+    )
+    kept = args.out / "state.safetensors"
+    if kept.exists():
+        tensors, meta = load_checkpoint(kept)
+        if meta["modules"] != partition.modules:
+            raise SystemExit(f"{kept} is of other modules; give another --out.")
+        trainer.restore(tensors)
+    args.out.mkdir(parents=True, exist_ok=True)
+    started = time.time()
+    while trainer.step_count < args.meta_steps and time.time() - started < 60 * args.minutes:
+        log = trainer.step()
+        if rank:
+            continue
+        change = (0.5 * (trainer.state["log_sigma2"] - begin)).tolist()
+        row = {"step": trainer.step_count, "seconds": round(time.time() - started), **{k: round(v, 2) for k, v in log.items()}}
+        with open(args.out / "log.jsonl", "a") as f:
+            f.write(json.dumps(row | {"change": [round(c, 3) for c in change]}) + "\n")
+        if trainer.step_count % 5 == 0 or trainer.step_count == args.meta_steps:
+            top = sorted(zip(change, partition.modules, strict=True))
+            print(row, *(f"{m} {c:+.2f}" for c, m in (*top[:3], *top[-3:])), flush=True)
+            save_checkpoint(kept, trainer.tensors(), {"modules": partition.modules})
+            facts = {"modules": json.dumps(partition.modules), "steps": str(trainer.step_count), "estimator": args.estimator,
+                     "inner_steps": str(steps), "tasks": str(args.tasks)}
+            blob = save(trainer.phi | {"log_sigma2": trainer.state["log_sigma2"], "begin": begin}, metadata=facts)
+            replace_file(args.out / "sigma.safetensors", blob)
+
+
+if __name__ == "__main__":
+    main()

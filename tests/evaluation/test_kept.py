@@ -1,0 +1,55 @@
+"""What was measured of a recording is not measured again, unless something that it depends on is another."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from tests.conftest import EXAMPLES
+from tts_meta.audio.mel import SAMPLE_RATE
+from tts_meta.evaluation import evaluate, kept
+from tts_meta.evaluation.evaluate import evaluate_voice, load_reference
+from tts_meta.evaluation.kept import Kept, Measured
+from tts_meta.voices.voice_file import load_voice
+
+
+def test_a_key_is_measured_once_and_another_program_measures_again(tmp_path, monkeypatch):
+    times = []
+
+    def measure():
+        times.append(1)
+        return Measured(np.linspace(-1, 1, 2000, dtype=np.float32), np.ones(256, np.float32), "a word", {"ovrl": 3.0})
+
+    first = Kept(tmp_path).get({"clip": "a"}, measure)
+    for again in (Kept(tmp_path), Kept(tmp_path)):
+        found = again.get({"clip": "a"}, measure)
+        assert found.heard == "a word" and found.dnsmos == {"ovrl": 3.0} and np.array_equal(found.embedding, first.embedding)
+        assert np.abs(found.samples - first.samples).max() < 1 / 30000
+    assert len(times) == 1
+    Kept(tmp_path).get({"clip": "b"}, measure)
+    assert len(times) == 2
+    next(tmp_path.glob("*.json")).write_text(json.dumps({"heard": "half"}))
+    for clip in "ab":
+        Kept(tmp_path).get({"clip": clip}, measure)
+    assert len(times) == 3
+    monkeypatch.setattr(kept, "program", lambda: "another")
+    Kept(tmp_path).get({"clip": "a"}, measure)
+    assert len(times) == 4
+
+
+def test_a_second_evaluation_measures_the_voice_alone_and_says_the_same(starter, cloned, tmp_path, monkeypatch):
+    references = load_reference(EXAMPLES / "reference", None, set(), lambda s: None)[:3]
+    voice = load_voice(cloned.path, starter)
+    asked = []
+    monkeypatch.setattr(evaluate, "measure_sound", lambda *a, own=evaluate.measure_sound, **k: asked.append(1) or own(*a, **k))
+    first = evaluate_voice(starter, voice, references, tmp_path / "first", kept=Kept(tmp_path / "kept"))
+    assert len(asked) == 2 * 3  # two sentences: clone, recording, recording through the vocoder
+    monkeypatch.setattr(evaluate, "default_vocoder", lambda: pytest.fail("a recording went through the vocoder again"))
+    second = evaluate_voice(starter, voice, references, tmp_path / "second", kept=Kept(tmp_path / "kept"))
+    assert len(asked) == 2 * 3 + 2
+    assert first | {"realtime_factor": 0} == second | {"realtime_factor": 0}
+    for path in sorted((tmp_path / "first" / "samples").glob("*_vocoded.wav")):
+        a, b = (evaluate.check_clip(p).samples for p in (path, tmp_path / "second" / "samples" / path.name))
+        assert np.abs(a - b).max() < 1e-3 and len(a) > SAMPLE_RATE

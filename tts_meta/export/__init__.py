@@ -1,0 +1,1 @@
+"""A voice as files for onnxruntime: graphs without torch, and what they are fed with."""
