@@ -65,6 +65,7 @@ def main() -> None:
         right.plot([row["step"] for row in log], np.array(curve) / np.log(2), color=COLOURS[kind(m)], lw=0.8, alpha=0.8)
     for name, colour in COLOURS.items():
         right.plot([], [], color=colour, label=name)
+    right.axvline(int(facts["steps"]), color="#52525b", lw=0.8, ls=":")  # what the table and the left half show
     right.legend(fontsize=8)
     right.set_xlabel("meta-steps")
     right.set_title("While it was learned")
