@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.fft import dct
+
+from tts_meta.nets.aligner import cepstral_basis
 
 BANDS = {"1-8": (1, 9), "9-20": (9, 21), "21-40": (21, 41)}
 """Cepstra: the colour of the voice, its formants, its fine structure."""
@@ -17,7 +18,8 @@ BANDS = {"1-8": (1, 9), "9-20": (9, 21), "21-40": (21, 41)}
 
 def cepstral_spread(mels: Sequence[np.ndarray]) -> dict[str, float]:
     """Standard deviation over the frames of log-mels `[L, 80]` (nats), the mean over the cepstra of each of BANDS."""
-    rows = dct(np.concatenate(mels).astype(np.float64), axis=-1, norm="ortho")
+    mel = np.concatenate(mels).astype(np.float64)
+    rows = mel @ cepstral_basis(mel.shape[1], max(b for _, b in BANDS.values())).numpy().T
     deviation = rows.std(0)
     return {name: float(deviation[a:b].mean()) for name, (a, b) in BANDS.items()}
 
