@@ -33,8 +33,15 @@ def shot(page, name):
 
 
 def set_steps(page, count):
-    page.locator("#steps input[type=number]").fill(str(count))
-    page.locator("#steps input[type=number]").press("Tab")
+    """Until it stays: on a busy machine what the page answered to the click before comes after what is typed."""
+    steps = page.locator("#steps input[type=number]")
+    for _ in range(10):
+        steps.fill(str(count))
+        steps.press("Tab")
+        page.wait_for_timeout(1500)
+        if steps.input_value() == str(count):
+            return
+    raise AssertionError(f"The steps are {steps.input_value()} and not {count}.")
 
 
 def first_step(page, name):
