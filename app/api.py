@@ -196,7 +196,8 @@ def _page(app: FastAPI) -> str:
         for name, f in Speech.model_json_schema()["properties"].items()
     )
     return (
-        "<!doctype html><html lang=en><meta charset=utf-8><title>tts-meta API</title><style>body{font:16px/1.5 sans-serif;max-width:50em;"  # noqa: E501
+        "<!doctype html><html lang=en><meta charset=utf-8><title>tts-meta API</title><style>body{font:16px/1.5 "
+        "sans-serif;max-width:50em;"
         "margin:2em auto;padding:0 1em}td,th{text-align:left;padding:.2em 1em .2em 0;vertical-align:top}</style>"
         f"<h1>tts-meta API</h1><table>{rows}</table><h2>POST /v1/audio/speech</h2><table><tr><th>field<th>values<th>default<th></tr>{fields}</table>"  # noqa: E501
         "<p>The whole schema: <a href='/openapi.json'>/openapi.json</a></p>"

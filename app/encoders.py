@@ -128,7 +128,8 @@ class Aac(Encoder):
             import av
         except ImportError as e:
             raise InputError(
-                "The response_format 'aac' needs the extra 'formats' (pip install 'tts-meta[formats]'); mp3, opus, flac, wav and pcm do not."  # noqa: E501
+                "The response_format 'aac' needs the extra 'formats' (pip install 'tts-meta[formats]'); mp3,"
+                " opus, flac, wav and pcm do not."
             ) from e
         self._av, self._buffer, self._sent = av, io.BytesIO(), 0
         self._container = av.open(self._buffer, "w", format="adts")

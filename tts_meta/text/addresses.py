@@ -8,7 +8,10 @@ from tts_meta.text.rules import Rule
 from tts_meta.text.spelling import cardinal
 from tts_meta.text.words import is_word
 
-_TOP = "com|org|net|edu|gov|mil|int|info|biz|io|ai|app|dev|co|me|tv|us|uk|de|fr|eu|ca|au|nz|jp|cn|in|ch|nl|se|no|es|it|be|at|ie|xyz|online|site|tech|blog|shop"  # noqa: E501
+_TOP = (
+    "com|org|net|edu|gov|mil|int|info|biz|io|ai|app|dev|co|me|tv|us|uk|de|fr|eu|ca|au|nz|jp|cn|in|ch|nl|se|no|es|"
+    "it|be|at|ie|xyz|online|site|tech|blog|shop"
+)
 _FILES = (
     "yaml|yml|txt|pdf|docx?|xlsx?|pptx?|csv|tsv|json|jsonl|xml|html?|css|js|ts|jsx|tsx|py|ipynb|java|cpp|hpp|rs|go|rb|php|sh|bat|exe|dll|"
     "zip|tar|gz|rar|mp3|mp4|wav|flac|ogg|opus|m4a|avi|mkv|mov|png|jpe?g|gif|svg|bmp|tiff?|md|rst|log|ini|cfg|conf|toml|sql|db|bak|epub"

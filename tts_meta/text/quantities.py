@@ -9,8 +9,14 @@ from tts_meta.text.spelling import NUMBER, cardinal, digits, number, ordinal, pl
 
 _DENOMINATORS = {2: ("half", "halves"), 4: ("quarter", "quarters")}
 _SAID_AS_PAIR = {("24", "7"), ("9", "11"), ("7", "11"), ("50", "50"), ("60", "40"), ("80", "20"), ("70", "30"), ("20", "20")}
-_COUNTED = r"(?:people|men|women|children|percent|million|thousand|billion|dozen|feet|other|different|of|[a-z]{3,}(?<!ss)(?<!us)(?<!is)s)\b"  # noqa: E501
-_NOT_COUNTED = r"(?:was|is|as|has|this|its|plus|times|versus|always|perhaps|yes|us|minus|does|sees|means|says|marks|comes|goes|shows|seems|brings|begins|starts|ends)\b"  # noqa: E501
+_COUNTED = (
+    r"(?:people|men|women|children|percent|million|thousand|billion|dozen|feet|other|different|of|"
+    r"[a-z]{3,}(?<!ss)(?<!us)(?<!is)s)\b"
+)
+_NOT_COUNTED = (
+    r"(?:was|is|as|has|this|its|plus|times|versus|always|perhaps|yes|us|minus|does|sees|means|says|marks|comes|goes|"
+    r"shows|seems|brings|begins|starts|ends)\b"
+)
 
 
 def _fraction(numerator: str, denominator: str) -> str:

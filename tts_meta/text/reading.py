@@ -19,7 +19,8 @@ from tts_meta.text.scripts import leave_out, refusal
 from tts_meta.text.sentences import split_paragraphs
 
 _LETTER_A = re.compile(
-    r"(?<![\w'\[])A(?=\s+(?:[A-Z]\b|plus\b|minus\b|and\s+[A-Z]\b)|'s\b)|(?<=\b[B-Z] )A\b|(?<=[a-z] )[aA](?= [mM]\b)|(?<=\b[gG]rade )A\b|(?<=\bvitamin )A\b"  # noqa: E501
+    r"(?<![\w'\[])A(?=\s+(?:[A-Z]\b|plus\b|minus\b|and\s+[A-Z]\b)|'s\b)|(?<=\b[B-Z] )A\b|"
+    r"(?<=[a-z] )[aA](?= [mM]\b)|(?<=\b[gG]rade )A\b|(?<=\bvitamin )A\b"
 )
 """An A that is a letter, which espeak-ng would read as the article."""
 

@@ -20,7 +20,10 @@ _ROYAL = (
 _TITLED = r"(?:King|Queen|Pope|Emperor|Empress|Tsar|Czar|Kaiser|Sultan|Prince|Princess|Duke|Earl|Count|Pharaoh|Patriarch|Saint)"
 _NUMERAL = r"(?=[IVXLCDM]+(?![A-Za-z]))M{0,3}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})(?<=[IVXLCDM])"
 _VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
-_ALONE = r"(?=\s*(?:[.,;:!?)']|$|(?:was|is|of|had|reigned|ruled|died|became|and|in|to|has|begins|ends|from|came|by|opened|wrote|begin|are|or|who|at|for|on)\b))"  # noqa: E501
+_ALONE = (
+    r"(?=\s*(?:[.,;:!?)']|$|(?:was|is|of|had|reigned|ruled|died|became|and|in|to|has|begins|ends|from|came|by|"
+    r"opened|wrote|begin|are|or|who|at|for|on)\b))"
+)
 _NOT_NUMBERS = {"CD", "DC", "MD", "MC", "MI", "DI", "CV", "MM", "CC", "DIM", "MIX", "LI", "DVD", "CIVIL", "MILD", "LCD", "ID",
                 "IM", "LLC", "LCM", "CM", "DM", "CI", "DL", "ML", "XL", "XXL", "MDC", "CDC"}
 

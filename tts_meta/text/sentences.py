@@ -28,9 +28,12 @@ _DOTTED = re.compile(  # may end a sentence too
 )
 _NO = re.compile(r"(?<=\bNo\.)\s+(?=[A-Z])")  # an answer, where no number follows
 _OPENERS = frozenset([
-    "He", "She", "It", "They", "We", "I", "You", "The", "This", "That", "These", "Those", "There", "Here", "But", "And", "Or", "If",  # noqa: E501
-    "When", "While", "In", "At", "On", "Then", "What", "Why", "How", "Where", "Who", "My", "His", "Her", "Our", "Their", "Your", "A",  # noqa: E501
-    "An", "No", "Yes", "So", "After", "Before", "For", "As", "To", "Not", "One", "Some", "All", "Please", "Now", "Do", "Did", "Is",  # noqa: E501
+    "He", "She", "It", "They", "We", "I", "You", "The", "This", "That", "These", "Those", "There", "Here", "But",
+    "And", "Or", "If",
+    "When", "While", "In", "At", "On", "Then", "What", "Why", "How", "Where", "Who", "My", "His", "Her", "Our",
+    "Their", "Your", "A",
+    "An", "No", "Yes", "So", "After", "Before", "For", "As", "To", "Not", "One", "Some", "All", "Please", "Now",
+    "Do", "Did", "Is",
     "Are", "Was", "Were", "Let",
 ])
 

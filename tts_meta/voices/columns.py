@@ -12,12 +12,16 @@ from tts_meta.errors import InputError
 from tts_meta.voices.tables import Row, Table
 
 FILE_NAMES = (
-    "file", "file_name", "filename", "path", "file_path", "filepath", "audio_file", "audio_filepath", "audio_path", "audio", "wav", "wav_file", "wav_path", "wav_filename", "clip",  # noqa: E501
-    "clip_id", "clip_name", "recording", "sound", "fname", "item_name", "segment_id", "utterance_id", "utt_id", "uttid", "utt", "name", "id",  # noqa: E501
+    "file", "file_name", "filename", "path", "file_path", "filepath", "audio_file", "audio_filepath", "audio_path",
+    "audio", "wav", "wav_file", "wav_path", "wav_filename", "clip",
+    "clip_id", "clip_name", "recording", "sound", "fname", "item_name", "segment_id", "utterance_id", "utt_id",
+    "uttid", "utt", "name", "id",
 )
 TEXT_NAMES = (
-    "text", "transcript", "transcription", "transcripts", "sentence", "normalized_text", "normalised_text", "normalized_transcription", "normalized_transcript", "text_normalized",  # noqa: E501
-    "raw_text", "raw_transcription", "original_text", "utterance", "content", "script", "prompt", "line", "label", "target_text", "phrase", "caption", "subtitle",  # noqa: E501
+    "text", "transcript", "transcription", "transcripts", "sentence", "normalized_text", "normalised_text",
+    "normalized_transcription", "normalized_transcript", "text_normalized",
+    "raw_text", "raw_transcription", "original_text", "utterance", "content", "script", "prompt", "line", "label",
+    "target_text", "phrase", "caption", "subtitle",
 )
 """Synonyms in the order they are preferred, in small letters, words joined by `_`."""
 
