@@ -105,4 +105,5 @@ def _conv(stored: dict[str, Tensor], name: str) -> Tensor:
     if names is None:
         return stored[f"{name}.weight"]
     g, v = (stored[n] for n in names)
-    return v * (g / v.flatten(1).norm(dim=1).view(-1, *[1] * (v.ndim - 1)))
+    # A row of zeros stays one.
+    return v * (g / v.flatten(1).norm(dim=1).clamp(min=1e-12).view(-1, *[1] * (v.ndim - 1)))
