@@ -23,7 +23,7 @@ import torch
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "recipes" / "kokoro")]
 
-from heldout import LONGEST, SENTENCES, Distill, cut_alike, spoken  # noqa: E402
+from heldout import LONGEST, SENTENCES, cut_alike, naturalness, spoken  # noqa: E402
 from people import Person, people  # noqa: E402
 
 from tts_meta.audio.files import replace_file  # noqa: E402
@@ -102,7 +102,7 @@ def clones(starter: KokoroStarter, support: list, spec: dict, seed: int) -> Iter
 
 class Judges:
     def __init__(self) -> None:
-        self.distill, self.recogniser = Distill(), load_recogniser()
+        self.recogniser = load_recogniser()
         assert self.recogniser is not None, "the extra 'asr' is needed"
 
     def sounds(self, sounds: list[np.ndarray], middle: np.ndarray) -> dict[str, float]:
@@ -110,7 +110,7 @@ class Judges:
         return {
             "like": float(np.mean([embed(y, SAMPLE_RATE) @ middle for y in sounds])),
             "p808": float(np.mean([s["p808"] for s in scores if s])),
-            "distillmos": float(np.mean([self.distill(y) for y in sounds])),
+            "distillmos": float(np.mean([naturalness(y) for y in sounds])),
         }
 
     def words(self, sounds: list[np.ndarray]) -> float:

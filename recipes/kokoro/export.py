@@ -1,9 +1,9 @@
-"""What differs from Kokoro, in the two files of a starter.
+"""What differs from Kokoro, in the three files of a starter.
 
-    python recipes/kokoro/export.py RUN/people ALIGNER.safetensors --sigma SIGMA.safetensors
+    python recipes/kokoro/export.py RUN/people ALIGNER.safetensors --out STARTER
 
 RUN/people are campaign.py's `people_head.safetensors` and `people_rest.safetensors`. Changes of matrices are kept in 8 bits
-with a scale a row.
+with a scale a row. Every kind of module has one sigma here; `recipes/kokoro/rewrite.py --sigma` puts learned ones in.
 """
 
 from __future__ import annotations
@@ -48,7 +48,6 @@ def main() -> None:
     p = argparse.ArgumentParser()
     p.add_argument("run", help="path of the phase-1 files without _head.safetensors")
     p.add_argument("aligner")
-    p.add_argument("--sigma", default="", help="sigma_*.safetensors of campaign.py; without it every kind has one sigma")
     p.add_argument("--steps", type=int, default=120)
     p.add_argument("--clips", type=int, default=2)
     p.add_argument("--rate", type=float, default=0.1)
@@ -83,13 +82,6 @@ def main() -> None:
     partition = Partition({n: [n] for n in phi}, phi)
     kind = {m: STYLE if m in (TIMBRE, MANNER) else FACTOR if m.endswith("factor") else SHIFT for m in partition.modules}
     log_sigma2 = 2 * torch.tensor([kind[m] * args.wider for m in partition.modules]).log()
-    if args.sigma:
-        learned = load_file(args.sigma)
-        with safe_open(args.sigma, "pt") as f:
-            order = json.loads(f.metadata()["modules"])
-        found = dict(zip(order, learned["log_sigma2"].tolist(), strict=True))
-        log_sigma2 = torch.tensor([found.get(m, 0.0) for m in partition.modules])
-        phi |= {k: learned[k].float() for k in phi if k in learned}
     tensors |= {f"phi/{k}": v.to(torch.float16) for k, v in phi.items() if k != REGISTER}
     tensors["log_sigma2"] = log_sigma2
     tensors |= {f"aligner/{k}": v.float() for k, v in load_file(args.aligner).items()}

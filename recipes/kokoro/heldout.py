@@ -23,7 +23,6 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-import soxr
 import torch
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,7 +34,7 @@ from tts_meta.audio.mel import HOP, SAMPLE_RATE  # noqa: E402
 from tts_meta.audio.pitch import f0_at_frames  # noqa: E402
 from tts_meta.audio.vocoder import default_vocoder  # noqa: E402
 from tts_meta.evaluation.intelligibility import load_recogniser, word_errors  # noqa: E402
-from tts_meta.evaluation.quality import dnsmos  # noqa: E402
+from tts_meta.evaluation.quality import distillmos, dnsmos  # noqa: E402
 from tts_meta.evaluation.similarity import centroid, embed, other_speakers  # noqa: E402
 from tts_meta.voices.clone import clone_voice  # noqa: E402
 from tts_meta.voices.networks import default_starter  # noqa: E402
@@ -53,18 +52,11 @@ SAME = 4  # recordings whose texts the clone says too
 LONGEST = 1300  # mel frames of a recording that is judged: 15 s
 
 
-class Distill:
-    """distillmos (Stahl & Gamper 2025): a predicted opinion score of 1 to 5."""
-
-    def __init__(self) -> None:
-        import distillmos  # type: ignore[import-not-found]
-
-        self.model = distillmos.ConvTransformerSQAModel().eval()
-
-    @torch.no_grad()
-    def __call__(self, samples: np.ndarray) -> float:
-        wav = soxr.resample(samples, SAMPLE_RATE, 16000).astype(np.float32)
-        return float(self.model(torch.from_numpy(wav)[None]))
+def naturalness(samples: np.ndarray) -> float:
+    """distillmos of `[N]` samples."""
+    score = distillmos(samples, SAMPLE_RATE)
+    assert score is not None, "the extra 'judges' is needed"
+    return score
 
 
 def spoken(mel: np.ndarray) -> np.ndarray:
@@ -80,7 +72,7 @@ def cut_alike(recordings: list[np.ndarray], lengths: list[int]) -> list[np.ndarr
     return [spoken(recordings[i][:n]) for i, n in zip(order, sizes, strict=True)]
 
 
-def one(rows: list[dict], root: Path, judge: Distill) -> dict:
+def one(rows: list[dict], root: Path) -> dict:
     starter, recogniser = default_starter(), load_recogniser()
     assert recogniser is not None, "the extra 'asr' is needed"
     count = 10 if len(rows) >= 14 else max(5, len(rows) - 4)
@@ -133,7 +125,7 @@ def one(rows: list[dict], root: Path, judge: Distill) -> dict:
         "clips": count, "position": round((mean(like, clone) - floor) / (mean(like, alike) - floor), 3),
         "position_whole": round((mean(like, clone) - floor) / (mean(like, vocoded) - floor), 3),
         "p808": round(mean(p808, clone), 2), "p808_vocoded": round(mean(p808, vocoded), 2),
-        "distillmos": round(mean(judge, clone), 2), "distillmos_vocoded": round(mean(judge, vocoded), 2),
+        "distillmos": round(mean(naturalness, clone), 2), "distillmos_vocoded": round(mean(naturalness, vocoded), 2),
         "wer": round(sum(e for e, _ in errors) / sum(n for _, n in errors), 4),
         "f0": round(float(np.exp(said.mean() - log_f0.mean())), 3),
         "f0_spread": round(float(said.std() / log_f0.std()), 2), "rate": round(rate, 2),
@@ -152,11 +144,10 @@ def main() -> None:
         rows = list(csv.DictReader(f, delimiter="\t", quoting=csv.QUOTE_NONE))
     names = args.speakers.split(",") if args.speakers else list(dict.fromkeys(f"{r['corpus']}/{r['speaker']}" for r in rows))
     found = json.loads(args.out.read_text()) if args.out.exists() else {}
-    judge = Distill()
     for name in names:
         if name in found:
             continue
-        found[name] = one([r for r in rows if f"{r['corpus']}/{r['speaker']}" == name], args.root, judge)
+        found[name] = one([r for r in rows if f"{r['corpus']}/{r['speaker']}" == name], args.root)
         print(name, found[name], flush=True)
         replace_file(args.out, (json.dumps(found, indent=1) + "\n").encode())
     head = ["speaker", "clips", "position", "P.808_(vocoded)", "distillmos_(vocoded)", "WER", "F0_mean,_spread,_rate"]

@@ -43,7 +43,7 @@ def learned(tensors: dict[str, Tensor], info: dict, path: Path) -> None:
     for key in [k for k in found if f"phi/{k}" in tensors]:
         tensors[f"phi/{key}"] = found[key].to(torch.float16)
     info["adaptation"].pop("widths", None)
-    info["training"]["sigma"] = {k: facts[k] for k in ("estimator", "steps", "inner_steps", "tasks")}
+    info["training"]["sigma"] = {k: facts[k] for k in ("estimator", "steps", "inner_steps", "tasks") if k in facts}
 
 
 def main() -> None:
