@@ -58,7 +58,7 @@ def dense(starter: KokoroStarter, support: list, spec: dict, seed: int) -> Itera
     moved = [p.requires_grad_(True) for n, p in starter.net.named_parameters() if n.startswith(tuple(spec["dense"]))]
     optimiser = torch.optim.Adam(moved, spec["rate"], betas=(0.9, 0.99))
     loss = starter.task_loss(bf16_is_fast(), ["timbre"])
-    read = [starter.encoded(i, ()) for i in support]
+    read = [starter.encoded(i, spec["dense"]) for i in support]
     params = starter.start({})
     rng = np.random.default_rng(seed)
     for step in range(1, max(spec["steps"]) + 1):

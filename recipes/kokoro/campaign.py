@@ -392,9 +392,12 @@ class Campaign:
         # What moves for everybody: low-rank updates of the convolutions, everything small, and the head.
         for p in net.parameters():
             p.requires_grad_(False)
+        # Right halves that were learned (subspace.py) stay, and with sound_only the prosody as it is.
+        of_starter = bool(a.init) and Path(a.init).is_dir()
+        fixed = ("head", "prosody") if a.sound_only else ("head",)
         base = []
         for name, layer in net.named_modules():
-            if isinstance(layer, LowRankConv) and not name.startswith("head"):
+            if isinstance(layer, LowRankConv) and not name.startswith(fixed):
                 rank = a.base_rank if name.startswith("blocks") else a.base_prosody_rank
                 update = LowRankUpdate(layer.conv.weight, rank).to(self.device)
                 parametrize.register_parametrization(layer.conv, "weight", update)
@@ -402,23 +405,31 @@ class Campaign:
         small = [
             p for n, p in net.named_parameters()
             if (".affine.fc." in n or n.endswith("down") or n.startswith("prosody.duration") or ".out.conv." in n
-                or n.startswith("blocks.pitch") or n.startswith("blocks.energy")) and not n.startswith("head")
-            and "parametrizations" not in n
+                or n.startswith("blocks.pitch") or n.startswith("blocks.energy")) and not n.startswith(fixed)
+            and "parametrizations" not in n and not (of_starter and n.endswith("down"))
         ]
-        head = list(net.head.parameters())
+        head = [p for n, p in net.head.named_parameters() if not (of_starter and n.endswith("down"))]
         for p in [*base, *small, *head]:
             p.requires_grad_(True)
         start = speaker_parameters(net, mean[:128], mean[128:])
         if a.styles_only:  # deltas of hundreds of people are too much for a computer without a GPU
             start = {k: start[k] for k in (TIMBRE, MANNER)}
+        everybody: dict[str, Tensor] = {}
         table = {k: nn.Parameter(v.unsqueeze(0).repeat(len(names), *[1] * v.dim())) for k, v in start.items()}
         if a.init:
-            self.take_up(net, table, names)
+            everybody = self.take_up(net, table, names)
+
+        def rows_of(params: dict[str, Tensor]) -> dict[str, Tensor]:
+            """With the deltas that all people have."""
+            n = len(params[TIMBRE])
+            return {k: v.expand(n, *v.shape) for k, v in everybody.items() if k not in params} | params
+
         groups = [
             {"params": base, "lr": a.base_rate}, {"params": small, "lr": a.small_rate}, {"params": head, "lr": a.body_rate},
             {"params": [table[TIMBRE], table[MANNER]], "lr": a.style_rate},
             {"params": [v for k, v in table.items() if k not in (TIMBRE, MANNER)], "lr": a.delta_rate},
         ]
+        groups = [g for g in groups if g["params"]]
         rates = [g["lr"] for g in groups]
         optimiser = torch.optim.Adam(groups, betas=(0.9, 0.98), fused=self.cuda)
         shared = [*base, *small, *head]
@@ -450,9 +461,9 @@ class Campaign:
             rows = self.sampler(pool, a.batch_seconds, share)
             batch = self.heard(self.batch(rows))
             who = torch.tensor([number[r["speaker"]] for r in rows], device=self.device)
-            params = {k: v.index_select(0, who) for k, v in table.items()}
+            params = rows_of({k: v.index_select(0, who) for k, v in table.items()})
             with self.autocast():
-                found, mel = with_mel(net, params, batch)
+                found, mel = with_mel(net, params, batch, not a.sound_only)
             nats = loss_of.nats(found)
             loss = nats.mean() * scales.mel
             # The prior, in the unit of the mean above: the whole of a speaker's data is 2 x 80 x frames of it.
@@ -463,7 +474,7 @@ class Campaign:
             batch2 = self.heard(self.batch(rows2))
             s = torch.stack([r["style"] for r in rows2])
             with self.autocast():
-                found2, mel2 = with_mel(net, {TIMBRE: s[:, :128], MANNER: s[:, 128:]}, batch2)
+                found2, mel2 = with_mel(net, rows_of({TIMBRE: s[:, :128], MANNER: s[:, 128:]}), batch2, not a.sound_only)
             loss = loss + 0.5 * loss_of.nats(found2).mean() * scales.mel
             if critic is not None:
                 real, fake = windows(batch, mel), windows(batch2, mel2)
@@ -512,7 +523,7 @@ class Campaign:
             zero = {k: v.unsqueeze(0).expand(len(rows), *v.shape) for k, v in start.items()} | {
                 k: v.unsqueeze(0).expand(len(rows), -1) for k, v in mean_style.items()
             }
-            found, _ = with_mel(net, zero, self.batch(rows))
+            found, _ = with_mel(net, rows_of(zero), self.batch(rows), not a.sound_only)
             self.log(f"{stage} dev people at the mean style:", {k: round(float(v.mean()), 3) for k, v in found.items()})
         whole = {f"shared/{n}": p for n, p in enumerate(shared)} | {f"table/{k}": v for k, v in table.items()}
         save_tree(whole, self.work / f"{stage}.safetensors")
@@ -550,30 +561,30 @@ class Campaign:
             for p, v in zip(shared, last, strict=True):
                 p.data.copy_(v)
 
-    def take_up(self, net, table, names: list[str]) -> None:
+    def take_up(self, net, table, names: list[str]) -> dict[str, Tensor]:
         """Begin where an earlier run of phase 1 ended: --init is the path of its files without `_head.safetensors`, or
-        a starter's `kokoro.safetensors` (whose people all begin at its mean styles)."""
+        the folder of a starter, whose people all begin at its mean styles and have its phi, which is returned."""
         from safetensors import safe_open
 
         own = dict(net.named_parameters())
-        if self.args.init.endswith(".safetensors"):
-            from safetensors.torch import load_file
+        if Path(self.args.init).is_dir():
+            from tts_meta.voices.kokoro_files import read_files
+            from tts_meta.voices.kokoro_starter import NAME, unpack
 
-            from tts_meta.voices.kokoro_starter import unpack
-
-            stored = load_file(self.args.init)
+            files = read_files(Path(self.args.init), NAME)
+            phi = {k: v.to(self.device) for k, v in unpack(files.prior, "phi/").items()}
             with torch.no_grad():
                 for side in ("left", "right"):
-                    for layer, value in unpack(stored, f"{side}/").items():
+                    for layer, value in unpack(files.weights, f"{side}/").items():
                         name = layer.removesuffix(".weight") + f".parametrizations.weight.0.{side}"
                         own[name].copy_(value)
-                for key, value in unpack(stored, "net/").items():
+                for key, value in unpack(files.weights, "net/").items():
                     own[key].copy_(value)
-                for key, value in unpack(stored, "diff/").items():
+                for key, value in unpack(files.weights, "diff/").items():
                     own[key].add_(value.to(self.device))
                 for key in (TIMBRE, MANNER):
-                    table[key].data[:] = stored[f"phi/{key}"].float().to(self.device)
-            return
+                    table[key].data[:] = phi[key]
+            return {k: v for k, v in phi.items() if k not in (TIMBRE, MANNER)}
         with torch.no_grad():
             for part in ("head", "rest"):
                 with safe_open(f"{self.args.init}_{part}.safetensors", "pt") as f:
@@ -589,6 +600,7 @@ class Campaign:
                             own[f"{layer}.conv.parametrizations.weight.0.{side}"].copy_(value)
                         else:
                             own[key].copy_(value)
+        return {}
 
     # --- sigma -------------------------------------------------------------------------------------------------------
 
@@ -749,7 +761,9 @@ def windows(batch: dict[str, Tensor], mel: Tensor, width: int = 96) -> tuple[Ten
     return tuple((m.gather(1, at)[keep] + 5) / 3 for m in (batch["mel"], mel.float()))  # type: ignore[return-value]
 
 
-def with_mel(net: Kokoro, params: dict[str, Tensor], batch: dict[str, Tensor]) -> tuple[dict[str, Tensor], Tensor]:
+def with_mel(
+    net: Kokoro, params: dict[str, Tensor], batch: dict[str, Tensor], prosody: bool = True
+) -> tuple[dict[str, Tensor], Tensor]:
     """`parts`, and the mel it came from."""
     held = {}
 
@@ -758,7 +772,7 @@ def with_mel(net: Kokoro, params: dict[str, Tensor], batch: dict[str, Tensor]) -
 
     hook = net.head.register_forward_hook(keep)
     try:
-        found = parts(net, params, batch)
+        found = parts(net, params, batch, prosody)
     finally:
         hook.remove()
     return found, held["mel"]
@@ -833,7 +847,7 @@ def main() -> None:
         "style_rate": 3e-3, "delta_rate": 5e-4, "adversarial": 0.1, "matching": 0.2, "report": 200, "limit": 0,
         "tasks": 16, "support": 10, "query": 5, "clips": 2, "inner_steps": 50, "inner_rate": 0.1, "inner_decay": 0.02,
         "phi_rate": 0.1, "sigma_rate": 0.12, "sigma_start": 1.0, "meta_steps": 1000, "sigma_seconds": 200.0, "sigma_report": 5,
-        "sigma_from": "people", "init": "", "styles_only": 0, "threads": 1, "bf16": 0,
+        "sigma_from": "people", "init": "", "styles_only": 0, "sound_only": 0, "threads": 1, "bf16": 0,
     }.items():
         p.add_argument("--" + name.replace("_", "-"), type=type(value), default=value)
     args = p.parse_args()

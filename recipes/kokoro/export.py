@@ -19,7 +19,9 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "recipes" / "kokoro")]
+
+from rewrite import load, of_kind  # noqa: E402
 
 from tts_meta.audio.mel import mel_bands  # noqa: E402
 from tts_meta.kokoro.register import REGISTER, SIZE  # noqa: E402
@@ -30,9 +32,6 @@ from tts_meta.nets.kokoro.network import Kokoro, KokoroConfig  # noqa: E402
 from tts_meta.nets.kokoro.speaker_loss import MANNER, TIMBRE, speaker_parameters  # noqa: E402
 from tts_meta.voices.kokoro_files import write_files  # noqa: E402
 from tts_meta.voices.kokoro_starter import NAME, SCALE  # noqa: E402
-
-# Sigma of what has no learned one, by kind: styles, low-rank factors, shifts and biases.
-STYLE, FACTOR, SHIFT = 0.1, 0.01, 0.05
 
 
 def pack(name: str, value: Tensor) -> dict[str, Tensor]:
@@ -47,7 +46,8 @@ def pack(name: str, value: Tensor) -> dict[str, Tensor]:
 def main() -> None:
     p = argparse.ArgumentParser()
     p.add_argument("run", help="path of the phase-1 files without _head.safetensors")
-    p.add_argument("aligner")
+    p.add_argument("aligner", nargs="?", help="not needed with --keep")
+    p.add_argument("--keep", help="folder of the starter the run began from: what the run did not move is its, phi and sigma too")
     p.add_argument("--steps", type=int, default=120)
     p.add_argument("--clips", type=int, default=2)
     p.add_argument("--rate", type=float, default=0.1)
@@ -56,6 +56,8 @@ def main() -> None:
     p.add_argument("--out", default=str(ROOT / "tts_meta" / "assets"))
     p.add_argument("--training", default="{}", help="JSON: how it was made")
     args = p.parse_args()
+    if not (args.aligner or args.keep):
+        p.error("name the aligner's file, or a starter to --keep")
     base = base_weights()
     config = KokoroConfig()
     tensors: dict[str, Tensor] = {}
@@ -74,13 +76,21 @@ def main() -> None:
                 tensors |= pack(f"net/{key}", value)
     with safe_open(f"{args.run}_rest.safetensors", "pt") as f:
         speakers = json.loads(f.metadata()["speakers"])
+    if args.keep:
+        kept, info = load(Path(args.keep))
+        for key in [k for k in tensors if k.startswith(("net/", "diff/")) and not k.endswith(SCALE)]:
+            kept.pop(key + SCALE, None)
+        tensors = kept | tensors | {f"phi/{k}": v.mean(0).to(torch.float16) for k, v in styles.items()}
+        info["training"] |= json.loads(args.training)
+        print("bytes:", write_files(Path(args.out), NAME, tensors, info))
+        return
     with torch.device("meta"):
         net = Kokoro(config, torch.zeros(*mel_bands().shape))
     phi = speaker_parameters(net, styles[TIMBRE].mean(0), styles[MANNER].mean(0))
     phi = {k: v if v.device.type != "meta" else torch.zeros(v.shape) for k, v in phi.items()}
     phi[REGISTER] = torch.zeros(SIZE)
     partition = Partition({n: [n] for n in phi}, phi)
-    kind = {m: STYLE if m in (TIMBRE, MANNER) else FACTOR if m.endswith("factor") else SHIFT for m in partition.modules}
+    kind = {m: of_kind(m) for m in partition.modules}
     log_sigma2 = 2 * torch.tensor([kind[m] * args.wider for m in partition.modules]).log()
     tensors |= {f"phi/{k}": v.to(torch.float16) for k, v in phi.items() if k != REGISTER}
     tensors["log_sigma2"] = log_sigma2

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from pathlib import Path
 
@@ -18,14 +19,23 @@ from torch import Tensor
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT)]
 
+from tts_meta.nets.kokoro.speaker_loss import MANNER, TIMBRE  # noqa: E402
 from tts_meta.voices.kokoro_files import read_files, write_files  # noqa: E402
 from tts_meta.voices.kokoro_starter import NAME  # noqa: E402
+
+# Sigma of what has no learned one, by kind: styles, low-rank factors, shifts and biases.
+STYLE, FACTOR, SHIFT = 0.1, 0.01, 0.05
 
 
 def load(folder: Path) -> tuple[dict[str, Tensor], dict]:
     """(tensors, header) of a starter."""
     found = read_files(folder, NAME)
     return {**found.weights, **found.prior}, found.info
+
+
+def of_kind(module: str) -> float:
+    """Sigma of a module that has no learned one."""
+    return STYLE if module in (TIMBRE, MANNER) else FACTOR if module.endswith("factor") else SHIFT
 
 
 def learned(tensors: dict[str, Tensor], info: dict, path: Path) -> None:
@@ -51,6 +61,7 @@ def main() -> None:
     p.add_argument("starter", type=Path)
     p.add_argument("--out", type=Path, required=True)
     p.add_argument("--sigma", type=Path)
+    p.add_argument("--anew", type=float, help="one sigma a kind again, so many times export.py's, for sigma.py to begin with")
     p.add_argument("--steps", type=int)
     p.add_argument("--rate", type=float)
     p.add_argument("--decay", type=float)
@@ -58,6 +69,11 @@ def main() -> None:
     args = p.parse_args()
     tensors, info = load(args.starter)
     how = info["adaptation"]
+    if args.anew:
+        for k, row in enumerate(info["modules"]):
+            before = float(tensors["log_sigma2"][k])
+            tensors["log_sigma2"][k] = 2 * math.log(args.anew * of_kind(row["name"]))
+            row["sigma_relative"] *= math.exp(0.5 * (float(tensors["log_sigma2"][k]) - before))
     if args.sigma:
         learned(tensors, info, args.sigma)
     if args.steps:

@@ -27,6 +27,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "recipes" / "kokoro")]
 from people import Person, people  # noqa: E402
 
 from tts_meta.audio.files import replace_file  # noqa: E402
+from tts_meta.kokoro.clips import Encoded  # noqa: E402
 from tts_meta.meta.algorithms.gradient import Gradient  # noqa: E402
 from tts_meta.meta.hypergrad.displacement import Displacement  # noqa: E402
 from tts_meta.meta.hypergrad.implicit import Implicit  # noqa: E402
@@ -47,16 +48,24 @@ ESTIMATORS = {
 }
 
 
+ENCODED: dict[int, Encoded] = {}
+"""What of a piece nothing that moves has a say in, by the piece's id: people come again and again."""
+
+
 class OnePerson:
     """One task: `clips` of the support pieces a step, other recordings to be judged by. Batches are `[1, n, ...]`."""
 
     tasks = 1
 
-    def __init__(self, starter: KokoroStarter, person: Person, args: argparse.Namespace, rng: np.random.Generator) -> None:
+    def __init__(
+        self, starter: KokoroStarter, person: Person, moved: Sequence[str], args: argparse.Namespace, rng: np.random.Generator
+    ) -> None:
         self.starter, self.clips, self.rng = starter, starter.adaptation.clips, rng
         self.items, self.others = person.split(args.support, args.query, rng)
         self.windows = torch.Generator().manual_seed(int(rng.integers(2**31)))
-        self.read = {id(i): starter.encoded(i, ()) for i in [*self.items, *self.others]}
+        for i in [*self.items, *self.others]:
+            if id(i) not in ENCODED:
+                ENCODED[id(i)] = starter.encoded(i, moved)
 
     def batch(self, pairs: Sequence, scaled: bool) -> dict[str, Tensor]:
         """Of (item, its text front's outputs), scaled to the whole support or as it is."""
@@ -66,13 +75,13 @@ class OnePerson:
 
     def support(self, step: int) -> dict[str, Tensor]:
         chosen = [self.items[i] for i in self.rng.choice(len(self.items), self.clips, replace=False)]
-        return self.batch([self.starter.window(i, self.read[id(i)], self.windows) for i in chosen], True)
+        return self.batch([self.starter.window(i, ENCODED[id(i)], self.windows) for i in chosen], True)
 
     def query(self) -> dict[str, Tensor]:
-        return self.batch([(i, self.read[id(i)]) for i in self.others], False)
+        return self.batch([(i, ENCODED[id(i)]) for i in self.others], False)
 
     def whole_support(self) -> dict[str, Tensor]:
-        return self.batch([(i, self.read[id(i)]) for i in self.items], True)
+        return self.batch([(i, ENCODED[id(i)]) for i in self.items], True)
 
 
 class MovedLoss:
@@ -116,7 +125,7 @@ def main() -> None:
         pool = minutes if rng.random() < 0.75 else crowd
         while True:
             try:
-                return OnePerson(starter, pool[rng.integers(len(pool))], args, rng)
+                return OnePerson(starter, pool[rng.integers(len(pool))], moved, args, rng)
             except ValueError:  # too few recordings
                 continue
 

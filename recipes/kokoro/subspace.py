@@ -30,35 +30,37 @@ from rewrite import load  # noqa: E402
 from tts_meta.nets.kokoro.layers import LowRankConv  # noqa: E402
 from tts_meta.processor import bf16_is_fast  # noqa: E402
 from tts_meta.voices.kokoro_files import write_files  # noqa: E402
-from tts_meta.voices.kokoro_starter import NAME, SCALE, KokoroStarter, load_kokoro  # noqa: E402
+from tts_meta.voices.kokoro_starter import NAME, SCALE, KokoroStarter, load_kokoro, unpack  # noqa: E402
 
 
-def layers(starter: KokoroStarter) -> dict[str, LowRankConv]:
-    """Those of the acoustic blocks and of the head that a clone moves."""
+def layers(starter: KokoroStarter, parts: tuple[str, ...]) -> dict[str, LowRankConv]:
+    """Those whose names begin with one of `parts`."""
     found = {n: m for n, m in starter.net.named_modules() if isinstance(m, LowRankConv) and m.down is not None}
-    return {n: m for n, m in found.items() if n.startswith(("blocks.", "head."))}
+    return {n: m for n, m in found.items() if n.startswith(parts)}
 
 
-def losses(starter: KokoroStarter, person: Person, rng: np.random.Generator, batches: int):
+def losses(starter: KokoroStarter, person: Person, parts: tuple[str, ...], rng: np.random.Generator, batches: int):
     """The loss (nats a number of the mel) of some batches of two pieces."""
     loss = starter.task_loss(bf16_is_fast(), ["timbre"])
     for _ in range(batches):
         items = [person.pieces[i][1] for i in rng.choice(len(person.pieces), min(2, len(person.pieces)), replace=False)]
-        batch = starter.collate(items, [starter.encoded(i, ()) for i in items])
+        batch = starter.collate(items, [starter.encoded(i, parts) for i in items])
         whole = {k: v.unsqueeze(0) for k, v in batch.items()}
         yield loss(starter.start({}), whole).mean() / (whole["frame_mask"].sum() * 80)
 
 
-def bases(starter: KokoroStarter, crowd: list[Person], batches: int, rng: np.random.Generator) -> dict[str, Tensor]:
+def bases(
+    starter: KokoroStarter, crowd: list[Person], parts: tuple[str, ...], rank: int, batches: int, rng: np.random.Generator
+) -> dict[str, Tensor]:
     """Orthonormal rows `[r, in, k]` of every layer."""
-    chosen = layers(starter)
+    chosen = layers(starter, parts)
     for layer in chosen.values():
         layer.conv.weight.requires_grad_(True)
     moment = {n: torch.zeros(m.conv.weight[0].numel(), m.conv.weight[0].numel()) for n, m in chosen.items()}
     for k, person in enumerate(crowd):
         for layer in chosen.values():
             layer.conv.weight.grad = None
-        for value in losses(starter, person, rng, batches):
+        for value in losses(starter, person, parts, rng, batches):
             value.backward()
         for n, layer in chosen.items():
             g = layer.conv.weight.grad
@@ -70,16 +72,14 @@ def bases(starter: KokoroStarter, crowd: list[Person], batches: int, rng: np.ran
     found = {}
     for n, layer in chosen.items():
         layer.conv.weight.requires_grad_(False)
-        assert layer.down is not None
-        rank = layer.down.shape[0]
         values, vectors = torch.linalg.eigh(moment[n])
         print(f"{n}: {rank} directions hold {float(values[-rank:].sum() / values.sum()):.2f} of the gradients", flush=True)
-        found[n] = vectors[:, -rank:].flip(1).T.reshape(layer.down.shape).contiguous()
+        found[n] = vectors[:, -rank:].flip(1).T.reshape(rank, *layer.conv.weight.shape[1:]).contiguous()
     return found
 
 
 def levelled(
-    starter: KokoroStarter, rows: dict[str, Tensor], crowd: list[Person], rng: np.random.Generator
+    starter: KokoroStarter, rows: dict[str, Tensor], crowd: list[Person], parts: tuple[str, ...], rng: np.random.Generator
 ) -> dict[str, Tensor]:
     """Rows scaled to an output of RMS 1 over people."""
     power = {n: torch.zeros(len(v)) for n, v in rows.items()}
@@ -93,10 +93,10 @@ def levelled(
 
         return hook
 
-    hooks = [layer.register_forward_pre_hook(watch(n)) for n, layer in layers(starter).items()]
+    hooks = [layer.register_forward_pre_hook(watch(n)) for n, layer in layers(starter, parts).items()]
     with torch.no_grad():
         for person in crowd:
-            list(losses(starter, person, rng, 1))
+            list(losses(starter, person, parts, rng, 1))
     for h in hooks:
         h.remove()
     return {n: v / (power[n] / counted[n]).sqrt().clamp(min=1e-6).view(-1, 1, 1) for n, v in rows.items()}
@@ -109,20 +109,44 @@ def main() -> None:
     p.add_argument("--out", type=Path, required=True)
     p.add_argument("--people", type=int, default=100)
     p.add_argument("--batches", type=int, default=3, help="of two pieces, of each person")
+    p.add_argument("--parts", default="blocks.,head.", help="beginnings of the layers' names")
+    p.add_argument("--rank", type=int, default=16, help="directions of a layer")
     args = p.parse_args()
     torch.set_num_threads(1)
     rng = np.random.default_rng(0)
+    parts = tuple(args.parts.split(","))
     starter = load_kokoro(args.starter)
     crowd = [q for q in people(args.data, ("phase1", "sigma")) if q.seconds > 10]
     crowd.sort(key=lambda q: -q.seconds)
     crowd = crowd[: args.people]
-    rows = levelled(starter, bases(starter, crowd, args.batches, rng), crowd[:40], rng)
+    found = bases(starter, crowd, parts, args.rank, args.batches, rng)
+    rows = levelled(starter, found, crowd[:40], parts, rng)
     tensors, info = load(args.starter)
-    for n, v in rows.items():
-        tensors = {k: t for k, t in tensors.items() if k not in (f"net/{n}.down", f"net/{n}.down{SCALE}")}
-        tensors |= pack(f"net/{n}.down", v)
+    for n, layer in layers(starter, parts).items():
+        # What phi moved by the old rows stays, in the weight.
+        assert layer.down is not None
+        weight, factor, old = layer.conv.weight.detach(), tensors[f"phi/{n}.factor"].float(), layer.down.detach().flatten(1)
+        name = f"{n}.conv.weight"
+        if f"left/{name}" in tensors:
+            left, right = unpack(tensors, f"left/{name}")[""], unpack(tensors, f"right/{name}")[""]
+            tensors = without(tensors, f"net/{n}.down", f"left/{name}", f"right/{name}")
+            tensors |= pack(f"left/{name}", torch.cat([left, factor], 1)) | pack(f"right/{name}", torch.cat([right, old]))
+        else:
+            tensors = without(tensors, f"net/{n}.down", f"net/{name}", f"diff/{name}")
+            tensors |= pack(f"net/{name}", weight + (factor @ old).view_as(weight))
+        tensors |= pack(f"net/{n}.down", rows[n])
+        tensors[f"phi/{n}.factor"] = torch.zeros(len(weight), args.rank, dtype=torch.float16)
+    for part, key in (("blocks.", "rank"), ("head.", "head_rank")):
+        if part in parts:
+            info["net"][key] = args.rank
     info["training"]["subspace"] = {"people": len(crowd), "pieces": 2 * args.batches}
     write_files(args.out, NAME, tensors, info)
+
+
+def without(tensors: dict[str, Tensor], *names: str) -> dict[str, Tensor]:
+    """Without tensors of these names and their scales."""
+    gone = {*names, *(n + SCALE for n in names)}
+    return {k: t for k, t in tensors.items() if k not in gone}
 
 
 if __name__ == "__main__":

@@ -37,6 +37,16 @@ class KokoroItem:
         return float(self.counts.sum()) / TOKEN_RATE
 
 
+@dataclass(frozen=True)
+class Encoded:
+    """What parts of the network that do not move make of a clip: the text front for the prosody and for the sound, each
+    `[P, 512]`, and the acoustic blocks' features `[2 T, 512]` or None."""
+
+    text: Tensor
+    sound: Tensor
+    features: Tensor | None = None
+
+
 @lru_cache(maxsize=1)
 def _energy_basis() -> tuple[Tensor, Tensor]:
     bands = librosa.filters.mel(sr=16000, n_fft=2048, n_mels=80, fmin=0, fmax=8000, htk=True, norm=None)
@@ -87,15 +97,15 @@ NEAR = 0.2
 """Mel frames (11.6 ms each) by which a window may begin beside a frame of the mel."""
 
 
-def window(item: KokoroItem, read: tuple[Tensor, Tensor], rng: torch.Generator) -> tuple[KokoroItem, tuple[Tensor, Tensor]]:
-    """At most WINDOW_SECONDS of a clip and of its text front's outputs, from one token's beginning to another's end.
+def window(item: KokoroItem, encoded: Encoded, rng: torch.Generator) -> tuple[KokoroItem, Encoded]:
+    """At most WINDOW_SECONDS of a clip and of what was made of it, from one token's beginning to another's end.
 
     It begins where a token frame and a mel frame begin together to within NEAR; a short clip comes back whole.
     """
     most = round(WINDOW_SECONDS * TOKEN_RATE)
     border = np.concatenate([[0], np.cumsum(item.counts)])
     if border[-1] <= 1.2 * most:
-        return item, read
+        return item, encoded
     at = border * (SAMPLE_RATE / HOP / TOKEN_RATE)  # mel frames
     starts = [i for i in range(len(item.ids)) if border[-1] - border[i] >= most and abs(at[i] - round(at[i])) <= NEAR]
     first = starts[int(torch.randint(len(starts), (1,), generator=rng))]  # token 0 is always one
@@ -106,7 +116,8 @@ def window(item: KokoroItem, read: tuple[Tensor, Tensor], rng: torch.Generator) 
         item.ids[first:last], item.counts[first:last], item.f0[2 * a : 2 * b], item.energy[2 * a : 2 * b],
         item.mel[frame : frame + max(1, round((b - a) * SAMPLE_RATE / HOP / TOKEN_RATE))],
     )
-    return cut, (read[0][first:last], read[1][first:last])
+    features = None if encoded.features is None else encoded.features[2 * a : 2 * b]
+    return cut, Encoded(encoded.text[first:last], encoded.sound[first:last], features)
 
 
 def _mask(lengths: Sequence[int]) -> Tensor:
@@ -114,9 +125,8 @@ def _mask(lengths: Sequence[int]) -> Tensor:
     return (torch.arange(int(n.max()))[None] < n[:, None]).float()
 
 
-def collate(items: Sequence[KokoroItem], read: Sequence[tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
-    """The batch `[B, ...]` of `tts_meta.nets.kokoro.speaker_loss`; `read` are the text front's outputs of each clip:
-    for the prosody `[P, 512]`, for the sound `[P, 512]`."""
+def collate(items: Sequence[KokoroItem], encoded: Sequence[Encoded]) -> dict[str, Tensor]:
+    """The batch `[B, ...]` of `tts_meta.nets.kokoro.speaker_loss`; `features` in it where all clips have them."""
 
     def pad(rows: list[Tensor]) -> Tensor:
         return pad_sequence(rows, batch_first=True)
@@ -126,8 +136,10 @@ def collate(items: Sequence[KokoroItem], read: Sequence[tuple[Tensor, Tensor]]) 
     for row, item in enumerate(items):
         inner[row, len(item.ids) - 1] = 0
     counts = [torch.from_numpy(i.counts) for i in items]
-    return {
-        "text": pad([r[0] for r in read]), "sound": pad([r[1] for r in read]).transpose(1, 2),
+    features = [e.features for e in encoded if e.features is not None]
+    known = {"features": pad(features).transpose(1, 2)} if len(features) == len(encoded) else {}
+    return known | {
+        "text": pad([e.text for e in encoded]), "sound": pad([e.sound for e in encoded]).transpose(1, 2),
         "token_mask": _mask([len(i.ids) for i in items]), "inner_mask": inner, "counts": pad([c.float() for c in counts]),
         "index": pad([torch.repeat_interleave(torch.arange(len(c)), c) for c in counts]),
         "mask": _mask([int(c.sum()) for c in counts]), "f0": pad([torch.from_numpy(i.f0) for i in items]),

@@ -8,7 +8,7 @@ speaker's is measured: five numbers, of which each is a mean over all the clips.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -16,13 +16,17 @@ from torch import Tensor
 from tts_meta.kokoro.alignment import SILENT, SPACE
 from tts_meta.kokoro.clips import KokoroItem
 from tts_meta.meta.tree import Tree
-from tts_meta.nets.kokoro.network import Kokoro, hard_voicing
+from tts_meta.nets.kokoro.network import Kokoro, hard_voicing, token_index
 from tts_meta.nets.kokoro.speaker_loss import MANNER
 
 REGISTER = "register"
 SIZE = 5
 LEAST, MOST = 0.5, 2.0
 """Bounds of the ratios of rate and of F0's spread."""
+QUIET = 0.2
+"""Share of the drawn voiced frames, the quietest, in which no tracker hears a pitch. The network draws F0 in 0.71 of all frames,
+at the edges of voiceless sounds and into pauses, and measured F0 is in 0.5 of them, of its own speech too. Of 14 readers, none
+of them held out, F0 of the speech is then within 0.02 (log) of the recordings', and was 0.00 to 0.09 too high."""
 
 
 @dataclass(frozen=True)
@@ -56,12 +60,13 @@ class Register:
 
 
 @torch.no_grad()
-def measure(net: Kokoro, params: Tree, items: Sequence[KokoroItem], read: Sequence[tuple[Tensor, Tensor]]) -> Register:
-    """The register of a speaker's clips against what the network with `params` `{name: [1, ...]}` says of their texts."""
+def measure(net: Kokoro, params: Tree, items: Sequence[KokoroItem], read: Sequence[Tensor]) -> Register:
+    """The register of a speaker's clips against what the network with `params` `{name: [1, ...]}` says of their texts, of
+    which `read` has the text front's outputs for the prosody, `[P, 512]`."""
     spoken = drawn = 0.0
-    logs: list[tuple[Tensor, Tensor]] = []
     level: list[Tensor] = []
-    for item, (text, _) in zip(items, read, strict=True):
+    seen = []
+    for item, text in zip(items, read, strict=True):
         mask = torch.ones(1, len(item.ids))
         lengths = torch.tensor([len(item.ids)])
         counts = torch.from_numpy(item.counts)
@@ -70,15 +75,34 @@ def measure(net: Kokoro, params: Tree, items: Sequence[KokoroItem], read: Sequen
         sounding = torch.tensor([i not in SILENT and i != SPACE for i in item.ids.tolist()]) & (counts > 0)
         spoken += float(counts[sounding].sum())
         drawn += float(expected[sounding].sum())
-        index = torch.repeat_interleave(torch.arange(len(counts)), counts)[None]
-        f0, energy = net.melody(read_, index, params[MANNER], torch.ones(index.shape), params)
-        f0, recorded = hard_voicing(f0)[0], torch.from_numpy(item.f0)
-        both = (f0 > 0) & (recorded > 0)
-        logs.append((f0[both].log(), recorded[both].log()))
+        f0, energy = net.melody(read_, token_index(counts)[None], params[MANNER], torch.ones(1, int(counts.sum())), params)
+        both = (hard_voicing(f0)[0] > 0) & (torch.from_numpy(item.f0) > 0)
         level.append((torch.from_numpy(item.energy) - energy[0])[both])
-    ours, theirs = (torch.cat([row[k] for row in logs]) for k in (0, 1))
-    if len(ours) < 20 or spoken == 0:
+        seen.append((read_, expected))
+    theirs = torch.cat([torch.from_numpy(i.f0) for i in items])
+    theirs = theirs[theirs > 0].log()
+    if len(theirs) < 20 or spoken == 0 or not sum(map(len, level)):
         return Register()
-    slow = float(torch.tensor(spoken / drawn).clamp(LEAST, MOST).log())
+    slow = Register(float(torch.tensor(spoken / drawn).clamp(LEAST, MOST).log()))
+    ours = _heard([_melody(net, params, r, slow.durations(expected)) for r, expected in seen])
     spread = float((theirs.std() / ours.std().clamp(min=1e-3)).clamp(LEAST, MOST).log())
-    return Register(slow, float(theirs.mean() - ours.mean()), spread, float(ours.mean()), float(torch.cat(level).mean()))
+    return replace(
+        slow, shift=float(theirs.mean() - ours.mean()), spread=spread, centre=float(ours.mean()),
+        energy=float(torch.cat(level).mean()),
+    )
+
+
+def _melody(net: Kokoro, params: Tree, read: Tensor, expected: Tensor) -> tuple[Tensor, Tensor]:
+    """(F0, energy) `[N]` in the network's own rhythm, as a voice speaks."""
+    index = token_index(expected.round().clamp(min=1).long())[None]
+    f0, energy = net.melody(read, index, params[MANNER], torch.ones(index.shape), params)
+    return hard_voicing(f0)[0], energy[0]
+
+
+def _heard(curves: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
+    """log F0 of the drawn frames in which a pitch would be heard: a recording's F0 has none of the quiet ones."""
+    f0, energy = (torch.cat([c[k] for c in curves]) for k in (0, 1))
+    voiced = f0 > 0
+    if int(voiced.sum()) < 2:
+        return torch.zeros(2)
+    return f0[voiced & (energy > energy[voiced].quantile(QUIET))].log()

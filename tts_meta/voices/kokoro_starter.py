@@ -18,7 +18,7 @@ from torch import Tensor
 from tts_meta.audio.mel import HOP, SAMPLE_RATE, mel_bands
 from tts_meta.errors import InputError
 from tts_meta.kokoro.alignment import SPACE, TokenAligner
-from tts_meta.kokoro.clips import KokoroItem, collate, make_item, window
+from tts_meta.kokoro.clips import Encoded, KokoroItem, collate, make_item, window
 from tts_meta.kokoro.register import REGISTER, SIZE, Register, measure
 from tts_meta.kokoro.symbols import encode, from_phones
 from tts_meta.kokoro.weights import changed_weights
@@ -94,15 +94,20 @@ class KokoroStarter(Network):
         return {n: v.unsqueeze(0) for n, v in self.phi.items() if n not in moved}
 
     @torch.no_grad()
-    def encoded(self, item: KokoroItem, modules: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """The text front's outputs for a clip, each `[P, 512]`: no module of it moves, so they are made once."""
+    def encoded(self, item: KokoroItem, modules: Sequence[str]) -> Encoded:
+        """What the text front makes of a clip, no module of which moves; and the acoustic blocks' features where those that
+        move are all of the head, which is a quarter of the work of a step."""
         ids = torch.from_numpy(item.ids)[None]
         read = self.net.read(ids, torch.ones(ids.shape))
-        return read.prosody[0], read.sound[0].T.contiguous()
+        features = None
+        if modules and all(m.startswith("head.") for m in modules):
+            p = self.start({})
+            index = token_index(torch.from_numpy(item.counts))[None]
+            f0, energy = torch.from_numpy(item.f0)[None], torch.from_numpy(item.energy)[None]
+            features = self.net.features(read.sound, index, f0, energy, p[TIMBRE], torch.ones(index.shape), p)[0].T.contiguous()
+        return Encoded(read.prosody[0], read.sound[0].T.contiguous(), features)
 
-    def window(
-        self, item: KokoroItem, encoded: tuple[Tensor, Tensor], rng: torch.Generator
-    ) -> tuple[KokoroItem, tuple[Tensor, Tensor]]:
+    def window(self, item: KokoroItem, encoded: Encoded, rng: torch.Generator) -> tuple[KokoroItem, Encoded]:
         return window(item, encoded, rng)
 
     def collate(self, items: Sequence[KokoroItem], encoded: Sequence[Any]) -> dict[str, Tensor]:
@@ -113,7 +118,7 @@ class KokoroStarter(Network):
 
     def measured(self, items: Sequence[KokoroItem]) -> Tree:
         """The speaker's register: what no step moves, because the clips say it."""
-        read = [self.encoded(i, ()) for i in items]
+        read = [self.encoded(i, ()).text for i in items]
         return {REGISTER: measure(self.net, self.start({}), items, read).tensor()}
 
     def start(self, params: Tree) -> Tree:

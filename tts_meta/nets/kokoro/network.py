@@ -24,9 +24,10 @@ from tts_meta.nets.kokoro.text import PhonemeBert, TextEncoder
 
 @dataclass(frozen=True)
 class KokoroConfig:
-    """`rank` of the low-rank updates of the acoustic blocks and the head, `prosody_rank` of the predictor's."""
+    """`rank` of the low-rank updates of the acoustic blocks, `head_rank` of the head's, `prosody_rank` of the predictor's."""
 
     rank: int = 16
+    head_rank: int = 16
     prosody_rank: int = 8
     head_channels: int = 448
     head_layers: int = 6
@@ -55,7 +56,7 @@ class Kokoro(nn.Module):
         self.text = TextEncoder()
         self.prosody = Prosody(c.prosody_rank)
         self.blocks = AcousticBlocks(c.rank)
-        self.head = MelHead(c.rank, bands, c.rate, c.hop, c.head_channels, c.head_layers)
+        self.head = MelHead(c.head_rank, bands, c.rate, c.hop, c.head_channels, c.head_layers)
         name_layers(self)
 
     def deltas(self) -> dict[str, tuple[int, ...]]:
@@ -76,9 +77,15 @@ class Kokoro(nn.Module):
     ) -> Tensor:
         """Log-mel `[B, L, 80]` from sound `[B, 512, P]`, the token of every 25 ms `index` `[B, T]`, f0 and energy `[B, 2 T]`,
         timbre `[B, 128]`, mask `[B, T]` and frame_mask `[B, L]`."""
-        m = mask.unsqueeze(1)
-        x = self.blocks(spread(sound, index) * m, f0, energy, timbre, m, deltas)
+        x = self.features(sound, index, f0, energy, timbre, mask, deltas)
         return self.head(x, timbre, f0, frames, frame_mask.unsqueeze(1), deltas)
+
+    def features(
+        self, sound: Tensor, index: Tensor, f0: Tensor, energy: Tensor, timbre: Tensor, mask: Tensor, deltas: Deltas = NONE
+    ) -> Tensor:
+        """What the head makes a mel of, `[B, 512, 2 T]`; arguments as of `acoustic`."""
+        m = mask.unsqueeze(1)
+        return self.blocks(spread(sound, index) * m, f0, energy, timbre, m, deltas)
 
     def melody(
         self, read: Tensor, index: Tensor, style: Tensor, mask: Tensor, deltas: Deltas = NONE

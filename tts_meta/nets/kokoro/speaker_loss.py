@@ -24,13 +24,16 @@ def speaker_parameters(network: Kokoro, timbre: Tensor, manner: Tensor) -> dict[
 def parts(network: Kokoro, params: dict[str, Tensor], batch: dict[str, Tensor], prosody: bool = True) -> dict[str, Tensor]:
     """The likelihood's terms of every clip, each `[B]`: params `{name: [B, ...]}`, batch `[B, ...]`.
 
-    `heard_f0` and `heard_energy` in the batch are what the acoustic blocks get in place of the recorded curves.
+    `heard_f0` and `heard_energy` in the batch are what the acoustic blocks get in place of the recorded curves; `features`
+    `[B, 512, 2 T]` are what those blocks, where nothing of them moves, made of the recorded ones.
     """
     timbre, manner = params[TIMBRE], params[MANNER]
     f0, level = batch.get("heard_f0", batch["f0"]), batch.get("heard_energy", batch["energy"])
-    mel = network.acoustic(
-        batch["sound"], batch["index"], f0, level, timbre, batch["mask"], batch["mel"].shape[1], batch["frame_mask"], params,
-    )
+    frames, mask = batch["mel"].shape[1], batch["frame_mask"]
+    if "features" in batch:
+        mel = network.head(batch["features"], timbre, f0, frames, mask.unsqueeze(1), params)
+    else:
+        mel = network.acoustic(batch["sound"], batch["index"], f0, level, timbre, batch["mask"], frames, mask, params)
     absolute, spread = mel_terms(mel.to(batch["mel"]), batch["mel"], batch["frame_mask"])
     found = {"mel": absolute, "spread": spread}
     if prosody:
