@@ -1,6 +1,6 @@
 """What has to move: clones of development people by several ways of adapting, judged as recipes/kokoro/heldout.py judges.
 
-    python recipes/kokoro/arms.py cache/kokoro --out docs/kokoro_arms.json --arms default,wide,styles,head,blocks,dense
+    python recipes/kokoro/arms.py cache/kokoro --out docs/kokoro_arms.json --arms "chosen,folklore,every weight"
 
 Ten pieces of a person to learn from, eight others to be compared with; position, P.808 and distillmos less those of the
 others through the vocoder, WER, after each of the arm's steps. A result that is in the file already is not made again.
@@ -34,22 +34,23 @@ from tts_meta.evaluation.similarity import centroid, embed, other_speakers  # no
 from tts_meta.processor import bf16_is_fast  # noqa: E402
 from tts_meta.voices.adapt import AdaptationRun  # noqa: E402
 from tts_meta.voices.kokoro_starter import KokoroStarter, load_kokoro  # noqa: E402
-from tts_meta.voices.methods import shrinking  # noqa: E402
+from tts_meta.voices.methods import free, shrinking  # noqa: E402
 from tts_meta.voices.synthesize import Synthesizer  # noqa: E402
 
 SUPPORT, REFERENCE = 10, 8
 SENTENCE = 290
 """Mel frames: the mean length of the sentences (3.4 s), to which the others are cut where likeness is asked."""
-AVERAGE = 3.0
+FOLKLORE = ["timbre", "blocks.*.affine.shift", "head.*.affine.shift"]
 ARMS: dict[str, dict] = {
-    "default": {"steps": [60, 120]},
-    "wide": {"wider": 4.0, "steps": [60, 120]},
-    "styles": {"moved": ["timbre"], "wider": 10.0, "steps": [60, 120]},
-    "head": {"moved": ["head."], "wider": 4.0, "steps": [60, 120]},
-    "blocks": {"moved": ["timbre", "blocks."], "wider": 4.0, "steps": [60, 120]},
-    "dense": {"dense": ["head.", "blocks."], "rate": 1e-4, "steps": [60, 120]},
-    "dense_head": {"dense": ["head."], "rate": 1e-4, "steps": [60, 120]},
+    "chosen": {"steps": [60, 120, 300]},
+    "chosen, no prior": {"free": ["head.*"], "rate": 3e-3, "steps": [60, 120, 300]},
+    "folklore": {"free": FOLKLORE, "rate": 1e-2, "steps": [60, 120]},
+    "style": {"free": ["timbre"], "rate": 1e-2, "steps": [60, 120]},
+    "every factor": {"free": ["timbre", "blocks.*", "head.*"], "rate": 3e-3, "steps": [60, 120]},
+    "every weight of the head": {"dense": ["head."], "rate": 1.5e-4, "steps": [60, 120, 300]},
+    "every weight": {"dense": ["head.", "blocks."], "rate": 1e-4, "steps": [60, 120]},
 }
+"""`chosen` are the starter's modules under its prior; `free` moves modules by Adam without a prior, `dense` the weights."""
 
 
 def dense(starter: KokoroStarter, support: list, spec: dict, seed: int) -> Iterator[tuple[int, KokoroStarter]]:
@@ -77,27 +78,29 @@ def clones(starter: KokoroStarter, support: list, spec: dict, seed: int) -> Iter
     register = starter.measured(support)
     begin = time.monotonic()
     if "dense" in spec:
-        for step, changed in dense(starter, support, spec, seed):
-            yield str(step), Synthesizer(changed, register), time.monotonic() - begin
+        for step, trained in dense(starter, support, spec, seed):
+            yield str(step), Synthesizer(trained, register), time.monotonic() - begin
         return
+    if "free" in spec:
+        method, arm = free(starter, spec["free"], spec["rate"]), starter
+    else:
+        arm = changed(starter, spec)
+        method = shrinking(arm)
+    run = AdaptationRun(arm, method, support, (), max(spec["steps"]), 1, arm.adaptation.clips, seed)
+    for progress in run:
+        if progress.step in spec["steps"]:
+            yield f"{progress.step}", Synthesizer(arm, run.now() | register), time.monotonic() - begin
+
+
+def changed(starter: KokoroStarter, spec: dict) -> KokoroStarter:
+    """The starter with what an arm asks for: other modules, wider sigmas, another rate."""
     info = starter.adaptation
     if "moved" in spec:
         wanted = tuple(spec["moved"])
         info = replace(info, moved=tuple(m for m in starter.partition.modules if m.startswith(wanted)))
     info = replace(info, solver={**info.need("solver"), **spec.get("solver", {})})
     wide = {m: spec.get("wider", 1.0) * info.widths.get(m, 1.0) for m in starter.partition.modules}
-    arm = replace(starter, adaptation=replace(info, widths=wide))
-    run = AdaptationRun(arm, shrinking(arm), support, (), max(spec["steps"]), 1, arm.adaptation.clips, seed)
-    mean: dict[str, torch.Tensor] = {}
-    for progress in run:
-        # Polynomial-decay averaging (Shamir & Zhang 2013): most of the weight on the last quarter of the steps.
-        share = min(1.0, (AVERAGE + 1) / (progress.step + AVERAGE)) if progress.step else 1.0
-        mean = {n: torch.lerp(mean.get(n, v), v, share) for n, v in run.now().items()}
-        if progress.step in spec["steps"]:
-            seconds = time.monotonic() - begin
-            yield f"{progress.step}", Synthesizer(arm, run.now() | register), seconds
-            if spec.get("averaged"):
-                yield f"{progress.step} averaged", Synthesizer(arm, mean | register), seconds
+    return replace(starter, adaptation=replace(info, widths=wide))
 
 
 class Judges:
