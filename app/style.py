@@ -1,0 +1,86 @@
+"""How the page looks: colours that can be read in the light and in the dark, and what fits a telephone."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+CSS = """
+:root {--bad: #b91c1c; --bad-back: #fef2f2; --bad-text: #450a0a; --good: #15803d; --good-back: #f0fdf4; --good-text: #052e16;
+  --warn: #92400e; --warn-back: #fffbeb; --line: #c2410c; --edge: #d4d4d8}
+.dark {--bad: #f87171; --bad-back: #450a0a; --bad-text: #fee2e2; --good: #4ade80; --good-back: #052e16; --good-text: #dcfce7;
+  --warn: #fcd34d; --warn-back: #451a03; --line: #fb923c; --edge: #52525b}
+.problem, .fine {border-left: 5px solid; padding: .6rem .9rem; margin: .3rem 0; border-radius: 4px}
+.problem {border-color: var(--bad); background: var(--bad-back)}
+.problem, .problem * {color: var(--bad-text) !important}
+.fine {border-color: var(--good); background: var(--good-back)}
+.fine, .fine * {color: var(--good-text) !important}
+.problem button {margin-left: .8rem; text-decoration: underline; cursor: pointer}
+.prompt {font-size: 1.6rem; line-height: 1.4; padding: .8rem 0}
+.rows {list-style: none; margin: 0; padding: 0}
+.rows > li {display: flex; flex-wrap: wrap; gap: .3rem .7rem; align-items: center; padding: .45rem .2rem;
+  border-bottom: 1px solid var(--edge)}
+.rows .named {font-weight: 600; overflow-wrap: anywhere}
+.rows .why {flex: 1 1 100%; font-size: .92rem; overflow-wrap: anywhere}
+.rows .end {margin-left: auto; display: flex; flex-wrap: wrap; gap: .3rem}
+.rows textarea {flex: 1 1 100%; padding: .4rem .5rem; border: 1px solid var(--edge); border-radius: 4px; font: inherit;
+  background: var(--input-background-fill); color: var(--body-text-color); resize: vertical}
+.rows textarea:focus {outline: 2px solid var(--line); outline-offset: 1px}
+.rows button {border: 1px solid var(--edge); border-radius: 4px; padding: .15rem .6rem; cursor: pointer; min-height: 2rem;
+  background: transparent; color: var(--body-text-color)}
+.rows button:hover {background: var(--background-fill-secondary)}
+.rows button.quiet {border-color: transparent; color: var(--body-text-color-subdued)}
+.badge {border-radius: 99px; padding: .05rem .6rem; font-size: .85rem; font-weight: 600; white-space: nowrap; border: 1px solid}
+.badge.green {color: var(--good); background: var(--good-back)}
+.badge.amber {color: var(--warn); background: var(--warn-back)}
+.badge.red {color: var(--bad); background: var(--bad-back)}
+.badge.none {color: var(--body-text-color-subdued); border-style: dashed}
+.chart {max-width: 44rem} .chart svg {width: 100%; height: auto; overflow: visible}
+.chart text {fill: var(--body-text-color); font-size: 13px} .chart h4 {margin: .2rem 0; font-size: 1rem; font-weight: 600}
+.chart .grid {stroke: var(--edge)} .chart .curve {stroke: var(--line); fill: none; stroke-width: 2.5}
+.chart .dot {fill: var(--line)} .chart .end {stroke: var(--body-text-color-subdued); stroke-dasharray: 5 4}
+table.facts {border-collapse: collapse; margin: .4rem 0}
+table.facts :is(th, td) {text-align: left; padding: .15rem 1rem .15rem 0; font-weight: 400; vertical-align: top}
+table.facts td {font-weight: 600}
+.scroll {overflow-x: auto; max-width: 100%}
+#bar {position: sticky; top: 0; z-index: 20; background: var(--background-fill-primary); padding: .5rem 0; align-items: center;
+  border-bottom: 1px solid var(--edge)}
+.tabitem, .step-item, .walkthrough, .gradio-container .contain, .gradio-container main {overflow: visible !important}
+#bar progress {width: 100%; height: .6rem; accent-color: var(--line)}
+button:focus-visible, input:focus-visible, [role=tab]:focus-visible {outline: 3px solid #1d4ed8 !important; outline-offset: 2px}
+.dark button:focus-visible, .dark input:focus-visible, .dark [role=tab]:focus-visible {outline-color: #93c5fd !important}
+@media (max-width: 600px) {
+  .prompt {font-size: 1.25rem} .gradio-container {padding: 4px !important} .chart text {font-size: 20px}
+  .rows .end {margin-left: 0; flex-basis: 100%}
+}
+"""
+
+# Gradio's own grey of hints has a contrast of 2.6 to 1 on white; readable is 4.5 (WCAG 1.4.3). The system's own fonts have
+# every letter in every weight.
+THEME = gr.themes.Default(
+    primary_hue=gr.themes.colors.orange, font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"],
+).set(
+    body_text_color_subdued="*neutral_600", body_text_color_subdued_dark="*neutral_300",
+    block_info_text_color="*neutral_600", block_info_text_color_dark="*neutral_300",
+    block_label_text_color="*neutral_700", block_label_text_color_dark="*neutral_200",
+    button_primary_background_fill="#c2410c", button_primary_background_fill_dark="#c2410c",
+    button_primary_background_fill_hover="#9a3412", button_primary_background_fill_hover_dark="#9a3412",
+    button_primary_text_color="white", button_primary_text_color_dark="white",
+    link_text_color="#9a3412", link_text_color_dark="#fdba74",
+    input_placeholder_color="*neutral_600", input_placeholder_color_dark="*neutral_400",
+)
+
+HEAD = """<script>
+// A speech grows while it is heard: the player gets a longer file and goes on where it was.
+(() => {
+  let at = 0, playing = false;
+  setInterval(() => {
+    const player = document.querySelector('#sound audio');
+    if (player && player.currentTime > 0) { at = player.currentTime; playing = !player.paused && !player.ended; }
+  }, 100);
+  document.addEventListener('loadedmetadata', (e) => {
+    if (!e.target.closest || !e.target.closest('#sound') || !window.growing) return;
+    if (at > 0 && at < e.target.duration) { e.target.currentTime = at; if (playing) e.target.play().catch(() => 0); }
+  }, true);
+  window.speechBegins = () => { at = 0; playing = false; window.growing = true; };
+})();
+</script>"""
