@@ -56,8 +56,10 @@ def build(walk: Walk) -> Adapt:
         main = gr.Button(watching.PLAN, variant="primary", elem_id="main", scale=0, min_width=110)
     trouble, failure = gr.HTML(elem_id="trouble4"), gr.HTML(elem_id="failure")
     with gr.Row():
-        name = gr.Textbox(label="Name of the voice", info="1 to 64 letters, digits, spaces, - or _.", elem_id="name")
-        who = gr.Textbox(label="Who gives permission", info="Kept in the voice file.", elem_id="who")
+        name = gr.Textbox(label="Name of the voice", elem_id="name", min_width=250, max_lines=1,
+                          info="1 to 64 letters, digits, spaces, - or _.")
+        who = gr.Textbox(label="Who gives permission", elem_id="who", min_width=250, max_lines=1,
+                         info="Kept in the voice file.")
     taken = gr.HTML(elem_id="trouble1")
     with gr.Row():
         replace = gr.Checkbox(label="Replace the voice of this name", visible=False, elem_id="replace")
@@ -90,7 +92,7 @@ def build(walk: Walk) -> Adapt:
         delete = gr.Button("Delete its clips and steps", elem_id="delete-clone")
     with gr.Accordion("Modules that move", open=False) as folded:
         modules = gr.Dataframe(interactive=False, label="Modules", elem_id="modules", buttons=[])
-    onwards = gr.Button("Next: listen", variant="primary", elem_id="to4")
+    onwards = gr.Button("Next: listen", elem_id="to4")
     seen = [status, main, failure, like, losses, kept, preview, walk.heard, frame, walk.timer]
     return Adapt(name, consent, who, purpose, steps, taken, replace, another, main, trouble, planned, seen, kept, preview, using,
                  more, adding, earlier, delete, modules, folded, onwards)

@@ -6,7 +6,7 @@ Audio component would peak-normalise an array). What takes long to load is loade
 
 from __future__ import annotations
 
-import gradio as gr
+from .quick import gr  # isort: skip (before everything else that imports gradio)
 
 from tts_meta.errors import InputError
 from tts_meta.voices.library import voice_names

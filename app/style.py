@@ -9,6 +9,18 @@ CSS = """
   --warn: #92400e; --warn-back: #fffbeb; --line: #c2410c; --edge: #d4d4d8}
 .dark {--bad: #f87171; --bad-back: #450a0a; --bad-text: #fee2e2; --good: #4ade80; --good-back: #052e16; --good-text: #dcfce7;
   --warn: #fcd34d; --warn-back: #451a03; --line: #fb923c; --edge: #52525b}
+:root:root {--color-accent: #c2410c} .dark.dark {--color-accent: #fb923c}
+.step-button:disabled {opacity: 1 !important} .step-button {color: var(--body-text-color) !important}
+.step-number {background-color: #e4e4e7 !important; color: #18181b !important; border: none !important}
+.dark .step-number {background-color: #3f3f46 !important; color: #f4f4f5 !important}
+:is(.active, .completed) > .step-number, :is(.active, .completed) .step-number {background-color: var(--color-accent) !important;
+  color: #fff !important}
+.dark :is(.active, .completed) .step-number {color: #18181b !important}
+.compact .step-number {height: 26px !important}
+[id^=trouble]:not(:has(.problem, .fine)), #failure:not(:has(.problem)), #library-status:not(:has(.problem, .fine)),
+#batch-status:not(:has(.problem, .fine)), #planned:not(:has(p)), #likeness-frame:not(:has(p, .chart)),
+#losses:not(:has(.chart)), #reading:not(:has(p, .problem)), #doctor:not(:has(.rows)), #said:not(:has(p)), #meter:not(:has(p)),
+#verdict:not(:has(p)) {display: none !important}
 .problem, .fine {border-left: 5px solid; padding: .6rem .9rem; margin: .3rem 0; border-radius: 4px}
 .problem {border-color: var(--bad); background: var(--bad-back)}
 .problem, .problem * {color: var(--bad-text) !important}
@@ -26,7 +38,7 @@ CSS = """
   background: var(--input-background-fill); color: var(--body-text-color); resize: vertical}
 .rows textarea:focus {outline: 2px solid var(--line); outline-offset: 1px}
 .rows button {border: 1px solid var(--edge); border-radius: 4px; padding: .15rem .6rem; cursor: pointer; min-height: 2rem;
-  background: transparent; color: var(--body-text-color)}
+  background: transparent; color: var(--body-text-color); font-size: .92rem !important; font-weight: 400; margin: 0 !important}
 .rows button:hover {background: var(--background-fill-secondary)}
 .rows button.quiet {border-color: transparent; color: var(--body-text-color-subdued)}
 .badge {border-radius: 99px; padding: .05rem .6rem; font-size: .85rem; font-weight: 600; white-space: nowrap; border: 1px solid}
@@ -38,10 +50,10 @@ CSS = """
 .chart text {fill: var(--body-text-color); font-size: 13px} .chart h4 {margin: .2rem 0; font-size: 1rem; font-weight: 600}
 .chart .grid {stroke: var(--edge)} .chart .curve {stroke: var(--line); fill: none; stroke-width: 2.5}
 .chart .dot {fill: var(--line)} .chart .end {stroke: var(--body-text-color-subdued); stroke-dasharray: 5 4}
-table.facts {border-collapse: collapse; margin: .4rem 0}
-table.facts :is(th, td) {text-align: left; padding: .15rem 1rem .15rem 0; font-weight: 400; vertical-align: top}
+table.facts {border-collapse: collapse; margin: .4rem 0; border: none !important}
+table.facts :is(th, td, tr) {text-align: left; padding: .15rem 1rem .15rem 0 !important; font-weight: 400; vertical-align: top;
+  border: none !important}
 table.facts td {font-weight: 600}
-.scroll {overflow-x: auto; max-width: 100%}
 #bar {position: sticky; top: 0; z-index: 20; background: var(--background-fill-primary); padding: .5rem 0; align-items: center;
   border-bottom: 1px solid var(--edge)}
 .tabitem, .step-item, .walkthrough, .gradio-container .contain, .gradio-container main {overflow: visible !important}

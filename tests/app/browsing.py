@@ -32,9 +32,10 @@ UNREADABLE = """(least) => {
   while (walk.nextNode()) {
     const e = walk.currentNode.parentElement;
     if (!walk.currentNode.data.trim() || ['SCRIPT', 'STYLE', 'NOSCRIPT'].includes(e.tagName) || !seen(e)) continue;
-    if (e.closest('button:disabled')) continue;
     const style = getComputedStyle(e), back = behind(e);
-    const front = over(parse(e.closest('svg') && !e.closest('button') ? style.fill : style.color), back);
+    const colour = parse(e.closest('svg') && !e.closest('button') ? style.fill : style.color);
+    for (let up = e; up; up = up.parentElement) colour[3] *= Number(getComputedStyle(up).opacity);
+    const front = over(colour, back);
     const [a, b] = [light(front), light(back)].sort((x, y) => y - x);
     const contrast = (a + 0.05) / (b + 0.05);
     if (contrast < least) found.set(walk.currentNode.data.trim().slice(0, 40), contrast.toFixed(2) + ' ' + style.color + ' on '

@@ -61,8 +61,8 @@ def without_network(monkeypatch, bad=()):
 
 
 def write_spec(job: Job, settings: Settings, checked: dict) -> None:
-    spec = {"settings": asdict(settings), "out": str(job.path.parent.parent), "force": False, "preview": "", "real_text": "Hello.",
-            "plan": {**PLAN, "steps": round(1.2 * settings.steps)}, "checkup": checked, "starter": {}}
+    spec = {"settings": asdict(settings), "out": str(job.path.parent.parent), "force": False, "preview": "",
+            "real_text": "Hello.", "plan": {**PLAN, "steps": round(1.2 * settings.steps)}, "checkup": checked, "starter": {}}
     job.file("spec.json").write_text(json.dumps(spec))
 
 

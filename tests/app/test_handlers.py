@@ -9,8 +9,8 @@ import uuid
 import gradio as gr
 import pytest
 
-from app import adapting, clips_step, gathering, rows, watching, windows
-from tests.app.stubs import clone, running, tone, without_network
+from app import adapting, gathering, rows, watching, windows
+from tests.app.stubs import checkup, clone, running, tone, without_network
 from tests.conftest import EXAMPLES
 from tts_meta.errors import InputError
 from tts_meta.voices.draft import Draft
@@ -170,13 +170,14 @@ def test_one_unreadable_file_is_named_and_the_others_are_recognised(home, tmp_pa
     (tmp_path / "bad.wav").write_bytes(b"no sound")
     gathering.add_files(WINDOW, "", [str(p) for p in (given[0], tmp_path / "bad.wav", *given[1:])])
     *_, said = gathering.recognise(WINDOW, "")
-    assert {r.clip: r.text for r in Draft.of(WINDOW).rows} == {"a.wav": "Heard a.", "bad.wav": "", "silent.wav": "", "b.wav": "Heard b."}
+    texts = {r.clip: r.text for r in Draft.of(WINDOW).rows}
+    assert texts == {"a.wav": "Heard a.", "bad.wav": "", "silent.wav": "", "b.wav": "Heard b."}
     assert "2 texts recognised" in said and "bad.wav is not a sound file" in said and "silent.wav" in said
     assert str(home) not in said and str(tmp_path) not in said
 
 
-def planned(window=WINDOW, clips=2, name="ann", consent=True, replace=False, steps=60, tmp=None):
-    return adapting.make_plan(window, shown(window), name, consent, "", "", steps, replace)
+def planned(name="ann", consent=True, replace=False):
+    return adapting.make_plan(WINDOW, shown(), name, consent, "", "", 60, replace)
 
 
 def gathered(tmp_path, window=WINDOW, count=2, texts=True):
@@ -194,7 +195,8 @@ def test_a_plan_is_made_of_exactly_what_the_window_shows(home, tmp_path, monkeyp
     assert not trouble
     checked, settings, _ = made[-1]
     assert [c.path.name for c in checked.clips] == ["10.wav", "11.wav"] and settings.consent.startswith("The speaker agreed")
-    assert "10.wav" in watching.planned(job) and "Text of 11.wav." in watching.planned(job) and "20.wav" not in watching.planned(job)
+    said = watching.planned(job)
+    assert "10.wav" in said and "Text of 11.wav." in said and "20.wav" not in said
     # A list on the page that is behind: what it shows is what is used, and nothing else.
     old = shown()
     gathering.add_files(WINDOW, old, [str(tone(tmp_path / "later.wav", 1, 500))])
@@ -231,7 +233,7 @@ def test_what_a_plan_refuses_is_said(home, tmp_path, monkeypatch):
     # A file that the doctor leaves out needs no text.
     (tmp_path / "1bad.wav").write_bytes(b"x")
     gathering.add_files(WINDOW, "", [str(tmp_path / "1bad.wav")])
-    assert planned() [1] == "" and made
+    assert planned()[1] == "" and made
     (home / "ann.voice").write_bytes(b"x")
     said = planned()[1]
     assert "exists" in said and "replaced" in said and "--force" not in said
@@ -293,9 +295,7 @@ def test_a_cancelled_delete_is_no_problem(home):
 
 
 def test_usable_seconds_are_explained():
-    from tests.app.stubs import checkup
-
-    assert "pauses" in gathering.meter(checkup([CLIPS[0]], {})) and clips_step
+    assert "pauses" in gathering.meter(checkup([CLIPS[0]], {}))
 
 
 def test_a_download_of_the_blind_test_does_not_tell(home, monkeypatch, tmp_path):
