@@ -56,6 +56,12 @@ def build(walk: Walk) -> Adapt:
         main = gr.Button(watching.PLAN, variant="primary", elem_id="main", scale=0, min_width=110)
     trouble, failure = gr.HTML(elem_id="trouble4"), gr.HTML(elem_id="failure")
     with gr.Row():
+        like = gr.HTML(elem_id="likeness-frame", min_width=300)
+        with gr.Group(visible=False, elem_id="hearing") as frame:
+            preview = show.audio("Preview", "preview")
+            kept = gr.Radio([], label="Steps that were kept", elem_id="kept", info="Choose one to hear it.", visible=False)
+            using = gr.Button("Use this step as the voice", elem_id="use")
+    with gr.Row():
         name = gr.Textbox(label="Name of the voice", elem_id="name", min_width=250, max_lines=1,
                           info="1 to 64 letters, digits, spaces, - or _.")
         who = gr.Textbox(label="Who gives permission", elem_id="who", min_width=250, max_lines=1,
@@ -74,12 +80,6 @@ def build(walk: Walk) -> Adapt:
                  "fifth of the steps comes on top, in which the held-out clips are learned from too.",
         )
     planned = gr.HTML(elem_id="planned")
-    with gr.Row():
-        like = gr.HTML(elem_id="likeness-frame", min_width=300)
-        with gr.Group(visible=False, elem_id="hearing") as frame:
-            preview = show.audio("Preview", "preview")
-            kept = gr.Radio([], label="Steps that were kept", elem_id="kept", info="Choose one to hear it.", visible=False)
-            using = gr.Button("Use this step as the voice", elem_id="use")
     with gr.Accordion("Losses", open=False, elem_id="losses"):
         losses = gr.HTML(elem_id="losses-frame")
     with gr.Accordion("Add clips and continue", open=False):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gradio as gr
 
+# gradio puts its container before every selector, and takes a comma between brackets for the end of one.
 CSS = """
 :root {--bad: #b91c1c; --bad-back: #fef2f2; --bad-text: #450a0a; --good: #15803d; --good-back: #f0fdf4; --good-text: #052e16;
   --warn: #92400e; --warn-back: #fffbeb; --line: #c2410c; --edge: #d4d4d8}
@@ -13,20 +14,20 @@ CSS = """
 .step-button:disabled {opacity: 1 !important} .step-button {color: var(--body-text-color) !important}
 .step-number {background-color: #e4e4e7 !important; color: #18181b !important; border: none !important}
 .dark .step-number {background-color: #3f3f46 !important; color: #f4f4f5 !important}
-:is(.active, .completed) > .step-number, :is(.active, .completed) .step-number {background-color: var(--color-accent) !important;
-  color: #fff !important}
-.dark :is(.active, .completed) .step-number {color: #18181b !important}
+.active .step-number, .completed .step-number {background-color: var(--color-accent) !important; color: #fff !important}
+.dark .active .step-number, .dark .completed .step-number {color: #18181b !important}
 .compact .step-number {height: 26px !important}
-[id^=trouble]:not(:has(.problem, .fine)), #failure:not(:has(.problem)), #library-status:not(:has(.problem, .fine)),
-#batch-status:not(:has(.problem, .fine)), #planned:not(:has(p)), #likeness-frame:not(:has(p, .chart)),
-#losses:not(:has(.chart)), #reading:not(:has(p, .problem)), #doctor:not(:has(.rows)), #said:not(:has(p)), #meter:not(:has(p)),
-#verdict:not(:has(p)) {display: none !important}
+[id^=trouble]:not(:has(.problem)):not(:has(.fine)), #failure:not(:has(.problem)),
+#library-status:not(:has(.problem)):not(:has(.fine)), #batch-status:not(:has(.problem)):not(:has(.fine)),
+#planned:not(:has(p)), #likeness-frame:not(:has(p)):not(:has(.chart)), #reading:not(:has(p)):not(:has(.problem)),
+#doctor:not(:has(.rows)), #said:not(:has(p)), #meter:not(:has(p)), #verdict:not(:has(p)) {display: none !important}
 .problem, .fine {border-left: 5px solid; padding: .6rem .9rem; margin: .3rem 0; border-radius: 4px}
 .problem {border-color: var(--bad); background: var(--bad-back)}
 .problem, .problem * {color: var(--bad-text) !important}
 .fine {border-color: var(--good); background: var(--good-back)}
 .fine, .fine * {color: var(--good-text) !important}
-.problem button {margin-left: .8rem; text-decoration: underline; cursor: pointer}
+.problem button {margin: 0 0 0 .8rem !important; padding: 0 !important; background: none !important; cursor: pointer;
+  font-size: .92rem !important; font-weight: 400 !important; text-decoration: underline}
 .prompt {font-size: 1.6rem; line-height: 1.4; padding: .8rem 0}
 .rows {list-style: none; margin: 0; padding: 0}
 .rows > li {display: flex; flex-wrap: wrap; gap: .3rem .7rem; align-items: center; padding: .45rem .2rem;
@@ -51,13 +52,14 @@ CSS = """
 .chart .grid {stroke: var(--edge)} .chart .curve {stroke: var(--line); fill: none; stroke-width: 2.5}
 .chart .dot {fill: var(--line)} .chart .end {stroke: var(--body-text-color-subdued); stroke-dasharray: 5 4}
 table.facts {border-collapse: collapse; margin: .4rem 0; border: none !important}
-table.facts :is(th, td, tr) {text-align: left; padding: .15rem 1rem .15rem 0 !important; font-weight: 400; vertical-align: top;
-  border: none !important}
+table.facts th, table.facts td, table.facts tr {text-align: left;
+  padding: .15rem 1rem .15rem 0 !important; font-weight: 400; vertical-align: top; border: none !important}
 table.facts td {font-weight: 600}
 #bar {position: sticky; top: 0; z-index: 20; background: var(--background-fill-primary); padding: .5rem 0; align-items: center;
   border-bottom: 1px solid var(--edge)}
-.tabitem, .step-item, .walkthrough, .gradio-container .contain, .gradio-container main {overflow: visible !important}
-#bar progress {width: 100%; height: .6rem; accent-color: var(--line)}
+progress {width: 100%; height: .6rem; background: var(--edge); border-radius: 4px; overflow: hidden}
+progress::-webkit-progress-bar {background: var(--edge)} progress::-webkit-progress-value {background: var(--line)}
+progress::-moz-progress-bar {background: var(--line)}
 button:focus-visible, input:focus-visible, [role=tab]:focus-visible {outline: 3px solid #1d4ed8 !important; outline-offset: 2px}
 .dark button:focus-visible, .dark input:focus-visible, .dark [role=tab]:focus-visible {outline-color: #93c5fd !important}
 @media (max-width: 600px) {
@@ -81,7 +83,8 @@ THEME = gr.themes.Default(
     input_placeholder_color="*neutral_600", input_placeholder_color_dark="*neutral_400",
 )
 
-HEAD = """<script>
+HEAD = """<style>.gradio-container {overflow: visible !important}</style>
+<script>
 // A speech grows while it is heard: the player gets a longer file and goes on where it was.
 (() => {
   let at = 0, playing = false;

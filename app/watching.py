@@ -48,7 +48,7 @@ def progress(job_id: str, heard: str):
         like = "<p>The curve of likeness begins at step 30.</p>"
     losses = chart("Loss of held-out clips, nats per frame (lower is better)", curve("heldout"), s.steps, "curve")
     losses += chart("Loss of the clips it learns from, nats per frame", curve("train"), s.steps, "train")
-    trouble = show.problem(f"{s.reason} {s.fix}") if s.status in ("failed", "interrupted") else ""
+    trouble = show.problem(f"{s.reason} {s.fix}") if s.reason and s.status in ("failed", "interrupted") else ""
     ended = s.status in ENDED
     kept = kept_steps(job)
     sounds = [k for k in job.kept() if k["sound"]]
