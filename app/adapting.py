@@ -127,8 +127,8 @@ def press(window: str, shown: str, label: str, job_id: str, name: str, consent: 
             control.stop(job)
             return job_id, show.fine("Stopping; the best step is kept as a voice.")
         draft, clips = wanted(window, shown)
-        now = ((name or "").strip(), (who or "").strip(), (purpose or "").strip(), int(steps))
-        if draft.job == job_id and mark_of(draft, clips, *now) != draft.planned:
+        now = (check_name((name or "").strip()), (who or "").strip(), (purpose or "").strip(), int(steps))
+        if draft.job == job_id and draft.planned not in ("", mark_of(draft, clips, *now)):
             made, trouble = make_plan(*asked)
             return made or job_id, trouble or show.fine(
                 "The clips, texts or settings have changed since the plan: this is the new one. Press Start.")

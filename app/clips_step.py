@@ -108,7 +108,8 @@ def join_clips(walk: Walk, c: Clips, lists: list, adapt: Adapt) -> None:
     """What the first step's controls do."""
     here = [walk.window, walk.shown]
     c.hello.click(greeting.hello, None, c.greeting, show_progress="hidden")
-    c.example.click(gathering.use_examples, here, [*lists, walk.steps, adapt.name, adapt.who, c.trouble], js=rows.SHOWN)
+    c.example.click(gathering.use_examples, here, [*lists, adapt.consent, walk.steps, adapt.name, adapt.who, c.trouble],
+                    js=rows.SHOWN)
     c.files.upload(gathering.add_files, [*here, c.files], [c.files, *lists, c.trouble], js=rows.SHOWN)
     c.keep.click(gathering.add_recording, [*here, c.microphone, c.number],
                  [c.number, c.microphone, c.prompt, *lists, c.trouble], js=rows.SHOWN)
@@ -116,7 +117,7 @@ def join_clips(walk: Walk, c: Clips, lists: list, adapt: Adapt) -> None:
     c.back.click(lambda n: gathering.step_prompt(n, -1), c.number, [c.number, c.prompt, c.microphone])
     c.skip.click(lambda n: gathering.step_prompt(n, 1), c.number, [c.number, c.prompt, c.microphone])
     sure = gr.Textbox("yes", visible=False)
-    c.over.click(gathering.start_over, [sure, walk.window], [*lists, c.number, c.prompt, c.meter, c.trouble],
+    c.over.click(gathering.start_over, [sure, walk.window], [*lists, c.number, c.prompt, c.meter, adapt.consent, c.trouble],
                  js=show.confirmed("Remove all clips and texts that were gathered?"))
     c.look.click(gathering.check, here, [*lists, c.meter, c.trouble], js=rows.SHOWN)
     c.listed.click(gathering.act, here, [c.player, *lists, c.trouble], js=rows.SHOWN, show_progress="hidden")

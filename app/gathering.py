@@ -95,12 +95,12 @@ def use_examples(window: str, shown: str):
     try:
         draft = add_examples(window, shown)
     except InputError as e:
-        return *[gr.skip()] * 6, show.problem(str(e))
+        return *[gr.skip()] * 7, show.problem(str(e))
     known, name, number = voice_names(), EXAMPLE_NAME, 1
     while name in known:
         number += 1
         name = f"{EXAMPLE_NAME}-{number}"
-    return *lists(draft), gr.Walkthrough(selected=3), name, EXAMPLE_CONSENT, show.fine(
+    return *lists(draft), False, gr.Walkthrough(selected=3), name, EXAMPLE_CONSENT, show.fine(
         "Ten clips of the VCTK speaker p225 (CC BY 4.0).")
 
 
@@ -129,14 +129,15 @@ def step_prompt(number: int, by: int):
 
 @show.told
 def start_over(sure: str | None, window: str):
-    """Remove the clips that were gathered, and the plan made of them that was not started; voices and clones stay."""
+    """Remove the clips that were gathered, and the plan made of them that was not started; voices and clones stay. Who comes
+    next is asked for consent again."""
     if not sure:
-        return *[gr.skip()] * 6, ""
+        return *[gr.skip()] * 7, ""
     draft = Draft.of(window)
     if draft.job:
         forget_plans(0, draft.job)
     draft.clear()
-    return *lists(draft), 0, prompt_text(0), "", show.fine("All clips and texts are removed.")
+    return *lists(draft), 0, prompt_text(0), "", False, show.fine("All clips and texts are removed.")
 
 
 @show.told

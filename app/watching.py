@@ -59,6 +59,7 @@ def progress(job_id: str, heard: str):
         end = sounds[-1]
         preview = gr.Audio(show.private_copy(end["sound"]), label=f"Step {end['step']}", autoplay=heard == job_id)
     elif not ended:
+        preview = gr.skip() if heard.startswith(job_id) else gr.Audio(None, label="Preview")
         last = job_id
     return (bar(describe(job), s.step, s.steps), button(s.status), trouble, like, losses, kept, preview, last,
             gr.Group(visible=bool(sounds)), gr.Timer(active=not ended and s.status != "planned"))

@@ -108,9 +108,9 @@ def test_files_that_are_no_sounds_are_named(home, tmp_path):
 def test_the_example_is_one_click_and_not_mixed_with_ones_own(home):
     (home / "jobs").mkdir(parents=True)
     (home / "p225.voice").write_bytes(b"x")
-    *_, walk, name, who, said = gathering.use_examples(WINDOW, "")
+    *_, consent, walk, name, who, said = gathering.use_examples(WINDOW, "")
     assert len(Draft.of(WINDOW).rows) == 10 and {r.note for r in Draft.of(WINDOW).rows} == {"example"}
-    assert walk.selected == 3 and name == "p225-2" and "VCTK" in who
+    assert walk.selected == 3 and name == "p225-2" and "VCTK" in who and consent is False  # the tick is the person's
     gathering.add_files(WINDOW, "", [str(EXAMPLES / "reference" / "p225_011.flac")])
     assert [r.clip for r in Draft.of(WINDOW).rows] == ["p225_011.flac"]
     *_, said = gathering.use_examples(WINDOW, "")
@@ -218,6 +218,10 @@ def test_start_makes_a_new_plan_where_something_was_changed_since(home, tmp_path
     assert again != job and "changed since the plan" in said and not started and len(made) == 2
     again, said = adapting.press(WINDOW, shown(), "Start", again, *form)
     assert started == [again] and "Started" in said and len(made) == 2
+    # A name whose accents were typed apart is the same name.
+    _, trouble = planned("Zoe\u0308")
+    again, said = adapting.press(WINDOW, shown(), "Start", Draft.of(WINDOW).job, "Zoe\u0308", True, "", "", 60, False)
+    assert not trouble and made[-1][1].name == "Zo\u00eb" and "Started" in said and started.pop() == again
     # Without the tick nothing is started.
     _, said = adapting.press(WINDOW, shown(), "Start", again, "ann", False, "", "", 60, False)
     assert "only with consent" in said and len(started) == 1
