@@ -55,7 +55,7 @@ def build(walk: Walk) -> Adapt:
         status = gr.HTML(watching.bar("No clone yet: fill this in, then plan."), elem_id="status", min_width=180)
         main = gr.Button(watching.PLAN, variant="primary", elem_id="main", scale=0, min_width=110)
     trouble, failure = gr.HTML(elem_id="trouble4"), gr.HTML(elem_id="failure")
-    with gr.Row():
+    with gr.Row(elem_id="lead"):
         like = gr.HTML(elem_id="likeness-frame", min_width=300)
         with gr.Group(visible=False, elem_id="hearing") as frame:
             preview = show.audio("Preview", "preview")

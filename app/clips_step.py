@@ -51,7 +51,7 @@ def build_clips(walk: Walk) -> Clips:
     number = gr.State(0)
     with gr.Tab("Upload", id="upload"):
         files = gr.File(
-            label="Clips, and their texts in files or tables if you have them", file_count="multiple", elem_id="clips",
+            label="Clips, and their texts if you have them", file_count="multiple", elem_id="clips",
             file_types=[*SUFFIXES, *TEXT_FILES], height=150,
         )
         with gr.Accordion("What can be given", open=False):

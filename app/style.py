@@ -36,7 +36,7 @@ CSS = """
 .rows .why {flex: 1 1 100%; font-size: .92rem; overflow-wrap: anywhere}
 .rows .end {margin-left: auto; display: flex; flex-wrap: wrap; gap: .3rem}
 .rows textarea {flex: 1 1 100%; padding: .4rem .5rem; border: 1px solid var(--edge); border-radius: 4px; font: inherit;
-  background: var(--input-background-fill); color: var(--body-text-color); resize: vertical}
+  background: var(--input-background-fill); color: var(--body-text-color); resize: vertical; field-sizing: content}
 .rows textarea:focus {outline: 2px solid var(--line); outline-offset: 1px}
 .rows button {border: 1px solid var(--edge); border-radius: 4px; padding: .15rem .6rem; cursor: pointer; min-height: 2rem;
   background: transparent; color: var(--body-text-color); font-size: .92rem !important; font-weight: 400; margin: 0 !important}
@@ -55,6 +55,7 @@ table.facts {border-collapse: collapse; margin: .4rem 0; border: none !important
 table.facts th, table.facts td, table.facts tr {text-align: left;
   padding: .15rem 1rem .15rem 0 !important; font-weight: 400; vertical-align: top; border: none !important}
 table.facts td {font-weight: 600}
+#preview {border: none !important}
 #bar {position: sticky; top: 0; z-index: 20; background: var(--background-fill-primary); padding: .5rem 0; align-items: center;
   border-bottom: 1px solid var(--edge)}
 progress {width: 100%; height: .6rem; background: var(--edge); border-radius: 4px; overflow: hidden}
@@ -64,7 +65,8 @@ button:focus-visible, input:focus-visible, [role=tab]:focus-visible {outline: 3p
 .dark button:focus-visible, .dark input:focus-visible, .dark [role=tab]:focus-visible {outline-color: #93c5fd !important}
 @media (max-width: 600px) {
   .prompt {font-size: 1.25rem} .gradio-container {padding: 4px !important} .chart text {font-size: 20px}
-  .rows .end {margin-left: 0; flex-basis: 100%}
+  #voices .end {margin-left: 0; flex-basis: 100%}
+  #lead {flex-direction: column !important} #lead > * {width: 100% !important; min-width: 100% !important}
 }
 """
 
