@@ -54,6 +54,10 @@ def serve(host: str = "127.0.0.1", port: int = 7860, block: bool = True, passwor
         )
     except OSError as e:
         raise InputError(f"The page could not be served on {host}:{port} ({e}); choose another --port.") from e
+    except ValueError as e:  # gradio asks its own page whether it is there
+        raise InputError(
+            f"The page does not answer on {host}:{port}: a proxy is in the way, or this machine is too busy; try again."
+        ) from e
     warm.begin()
     if block:
         page.block_thread()
