@@ -1,228 +1,245 @@
-"""Steps 4 to 6 of the walk: plan and adapt, listen, save. A clone is a job: the page only watches it."""
+"""Step 3 of the walk: plan, start, stop and go on with a clone, by one button. A clone is a job: the page only asks for it."""
 
 from __future__ import annotations
 
-import random
-import time
+import hashlib
+import json
 from pathlib import Path
 
 import gradio as gr
 import pandas as pd
 
-from tts_meta.audio.files import SUFFIXES, write_wav
-from tts_meta.audio.mel import SAMPLE_RATE
+from tts_meta.audio.files import SUFFIXES
 from tts_meta.errors import InputError
-from tts_meta.voices.checkup.checkup import check_clips
-from tts_meta.voices.jobs import control
+from tts_meta.voices.draft import Draft, Row
 from tts_meta.voices.jobs.folder import Job, delete_job, find_job, forget_plans, list_jobs
-from tts_meta.voices.library import facts
-from tts_meta.voices.networks import default_starter
+from tts_meta.voices.library import voice_names
+from tts_meta.voices.places import check_name
 from tts_meta.voices.settings import Settings
-from tts_meta.voices.synthesize import Synthesizer
 from tts_meta.voices.transcripts import TEXT_FILES, complete_transcripts, texts_in
-from tts_meta.voices.voice_file import load_voice
-from tts_meta.voices.voice_header import read_header
 
-from . import show
-from .gathering import typed
+from . import gathering, rows, show, warm, watching, windows
 
-NEWEST = 20
+AGREED = "The speaker agreed, says "
+SOMEBODY = "the person at the page"
 
 
-def make_plan(name: str, consent: bool, permission: str, purpose: str, rows: pd.DataFrame, steps: int, before: str = ""):
-    """A planned job, what it will take, and the same on the command line. The plan `before` it goes, if it was not
-    started: it holds a copy of the clips."""
-    def refused(why: str):
-        return "", gr.skip(), "", show.problem(why)
-
-    if not consent:
-        return refused("Tick in step 1 that the speaker agrees: a voice is made only with consent.")
-    draft = typed(rows)
-    blank = [r.clip for r in draft.rows if not r.text]
-    if blank:
-        return refused(f"{blank[0]} has no text; in step 3 type what is said in it.")
+def name_of(name: str, replace: bool, job_id: str):
+    """Whether a voice may be called so: (problem, the box to replace one, a button with another name). The name of the clone
+    that is shown is its own."""
+    own = next((j for j in list_jobs() if j.id == job_id and j.settings.name == (name or "").strip()), None)
+    if own and own.state.status not in ("planned", "done"):
+        return "", gr.Checkbox(visible=False), gr.Button(visible=False)
+    if not (name or "").strip():
+        return "", gr.skip(), gr.skip()
     try:
-        starter = default_starter()
-        checkup = check_clips(draft.clips, draft.texts, starter)
-        agreed = f"The speaker agreed, says {permission.strip() or 'the person at the page'}."
-        settings = Settings(name.strip(), int(steps), consent=agreed, purpose=purpose.strip(), stop=True)
-        job, plan = control.create(starter, checkup, settings)
-        forget_plans(0, before)
+        called = check_name(name.strip())
     except InputError as e:
-        return refused(str(e))
-    modules = pd.DataFrame(
-        [[m["name"], f"{m['parameters']:,}", f"{m['sigma_relative']:.3f}"] for m in starter.module_table() if m["moved"]],
+        return show.problem(str(e)), gr.Checkbox(visible=False), gr.Button(visible=False)
+    if called not in voice_names():
+        return "", gr.Checkbox(False, visible=False), gr.Button(visible=False)
+    number = next(n for n in range(2, 10_000) if f"{called[:58]}-{n}" not in voice_names())
+    said = "" if replace or own else show.problem(taken(called))
+    return said, gr.Checkbox(visible=True), gr.Button(f"{called[:58]}-{number}", visible=True)
+
+
+def taken(name: str) -> str:
+    return f"A voice {name!r} exists: tick that it may be replaced, or choose another name."
+
+
+def wanted(window: str, shown: str) -> tuple[Draft, list[Row]]:
+    """The draft, and the clips and texts that the page shows: those are what a clone is made of."""
+    draft = rows.typed(window, shown)
+    names = {c for c, _ in rows.read(shown)}
+    return draft, [r for r in draft.rows if not names or r.clip in names]
+
+
+def mark_of(draft: Draft, clips: list[Row], *asked: object) -> str:
+    """Changes when a clip, a text or a setting changes."""
+    sounds = [(r.clip, r.text, hashlib.sha256(draft.path(r.clip).read_bytes()).hexdigest()) for r in clips]
+    return hashlib.sha256(json.dumps([sounds, *asked]).encode()).hexdigest()
+
+
+def make_plan(window: str, shown: str, name: str, consent: bool, who: str, purpose: str, steps: int, replace: bool):
+    """(the plan's id, problem). The plan before it goes, if it was not started: it holds a copy of the clips."""
+    try:
+        called = check_name((name or "").strip())
+        if not consent:
+            raise InputError("Tick that the speaker agrees: a voice is made only with consent.")
+        draft, clips = wanted(window, shown)
+        if not clips:
+            raise InputError("There are no clips yet: record or upload some in step 1, or use the examples.")
+        if called in voice_names() and not replace:
+            raise InputError(taken(called))
+        if draft.job and is_going(draft.job):
+            raise InputError("A clone of these clips runs; stop it before another is planned.")
+        from tts_meta.voices.checkup.checkup import check_clips
+        from tts_meta.voices.jobs import control
+
+        starter = warm.network()
+        paths = [draft.path(r.clip) for r in clips]
+        checkup = check_clips(paths, {draft.path(r.clip): r.text for r in clips if r.text}, starter)
+        gathering.keep_verdicts(draft, checkup)
+        texts = {r.clip: r.text for r in clips}
+        blank = [c.path.name for c in checkup.clips if c.level != "red" and not texts[c.path.name]]
+        if blank:
+            raise InputError(f"{blank[0]} has no text; in step 2 type what is said in it, or remove it.")
+        settings = Settings(
+            called, int(steps), consent=f"{AGREED}{(who or '').strip() or SOMEBODY}.", purpose=(purpose or "").strip(), stop=True,
+        )
+        mark = mark_of(draft, clips, *form_of(settings))
+        job, _ = control.create(starter, checkup, settings, force=replace)
+        if draft.job:
+            forget_plans(0, draft.job)
+        draft.plan(job.id, mark)
+    except InputError as e:
+        return "", show.problem(str(e))
+    return job.id, ""
+
+
+def form_of(s: Settings) -> tuple[str, str, str, int]:
+    """(name, who gives permission, purpose, steps) of a job, as they stand in the form."""
+    who = s.consent.removeprefix(AGREED).removesuffix(".") if s.consent.startswith(AGREED) else s.consent
+    return s.name, "" if who == SOMEBODY else who, s.purpose, s.steps
+
+
+def is_going(job_id: str) -> bool:
+    try:
+        return find_job(job_id).state.status in ("queued", "running")
+    except InputError:
+        return False
+
+
+def press(window: str, shown: str, label: str, job_id: str, name: str, consent: bool, who: str, purpose: str, steps: int,
+          replace: bool):
+    """What the one button says that it does: (job, message)."""
+    asked = (window, shown, name, consent, who, purpose, steps, replace)
+    if label == watching.PLAN:
+        made, trouble = make_plan(*asked)
+        return made or job_id, trouble
+    try:
+        from tts_meta.voices.jobs import control
+
+        job = find_job(job_id)
+        if label == watching.STOP:
+            if not is_going(job_id):
+                return job_id, show.fine("It has ended already.")
+            control.stop(job)
+            return job_id, show.fine("Stopping; the best step is kept as a voice.")
+        draft, clips = wanted(window, shown)
+        now = (check_name((name or "").strip()), (who or "").strip(), (purpose or "").strip(), int(steps))
+        if draft.job == job_id and draft.planned not in ("", mark_of(draft, clips, *now)):
+            made, trouble = make_plan(*asked)
+            return made or job_id, trouble or show.fine(
+                "The clips, texts or settings have changed since the plan: this is the new one. Press Start.")
+        if not consent:
+            raise InputError("Tick that the speaker agrees: a voice is made only with consent.")
+        control.start(job)
+    except InputError as e:
+        return job_id, show.problem(str(e))
+    return job_id, show.fine("Started; it goes on when this page is closed.")
+
+
+def edited(job_id: str):
+    """A plan that was not started is of other settings now: the button plans again."""
+    if job_id and any(j.id == job_id and j.state.status == "planned" for j in list_jobs()):
+        return gr.Button(watching.PLAN, variant="primary")
+    return gr.skip()
+
+
+def modules(job_id: str) -> pd.DataFrame | None:
+    """The modules that move."""
+    if not job_id:
+        return None
+    return pd.DataFrame(
+        [[m["name"], f"{m['parameters']:,}", f"{m['sigma_relative']:.3f}"] for m in warm.network().module_table() if m["moved"]],
         columns=["module that moves", "parameters", "sigma (share of its weights' size)"],
     )
-    same = show.command("clone", "YOUR_CLIPS/", "--name", name.strip(), "--consent", agreed, "--steps", int(steps))
-    where = f"What is learned from the clips is kept in `{job.path}` until the job is deleted."
-    return f"**{plan.sentence}**\n\n{where}\n\nThe same on the command line: `{same}`", modules, job.id, ""
-
-
-def start(job_id: str):
-    """Start the planned job, or continue one that was stopped."""
-    if not job_id:
-        return show.problem("There is no plan yet: press Plan first."), gr.Timer(active=False)
-    try:
-        control.start(find_job(job_id))
-    except InputError as e:
-        return show.problem(str(e)), gr.Timer(active=True)
-    return show.fine("Started; it goes on when this page is closed."), gr.Timer(active=True)
-
-
-def stop(job_id: str) -> str:
-    try:
-        control.stop(find_job(job_id))
-    except InputError as e:
-        return show.problem(str(e))
-    return show.fine("Stopping; the best step is kept as a voice.")
-
-
-def progress(job_id: str):
-    """What the timer shows: (state, held-out curve, training curve, likeness curve, kept steps, problem, timer)."""
-    empty = [show.curve([], n) for n in ("nats per frame", "nats per frame", "cosine")]
-    if not job_id:
-        return "No clone is running.", *empty, gr.Radio(choices=[]), "", gr.Timer(active=False)
-    try:
-        job = find_job(job_id)
-    except InputError as e:
-        return "", *empty, gr.Radio(choices=[]), show.problem(str(e)), gr.Timer(active=False)
-    s, seen = job.state, {e["step"]: e for e in job.events()[0] if e["kind"] == "progress"}
-    rows = [seen[k] for k in sorted(seen)]
-    curves = [
-        show.curve([(r["step"], r[key]) for r in rows if r[key] is not None], name)
-        for key, name in (("heldout", "nats per frame"), ("train", "nats per frame"), ("likeness", "cosine"))
-    ]
-    ended = s.status in control.ENDED
-    trouble = show.problem(f"{s.reason} {s.fix}") if s.status in ("failed", "interrupted") else ""
-    return describe(job), *curves, kept_steps(job), trouble, gr.Timer(active=not ended and s.status != "planned")
-
-
-def describe(job: Job) -> str:
-    """The job's state in a sentence."""
-    s, name = job.state, job.settings.name
-    if s.status == "queued":
-        return f"**Waiting:** {control.waiting_before(job)} before {name}."
-    if s.status == "running":
-        left = s.seconds / s.step * (s.steps - s.step) if s.step else 0.0
-        return f"**Running:** step {s.step} of {s.steps} of {name}" + (f", about {left:.0f} s left." if s.step else ".")
-    if s.status == "done":
-        return f"**Done:** {Path(s.voice).name} after {s.step} steps."
-    if s.status == "stopped":
-        made = "the best step is a voice" if s.voice else "nothing was made"
-        return f"**Stopped** at step {s.step} of {s.steps}; {made}. Start goes on."
-    return f"**{s.status.capitalize()}** at step {s.step} of {s.steps}."
-
-
-def kept_steps(job: Job):
-    """Choices of the kept steps whose previews are ready."""
-    return gr.Radio(choices=[(f"step {k['step']}", k["step"]) for k in job.kept() if k["sound"]])
-
-
-def hear(job_id: str, step: int | None):
-    """The preview of a kept step."""
-    if not job_id or step is None:
-        return None
-    sounds = {k["step"]: k["sound"] for k in find_job(job_id).kept()}
-    return show.private_copy(sounds[step]) if sounds.get(step) else None
 
 
 def use(job_id: str, step: int | None) -> str:
     if not job_id or step is None:
         return show.problem("Choose a step first.")
     try:
+        from tts_meta.voices.jobs import control
+
         path = control.use_step(find_job(job_id), int(step))
     except InputError as e:
         return show.problem(str(e))
     return show.fine(f"{path.name} is now the voice of step {step}.")
 
 
-def add_more(job_id: str, files: list[str] | None):
+def add_more(window: str, job_id: str, files: list[str] | None):
     """Go on with a finished clone and more clips (texts beside them, or recognised)."""
     try:
         paths = [Path(f) for f in files or [] if Path(f).suffix.lower() in SUFFIXES]
+        if not job_id:
+            raise InputError("There is no clone to add clips to yet; plan and start one, or choose an earlier one.")
         if not paths:
             raise InputError("No clips were given; choose some to add.")
-        starter = default_starter()
+        from tts_meta.voices.checkup.checkup import check_clips
+        from tts_meta.voices.jobs import control
+
+        starter = warm.network()
         notes: list[str] = []
         known = texts_in([Path(f) for f in files or [] if Path(f).suffix.lower() in TEXT_FILES], paths, notes.append)
         texts = {**complete_transcripts([p for p in paths if p not in known], None, notes.append), **known}
         job = control.go_on(starter, find_job(job_id), more=check_clips(paths, texts, starter))
     except InputError as e:
-        return job_id, show.problem(str(e)), gr.Timer(active=False)
-    return job.id, "".join(map(show.fine, ["Going on with the new clips.", *notes])), gr.Timer(active=True)
+        return job_id, show.problem(without_folders(str(e), files))
+    Draft.of(window).plan(job.id)
+    told = "".join(show.fine(without_folders(n, files)) for n in notes)
+    return job.id, show.fine("Started with the new clips.") + told
 
 
-def compare(job_id: str, blind: bool):
-    """The real recording and the clone saying the same; blind: in a random order that is told afterwards."""
-    try:
-        job = find_job(job_id)
-        state = job.state
-        if not state.voice:
-            raise InputError("There is no voice to compare yet; run the clone first.")
-        starter = default_starter()
-        spoken = Synthesizer.of(starter, load_voice(Path(state.voice), starter)).speak(job.spec["real_text"])
-        real = show.private_copy(job.file("real.wav"))
-        clone = str(Path(real).parent / "b.wav")
-        write_wav(clone, spoken.samples, SAMPLE_RATE)
-    except InputError as e:
-        return None, None, "", "", show.problem(str(e))
-    swapped = blind and random.random() < 0.5
-    first, second = (clone, real) if swapped else (real, clone)
-    answer = f"{'B' if swapped else 'A'} is the recording, {'A' if swapped else 'B'} the clone."
-    text = f"“{job.spec['real_text']}”" + ("" if blind else f"\n\n{answer}")
-    return first, second, text, answer, ""
-
-
-def guess(choice: str | None, answer: str) -> str:
-    if not answer or not choice:
-        return "Listen first, then choose."
-    return ("Right: " if answer.startswith(choice) else "No: ") + answer
-
-
-def finished(job_id: str):
-    """The voice file, and what it says of itself."""
-    try:
-        state = find_job(job_id).state
-        if not state.voice:
-            raise InputError("There is no voice yet; run the clone first.")
-        header = read_header(Path(state.voice))
-    except InputError as e:
-        return None, show.problem(str(e))
-    lines = [f"**{Path(state.voice).name}**, {Path(state.voice).stat().st_size / 1e6:.2f} MB, is in your library.",
-             "\n".join(f"- {fact}" for fact in facts(header)),
-             f"`{show.command('say', 'Good morning.', '--voice', header['name'], '--out', 'hello.wav')}`"]
-    return show.private_copy(state.voice), "\n\n".join(lines)
-
-
-def choices(chosen: str = "") -> gr.Dropdown:
-    """The newest clones, each with when it was made and how it stands."""
-    found = [(_label(j), j.id) for j in list_jobs()[:NEWEST]]
-    return gr.Dropdown(choices=found, value=chosen or None)
-
-
-def _label(job: Job) -> str:
-    made = time.strftime("%d %B %H:%M", time.strptime(job.id[:15], "%Y%m%d-%H%M%S"))
-    return f"{job.settings.name}, {made}: {job.state.status}"
+def without_folders(message: str, files: list[str] | None) -> str:
+    """A sentence about files, which a person knows by their names and not by where the page keeps them."""
+    for f in files or []:
+        message = message.replace(f, Path(f).name)
+    return message
 
 
 def remove(job_id: str | None):
     """Delete a clone's folder with its clips; the voice that was made of it stays."""
     if not job_id:
-        return gr.skip(), gr.skip(), show.problem("Nothing was deleted: choose a clone, and confirm.")
+        return gr.skip(), gr.skip(), ""
     try:
         delete_job(find_job(job_id))
     except InputError as e:
         return job_id, gr.skip(), show.problem(str(e))
-    return "", choices(), show.fine("Its clips and steps are deleted; the voice it made stays in the library.")
+    return "", watching.choices(), show.fine("Its clips and steps are deleted; the voice it made stays in the library.")
 
 
-def found_again():
-    """After a reload: the newest clone that runs or waits, or the newest of all where it was interrupted; else none."""
-    jobs = list_jobs()
+def going(window: str) -> str:
+    """The clone that a window shows when it opens: its own draft's, else the newest that runs or waits, or was interrupted last,
+    unless another window shows it."""
+    own = Draft.of(window).job
+    if own and any(j.id == own for j in list_jobs()):
+        return own
+    others = {Draft.of(w).job for w in windows.OPEN.values() if w != window}
+    jobs = [j for j in list_jobs() if j.id not in others]
     status = {j.id: j.state.status for j in jobs}
-    going = [i for i, s in status.items() if s in ("queued", "running")]
-    going += [jobs[0].id] if jobs and status[jobs[0].id] == "interrupted" else []
-    if going:
-        return going[0], choices(going[0]), gr.Walkthrough(selected=4), gr.Timer(active=True)
-    return "", choices(), gr.skip(), gr.Timer(active=False)
+    found = [i for i, s in status.items() if s in ("queued", "running")]
+    found += [jobs[0].id] if jobs and status[jobs[0].id] == "interrupted" else []
+    return found[0] if found else ""
+
+
+def found_again(window: str):
+    """After a reload: (job, earlier clones, step of the walk, the form)."""
+    job_id = going(window)
+    if not job_id:
+        return "", watching.choices(), gr.skip(), *[gr.skip()] * 5
+    job: Job = find_job(job_id)
+    step = gr.skip() if job.state.status == "done" else gr.Walkthrough(selected=3)
+    return job_id, watching.choices(job_id), step, *form(job_id)
+
+
+def form(job_id: str | None):
+    """(name, consent, who, purpose, steps) of a clone."""
+    if not job_id:
+        return [gr.skip()] * 5
+    try:
+        name, who, purpose, steps = form_of(find_job(job_id).settings)
+    except InputError:
+        return [gr.skip()] * 5
+    return [name, True, who, purpose, steps]

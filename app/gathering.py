@@ -1,58 +1,77 @@
-"""Steps 1 to 3 of the walk: whose voice, clips, texts. What is gathered lies in a draft, so that a reload finds it again."""
+"""Steps 1 and 2 of the walk: clips and their texts. What is gathered lies in the window's draft, so that a reload finds it."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import gradio as gr
-import pandas as pd
+import soundfile
 
 from tts_meta.audio.files import SUFFIXES
 from tts_meta.errors import InputError
-from tts_meta.evaluation.intelligibility import WHY_MISSING, load_recogniser
-from tts_meta.voices.checkup.checkup import check_clips
 from tts_meta.voices.checkup.sounds import prompts
 from tts_meta.voices.draft import EXAMPLE, Draft
 from tts_meta.voices.jobs.folder import forget_plans
-from tts_meta.voices.networks import default_starter
-from tts_meta.voices.places import check_name
+from tts_meta.voices.library import voice_names
 from tts_meta.voices.transcripts import TEXT_FILES, find_transcripts, texts_in
 
-from . import show
+from . import rows, show, warm
 
-TABLE = ["clip", "text", "note"]
 EXAMPLES = Path(__file__).parent / "examples" / "p225" / "clips"
+EXAMPLE_NAME, EXAMPLE_CONSENT = "p225", "the VCTK corpus (CC BY 4.0)"
 UNSURE = "recognised, unsure: listen"
 FROM_FILE = "from your file"
-CHOSEN = "The clip of the row you click"
+LEAST, GOOD = 5, 30  # s of speech: without which nothing is made, and that make a good voice (docs/how-many-clips.md)
+USABLE = "Usable is what people can be heard in: the pauses and the clips that are left out do not count."
 
 
-def who(name: str, consent: bool):
-    """From step 1 to step 2, when there is a name and consent."""
-    try:
-        check_name((name or "").strip())
-    except InputError as e:
-        return gr.skip(), show.problem(str(e))
-    if not consent:
-        return gr.skip(), show.problem("Tick that the speaker agrees: a voice is made only with consent.")
-    return gr.Walkthrough(selected=2), ""
+def lists(draft: Draft) -> tuple[str, str, str]:
+    """What is shown of a draft: its clips, its texts, and whether that is enough."""
+    return rows.clips(draft), rows.texts(draft), enough(draft)
 
 
-def table() -> pd.DataFrame:
-    """The draft's clips and texts."""
-    return pd.DataFrame([[r.clip, r.text, r.note if r.text else "needs its text"] for r in Draft().rows], columns=TABLE)
+def enough(draft: Draft) -> str:
+    """How much was gathered, and how much is expected."""
+    seconds = 0.0
+    for path in draft.clips:
+        try:
+            seconds += soundfile.info(path).duration
+        except (OSError, RuntimeError):
+            continue  # of a kind that only the doctor reads, or no sound at all: the doctor says which
+    number = len(draft.clips)
+    if not number:
+        return f"<p>{GOOD} seconds of speech make a good voice; {LEAST} are the least.</p>"
+    said = f"{number} clip{'s' * (number != 1)}, {seconds:.0f} s so far"
+    what = f"{LEAST} s are the least." if seconds < LEAST else f"{GOOD} s make a good voice." if seconds < GOOD else "enough."
+    return (f'<p role="status">{said}: {what} <progress max="{GOOD}" value="{min(GOOD, seconds):.0f}" '
+            f'aria-label="{said}"></progress></p>')
 
 
 @show.told
-def save(rows: pd.DataFrame) -> None:
-    """Keep the texts as they stand in the table."""
-    Draft().edit((r["clip"], str(r["text"] or "")) for r in rows.to_dict("records"))
+def edit(window: str, event: gr.EventData) -> None:
+    """Keep a text that was typed."""
+    Draft.of(window).edit([(str(event.of), str(event.text))])
 
 
-def typed(rows: pd.DataFrame) -> Draft:
-    """The draft, with what was typed just before a button; blanks change nothing (another window may have filled them)."""
-    save(rows[rows["text"].astype(str).str.strip() != ""])
-    return Draft()
+@show.told
+def add_files(window: str, shown: str, files: list[str] | None):
+    """Uploaded sounds and texts beside what is there; the box that they were dropped in is empty again: the list beside it
+    is what there is."""
+    draft = rows.typed(window, shown)
+    paths = [Path(f) for f in files or []]
+    sounds = [p for p in paths if p.suffix.lower() in SUFFIXES]
+    if not sounds and not draft.clips:
+        said = f"None of the files is a sound ({', '.join(p.name for p in paths[:3])}); {', '.join(SUFFIXES)} are expected."
+        return None, *lists(draft), show.problem(said)
+    notes: list[str] = []
+    for p in sounds:
+        draft.add(p)
+    try:
+        texts = texts_in([p for p in paths if p.suffix.lower() in TEXT_FILES], draft.clips, notes.append)
+    except InputError as e:
+        return None, *lists(draft), show.problem(str(e))
+    draft.fill({p.name: (text, FROM_FILE) for p, text in texts.items()})
+    return None, *lists(draft), "".join([count(draft), *map(show.fine, notes)])
 
 
 def count(draft: Draft) -> str:
@@ -60,49 +79,43 @@ def count(draft: Draft) -> str:
     return show.fine(f"{clips} clip{'s' * (clips != 1)} so far.")
 
 
-@show.told
-def add_files(files: list[str] | None, rows: pd.DataFrame):
-    """Uploaded sounds and texts beside what is there."""
-    draft = typed(rows)
-    paths = [Path(f) for f in files or []]
-    sounds = [p for p in paths if p.suffix.lower() in SUFFIXES]
-    if not sounds and not draft.clips:
-        return table(), show.problem(f"None of the files is a sound; {', '.join(SUFFIXES)} files are expected.")
-    notes: list[str] = []
-    for p in sounds:
-        draft.add(p)
-    try:
-        texts = texts_in([p for p in paths if p.suffix.lower() in TEXT_FILES], draft.clips, notes.append)
-    except InputError as e:
-        return table(), show.problem(str(e))
-    draft.fill({p.name: (text, FROM_FILE) for p, text in texts.items()})
-    return table(), "".join([count(draft), *map(show.fine, notes)])
-
-
-@show.told
-def use_examples(rows: pd.DataFrame):
-    """The example clips (VCTK p225), so that the page can be tried at once."""
-    draft = typed(rows)
+def add_examples(window: str, shown: str) -> Draft:
+    """The example clips (VCTK p225) in a draft. Raises InputError where clips of another speaker are."""
+    draft = rows.typed(window, shown)
     if any(r.note != EXAMPLE for r in draft.rows):
-        return table(), show.problem("Clips of your own are here; the examples are of another speaker. Press Start over first.")
+        raise InputError("Clips of your own are here; the examples are of another speaker. Press Start over first.")
     paths = sorted(EXAMPLES.glob("*.flac"))
     for p, text in find_transcripts(paths, None).items():
         draft.add(p, text, EXAMPLE)
-    return table(), show.fine("Ten clips of the VCTK speaker p225 (CC BY 4.0).")
+    return draft
+
+
+def use_examples(window: str, shown: str):
+    """The page can be tried at once: clips, texts, a name and whose permission it is; the tick is left to the person."""
+    try:
+        draft = add_examples(window, shown)
+    except InputError as e:
+        return *[gr.skip()] * 7, show.problem(str(e))
+    known, name, number = voice_names(), EXAMPLE_NAME, 1
+    while name in known:
+        number += 1
+        name = f"{EXAMPLE_NAME}-{number}"
+    return *lists(draft), False, gr.Walkthrough(selected=3), name, EXAMPLE_CONSENT, show.fine(
+        "Ten clips of the VCTK speaker p225 (CC BY 4.0).")
 
 
 @show.told
-def add_recording(path: str | None, number: int, rows: pd.DataFrame):
+def add_recording(window: str, shown: str, path: str | None, number: int):
     """Keep a recording of the prompt that is shown, and show the next."""
     texts = prompts()
     if not path:
-        return gr.skip(), number, gr.skip(), gr.skip(), show.problem(
+        return number, gr.skip(), gr.skip(), *[gr.skip()] * 3, show.problem(
             "There is no recording yet. Press the record button, read the sentence aloud, press stop, wait until it can be "
             "played; then keep it.")
-    draft = typed(rows)
+    draft = rows.typed(window, shown)
     draft.add(Path(path), texts[number], "read aloud", name=f"prompt-{number + 1:02d}.wav")
     following = min(number + 1, len(texts) - 1)
-    return table(), following, None, prompt_text(following), count(draft)
+    return following, None, prompt_text(following), *lists(draft), count(draft)
 
 
 def prompt_text(number: int) -> str:
@@ -115,63 +128,96 @@ def step_prompt(number: int, by: int):
 
 
 @show.told
-def start_over(sure: str | None):
-    """Remove the clips that were gathered, and plans made of them that were not started; voices and clones stay."""
+def start_over(sure: str | None, window: str):
+    """Remove the clips that were gathered, and the plan made of them that was not started; voices and clones stay. Who comes
+    next is asked for consent again."""
     if not sure:
-        return *[gr.skip()] * 5, ""
-    Draft().clear()
-    forget_plans(0)
-    return table(), 0, prompt_text(0), show.no_checks(), "", show.fine("All clips and texts are removed.")
+        return *[gr.skip()] * 7, ""
+    draft = Draft.of(window)
+    if draft.job:
+        forget_plans(0, draft.job)
+    draft.clear()
+    return *lists(draft), 0, prompt_text(0), "", False, show.fine("All clips and texts are removed.")
 
 
 @show.told
-def recognise(rows: pd.DataFrame):
-    """Fill in the texts that are missing; what is there stays, and what was heard with doubt says so."""
-    draft = typed(rows)
+def recognise(window: str, shown: str):
+    """Fill in the texts that are missing; what is there stays, what was heard with doubt says so, and what cannot be heard
+    is named."""
+    from tts_meta.evaluation.intelligibility import WHY_MISSING, load_recogniser
+
+    draft = rows.typed(window, shown)
     recogniser = load_recogniser()
     if recogniser is None:
-        return table(), show.problem(f"Speech recognition is not there: {WHY_MISSING}. Type the texts, or read the prompts.")
-    found = {}
+        said = f"Speech recognition is not there: {WHY_MISSING}. Type the texts, or read the prompts."
+        return *lists(draft), show.problem(said)
+    found, silent = {}, []
     for r in draft.rows:
-        if not r.text:
+        if r.text:
+            continue
+        try:
             text, sure = recogniser.transcribe_surely(draft.path(r.clip))
+        except InputError as e:
+            silent.append(str(e).replace(str(draft.path(r.clip)), r.clip))
+            continue
+        if text:
             found[r.clip] = text, "recognised" if sure else UNSURE
+        else:
+            silent.append(f"No words are heard in {r.clip}; type its text, or remove it.")
     draft.fill(found)
     unsure = sum(note == UNSURE for _, note in found.values())
-    return table(), show.fine(f"{len(found)} texts recognised by {recogniser.name}; {unsure} are marked, listen to those.")
+    said = show.fine(f"{len(found)} texts recognised by {recogniser.name}; {unsure} are marked, listen to those.")
+    return *lists(draft), said + "".join(map(show.problem, silent))
 
 
 @show.told
-def choose(event: gr.SelectData):
-    """The clip of the row that was clicked: to listen to while its text is read, and to remove."""
-    rows = Draft().rows
-    clip = rows[event.index[0]].clip if event.index[0] < len(rows) else ""
-    return clip, gr.Audio(show.private_copy(Draft().path(clip)), label=clip) if clip else None, ""
+def act(window: str, shown: str, event: gr.EventData):
+    """What a row's button asks for: hear the clip, or remove it. Returns the player, the lists and a message."""
+    draft, clip = rows.typed(window, shown), str(event.of)
+    if clip not in {r.clip for r in draft.rows}:
+        return gr.skip(), *lists(draft), show.problem(f"{clip} is not there any more; the list shows what is.")
+    if event.act == "play":
+        return gr.Audio(show.private_copy(draft.path(clip)), label=clip, visible=True, autoplay=True), *[gr.skip()] * 3, ""
+    draft.remove(clip)
+    return gr.Audio(None, visible=False), *lists(draft), show.fine(f"{clip} is removed.")
 
 
 @show.told
-def remove(clip: str):
-    """Remove the chosen clip."""
-    if not clip:
-        return table(), "", gr.skip(), show.problem("Choose a clip first: click its row.")
-    Draft().remove(clip)
-    return table(), "", gr.Audio(None, label=CHOSEN), show.fine(f"{clip} is removed.")
-
-
-@show.told
-def check(rows: pd.DataFrame):
-    """The clip doctor's table and meter."""
-    draft = typed(rows)
+def check(window: str, shown: str):
+    """The clip doctor's verdicts in the list, and the meter."""
+    draft = rows.typed(window, shown)
     if not draft.clips:
-        return show.no_checks(), "", show.problem("There are no clips yet: record or upload some, or use the examples.")
-    checkup = check_clips(draft.clips, draft.texts, default_starter())
-    return show.checked_rows(checkup), show.meter(checkup), ""
+        return *lists(draft), "", show.problem("There are no clips yet: record or upload some, or use the examples.")
+    from tts_meta.voices.checkup.checkup import check_clips
+
+    checkup = check_clips(draft.clips, draft.texts, warm.network())
+    keep_verdicts(draft, checkup)
+    return *lists(draft), meter(checkup), ""
 
 
-def found_again():
+def keep_verdicts(draft: Draft, checkup) -> None:
+    """Remember what the doctor said, of the texts as they are now."""
+    texts = {r.clip: r.text for r in draft.rows}
+    found = []
+    for c in checkup.clips:
+        part = f"{c.start:.1f}–{c.end:.1f} s" if c.start else f"{c.end - c.start:.1f} s"
+        why = " ".join(f"{f.sentence} {f.fix}".strip() for f in c.findings)
+        found.append({"clip": c.path.name, "of": texts.get(c.path.name, ""), "level": c.level, "length": part, "why": why})
+    draft.judge(found)
+
+
+def meter(checkup) -> str:
+    """The set's findings and the meter, as markdown."""
+    lines = [f"**{rows.BADGES[f.level]}:** {f.sentence} {f.fix}" for f in checkup.findings]
+    if checkup.meter.missing:
+        lines.append(f"Sounds in no clip: {', '.join(checkup.meter.missing)}")
+    return "\n\n".join([f"**{checkup.meter.sentence}** {USABLE}", *lines])
+
+
+def found_again(window: str):
     """After a reload: the clips that were gathered, and the first prompt that was not read."""
-    rows = Draft().rows
-    read = {r.clip for r in rows}
+    draft = Draft.of(window)
+    read = {r.clip for r in draft.rows}
     number = next((i for i in range(len(prompts())) if f"prompt-{i + 1:02d}.wav" not in read), 0)
-    message = show.fine(f"Still here from before: {len(rows)} clips. Start over removes them.") if rows else ""
-    return table(), number, prompt_text(number), message
+    message = show.fine(f"Still here from before: {len(read)} clips. Start over removes them.") if read else ""
+    return *lists(draft), number, prompt_text(number), message

@@ -12,29 +12,47 @@ from tests.conftest import EXAMPLES
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory):
-    """(address, library): the page, served in this process."""
-    import os
-
+def served(tmp_path_factory, request):
+    """(address, library): the page, served in this process. A module may say NETWORK = False, where nothing has to be loaded,
+    and how many STEPS a clone does unless it is told."""
+    from app import adapt_step, warm
     from app.page import serve
 
     home = tmp_path_factory.mktemp("library")
-    old = os.environ.get("TTS_META_HOME")
-    os.environ["TTS_META_HOME"], os.environ["TTS_META_THREADS"] = str(home), "1"
-    with socket.socket() as s:
+    with pytest.MonkeyPatch.context() as patch, socket.socket() as s:
+        patch.setenv("TTS_META_HOME", str(home))
+        patch.setenv("TTS_META_THREADS", "1")
+        if not getattr(request.module, "NETWORK", True):
+            patch.setattr(warm, "begin", lambda: None)
+        if steps := getattr(request.module, "STEPS", None):
+            patch.setattr(adapt_step, "usual_steps", lambda: steps)
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]
-    page_app = serve(port=port, block=False)
-    yield f"http://127.0.0.1:{port}", home
-    page_app.close()
-    os.environ.pop("TTS_META_HOME") if old is None else os.environ.__setitem__("TTS_META_HOME", old)
+        s.close()
+        page_app = serve(port=port, block=False)
+        yield f"http://127.0.0.1:{port}", home
+        page_app.close()
+
+
+@pytest.fixture
+def emptied(served, monkeypatch):
+    """The address and library of the page, without what another test left there."""
+    import shutil
+
+    from app import windows
+
+    address, home = served
+    for path in home.iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    monkeypatch.setattr(windows, "OPEN", {})
+    return address, home
 
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
     from playwright.sync_api import expect, sync_playwright
 
-    expect.set_options(timeout=30_000)  # machines that test are busy with other things
+    expect.set_options(timeout=60_000)  # machines that test are busy with other things
     # Chromium's pretended microphone plays a wav.
     samples, rate = soundfile.read(EXAMPLES / "clips" / "p225_003.flac")
     wav = tmp_path_factory.mktemp("microphone") / "microphone.wav"

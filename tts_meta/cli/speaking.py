@@ -174,8 +174,10 @@ def page(
     password: Annotated[str | None, typer.Option(envvar="TTS_META_PASSWORD", help="Of the user `me`.")] = None,
 ) -> None:
     """Open the page in a browser. Example: tts-meta app"""
+    from tts_meta.voices.places import chosen_network
+
+    chosen_network()
     _warn(host, "page", password is not None)
-    starter()
     edge("page").serve(host, port, password=password)
 
 

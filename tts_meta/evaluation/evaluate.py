@@ -72,7 +72,7 @@ def load_reference(
         )
     texts = complete_transcripts(clips, transcripts, say)
     found = []
-    for path in clips:
+    for path in (c for c in clips if c in texts):  # what cannot be read has no text and is said already
         try:
             found.append(Reference(path, texts[path], check_clip(path)))
         except InputError as e:
@@ -92,10 +92,12 @@ def evaluate_voice(
     making: Making | None = None,
     command: str = "",
     kept: Kept | None = None,
+    on_sentence: Callable[[int, int], None] = lambda done, of: None,
 ) -> dict:
     """The numbers of `metrics.json`; with `out` also report.html, utterances.csv and samples/*.wav.
 
     `kept` has what earlier evaluations measured of these recordings (default: nothing, and nothing is kept).
+    `on_sentence` is told how many sentences are done, and of how many.
     `making` (what is known of the voice's job) adds its kept steps, the clips it was made from and its cost.
     """
     # Even and odd positions, so that both halves cover the same recording sessions.
@@ -154,6 +156,7 @@ def evaluate_voice(
         mels.append((log_mel(spoken.samples), r.features.mel))
         said_f0.append(f0_at_frames(spoken.samples, SAMPLE_RATE, len(mels[-1][0])))
         say(f"{number + 1}/{len(judged)} evaluated")
+        on_sentence(number + 1, len(judged))
     bounds = similarity(centre_embeddings, embeddings["clone"], embeddings["vocoded"], embeddings["real"])
     texts = [r.text for r in judged]
     pitch = pitch_ratios(said_f0, [r.features.f0 for r in judged])

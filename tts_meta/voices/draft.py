@@ -1,18 +1,23 @@
 """The clips and texts that someone is still putting together, kept in the library's folder: a reload, a closed page or a
-crash loses no recording."""
+crash loses no recording. Each window has a draft of its own; one whose window is gone is taken over by the next."""
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
 import shutil
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from tts_meta.audio.files import SUFFIXES, replace_file, told
+from tts_meta.errors import InputError
 from tts_meta.voices.places import library_folder
 
 EXAMPLE = "example"
+_WINDOW = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,59 @@ class Draft:
 
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = folder or library_folder() / "draft"
+
+    @staticmethod
+    def of(window: str) -> Draft:
+        """The draft of a window, by its random name. Raises InputError for what is no such name."""
+        if not _WINDOW.fullmatch(window or ""):
+            raise InputError("The page has not loaded yet; wait a second and press again.")
+        return Draft(library_folder() / "drafts" / window)
+
+    @staticmethod
+    def adopt(window: str, taken: Collection[str]) -> Draft:
+        """The draft of a new window: the newest of those whose window is not among the `taken`, where there is one."""
+        mine, home = Draft.of(window), library_folder()
+        left = [Draft(p) for p in (home / "draft", *(home / "drafts").glob("*")) if p.is_dir() and p.name not in taken]
+        found = sorted((d for d in left if d.rows or d.job), key=lambda d: d.folder.stat().st_mtime)
+        if found and not mine.folder.exists():
+            with told(mine.folder):
+                mine.folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            # A window that was opened at the same time may have been quicker.
+            with contextlib.suppress(FileNotFoundError):
+                found[-1].folder.rename(mine.folder)
+        return mine
+
+    @property
+    def job(self) -> str:
+        """The id of the clone that was planned of it last, or nothing."""
+        return str(self._kept("job.json", dict).get("job", ""))
+
+    @property
+    def planned(self) -> str:
+        """What was shown when that clone was planned, as `plan` was told."""
+        return str(self._kept("job.json", dict).get("shown", ""))
+
+    def plan(self, job: str, shown: str = "") -> None:
+        """Remember the clone that was planned of it, and what was shown then."""
+        self._make()
+        replace_file(self.folder / "job.json", json.dumps({"job": job, "shown": shown}).encode())
+
+    @property
+    def verdicts(self) -> list[dict]:
+        """What the clip doctor said, as `judge` was told."""
+        return self._kept("verdicts.json", list)
+
+    def judge(self, verdicts: list[dict]) -> None:
+        """Remember what the clip doctor said of the clips."""
+        self._make()
+        replace_file(self.folder / "verdicts.json", json.dumps(verdicts).encode())
+
+    def _kept(self, name: str, kind: type) -> Any:
+        try:
+            found = json.loads((self.folder / name).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return kind()
+        return found if isinstance(found, kind) else kind()
 
     def path(self, clip: str) -> Path:
         return self.folder / Path(clip).name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
@@ -88,6 +89,36 @@ def delete_voice(name: str) -> Path:
     return path
 
 
+AWAY_SECONDS = 86400.0
+"""A voice that was put away can be brought back for so long at least."""
+
+
+def put_away(name: str) -> Path:
+    """Take a voice out of the library so that it can be brought back; returns where it lies. What was put away a day ago or
+    earlier is deleted."""
+    path = own_voice(name)
+    folder = library_folder() / ".away"
+    for old in folder.glob("*.voice"):
+        if time.time() - old.stat().st_mtime > AWAY_SECONDS:
+            old.unlink()
+    target = folder / f"{time.time_ns()}-{path.name}"
+    _replace(target, path.read_bytes())
+    path.unlink()
+    return target
+
+
+def bring_back(away: Path) -> Path:
+    """Undo `put_away`. Raises InputError where a voice of that name was made meanwhile."""
+    target = library_folder() / away.name.partition("-")[2]
+    if not away.is_file():
+        raise InputError(f"The voice {target.stem!r} was deleted more than a day ago and cannot be brought back.")
+    if target.exists():
+        raise InputError(f"A voice {target.stem!r} was made meanwhile; rename it first, then undo.")
+    _replace(target, away.read_bytes())
+    away.unlink()
+    return target
+
+
 def copy_voice(name: str, new: str, force: bool = False) -> Path:
     """A second voice like the first, under a new name. Raises InputError when that name is taken."""
     return _copy(named_voice(name), new, force)
@@ -162,8 +193,8 @@ def facts(header: dict) -> list[str]:
 def read_date(iso: str) -> str:
     """Day and minute (UTC) of a time in ISO 8601; what is no such time stays as it is (a file may say anything)."""
     try:
-        time = datetime.fromisoformat(iso)
-        return (time.astimezone(UTC) if time.tzinfo else time).strftime("%Y-%m-%d %H:%M")
+        at = datetime.fromisoformat(iso)
+        return (at.astimezone(UTC) if at.tzinfo else at).strftime("%Y-%m-%d %H:%M")
     except ValueError:
         return iso
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
+from importlib.resources import files
 
 from tts_meta.errors import InputError
-from tts_meta.voices.places import check_name
+from tts_meta.voices.places import check_name, chosen_network
 
 METHODS = ("sigma", "embedding", "all")
 
@@ -30,3 +32,10 @@ class Settings:
         if not 1 <= self.steps <= 1_000_000:
             raise InputError(f"The number of steps is {self.steps}; 1 to 1,000,000 is expected.")
         return replace(self, name=name)
+
+
+def usual_steps() -> int:
+    """The steps of a clone that is not told otherwise, of the package's starter on the chosen network, which is not loaded."""
+    name = "starter" if chosen_network() == "small" else chosen_network()
+    found = json.loads((files("tts_meta") / "assets" / f"{name}.json").read_text(encoding="utf-8"))
+    return int(found["adaptation"]["steps"])

@@ -38,8 +38,8 @@ def create(
     is not started is deleted when another is made an hour later or more.
     """
     forget_plans()
-    folder = out or library_folder()
-    free_path(folder, settings.check().name, force)
+    folder, settings = out or library_folder(), settings.check()
+    free_path(folder, settings.name, force)
     clips = prepare(checkup.require(), starter)
     made = plan(Cloning(starter, clips, settings))
     # One held-out recording, to hear beside the clone.

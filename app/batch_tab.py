@@ -1,0 +1,62 @@
+"""Batch: a sound for each line, row or chapter of a file."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import gradio as gr
+import pandas as pd
+
+from tts_meta.errors import InputError
+from tts_meta.voices.library import voice_names
+
+from . import show, warm
+
+KEYS = ("number", "text", "voice", "seconds", "status", "reason")
+
+
+def batch(file: str | None, voice: str | None) -> Iterator:
+    """Yields (what happened, manifest, zip of the wavs)."""
+    if not file:
+        yield show.problem("Give a txt, csv, tsv or epub file."), gr.skip(), gr.File(None, visible=False)
+        return
+    from tts_meta.voices.batch import MANIFEST, read_lines, run_batch
+
+    try:
+        lines, out = read_lines(Path(file), voice), show.new_folder()
+        found: list[dict] = []
+        for row in run_batch(warm.network(), lines, out):
+            found.append(row)
+            yield show.fine(f"{len(found)} of {len(lines)} done."), _table(found), gr.File(None, visible=False)
+    except InputError as e:
+        said = str(e).replace(str(file), Path(file).name)
+        yield show.problem(said), gr.skip(), gr.File(None, visible=False)
+        return
+    packed = out / "speech.zip"
+    with zipfile.ZipFile(packed, "w") as z:
+        for path in [*sorted(out.glob("*.wav")), out / MANIFEST]:
+            z.write(path, path.name)
+    failed = sum(r["status"] == "failed" for r in found)
+    text = f"{len(found) - failed} of {len(found)} made."
+    said = show.problem(f"{text} See the table for the others.") if failed else show.fine(text)
+    yield said, _table(found), gr.File(str(packed), visible=True)
+
+
+def _table(found: list[dict]) -> gr.Dataframe:
+    return gr.Dataframe(pd.DataFrame([[str(r[k])[:120] for k in KEYS] for r in found], columns=list(KEYS)), visible=True)
+
+
+def build() -> gr.Dropdown:
+    """The Batch tab; returns its list of voices."""
+    voice = gr.Dropdown(voice_names(), label="Voice", info="For texts that name none.", elem_id="batch-voice")
+    file = gr.File(label="txt (a sound a line), csv (id,text,voice,speed) or epub (a sound a chapter)", elem_id="batch-file",
+                   file_types=[".txt", ".csv", ".tsv", ".epub"], height=150)
+    go = gr.Button("Speak them all", variant="primary", elem_id="batch-go")
+    status = gr.HTML(elem_id="batch-status")
+    table = gr.Dataframe(label="Manifest", interactive=False, wrap=True, visible=False, elem_id="batch-rows", buttons=[])
+    packed = gr.File(label="All sounds and the manifest (zip)", interactive=False, visible=False, elem_id="batch-zip")
+    gr.Markdown(f"The same on the command line: `{show.command('batch', 'FILE', '--voice', 'NAME', '--out', 'FOLDER/')}`")
+    go.click(batch, [file, voice], [status, table, packed], concurrency_id="speech", concurrency_limit=1)
+    return voice

@@ -1,0 +1,71 @@
+"""Steps 4 and 5 of the walk: a recording beside its clone, blind if asked, and the voice file."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import gradio as gr
+
+from tts_meta.errors import InputError
+from tts_meta.voices.jobs.folder import find_job
+from tts_meta.voices.library import facts
+from tts_meta.voices.voice_header import read_header
+
+from . import show, warm
+
+
+def compare(job_id: str, blind: bool):
+    """(A, B, what is said, the answer, problem, no guess yet, no verdict yet). The files are called A and B: a download does not
+    tell either."""
+    try:
+        if not job_id:
+            raise InputError("There is no voice to compare yet; run the clone first.")
+        job = find_job(job_id)
+        state = job.state
+        if not state.voice:
+            raise InputError("There is no voice to compare yet; run the clone first.")
+        from tts_meta.audio.files import read_audio, write_wav
+        from tts_meta.audio.mel import SAMPLE_RATE
+        from tts_meta.voices.synthesize import Synthesizer
+        from tts_meta.voices.voice_file import load_voice
+
+        starter = warm.network()
+        spoken = Synthesizer.of(starter, load_voice(Path(state.voice), starter)).speak(job.spec["real_text"])
+        real, rate = read_audio(job.file("real.wav"))
+        swapped = blind and random.random() < 0.5
+        folder = show.new_folder()
+        for name, (samples, at) in zip("BA" if swapped else "AB", ((real, rate), (spoken.samples, SAMPLE_RATE)), strict=True):
+            write_wav(folder / f"{name}.wav", samples, at)
+    except InputError as e:
+        return None, None, "", "", show.problem(str(e)), None, ""
+    answer = f"{'B' if swapped else 'A'} is the recording, {'A' if swapped else 'B'} the clone."
+    text = f"“{job.spec['real_text']}”" + ("" if blind else f"\n\n{answer}")
+    first, second = (gr.Audio(str(folder / f"{n}.wav"), visible=True) for n in "AB")
+    return first, second, text, answer, "", None, ""
+
+
+def guess(choice: str | None, answer: str) -> str:
+    """Whether the guess was right; nothing where none was made."""
+    if not choice:
+        return ""
+    if not answer:
+        return "Listen first, then choose."
+    return ("Right: " if answer.startswith(choice) else "No: ") + answer
+
+
+def finished(job_id: str):
+    """The voice file, and what it says of itself."""
+    try:
+        if not job_id:
+            raise InputError("There is no voice yet; run the clone first.")
+        state = find_job(job_id).state
+        if not state.voice:
+            raise InputError("There is no voice yet; run the clone first.")
+        header = read_header(Path(state.voice))
+    except InputError as e:
+        return gr.File(None, visible=False), show.problem(str(e))
+    lines = [f"**{Path(state.voice).name}**, {Path(state.voice).stat().st_size / 1e6:.2f} MB, is in your library.",
+             "\n".join(f"- {fact}" for fact in facts(header)),
+             f"`{show.command('say', 'Good morning.', '--voice', header['name'], '--out', 'hello.wav')}`"]
+    return gr.File(show.private_copy(state.voice), visible=True), "\n\n".join(lines)

@@ -1,0 +1,116 @@
+"""Whether the page can be read: contrast in the light and in the dark, and a telephone's width, in headless Chromium."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.app.browsing import CHROMIUM, UNREADABLE, opened
+from tests.app.stubs import checkup, clone
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (make test installs it)")
+NETWORK = False
+LEAST = 4.5
+"""Contrast of text, by WCAG 1.4.3."""
+
+
+@pytest.fixture
+def full(emptied, starter, monkeypatch):
+    """A page with something in every place: clips of which one is left out, and a clone that was interrupted."""
+    from app import warm
+    from tts_meta.voices.checkup import checkup as doctor
+
+    monkeypatch.setattr(warm, "network", lambda: starter)
+
+    def found(paths, texts, network):
+        verdicts = checkup(paths, texts, bad=(paths[3].name,))
+        for number, level in ((1, "amber"), (2, "amber")):
+            said = doctor.Finding(level, "noise", "Speech is only 12 dB above the noise of the pauses.", "Record it again.")
+            verdicts.clips[number].findings.append(said)
+        return verdicts
+
+    monkeypatch.setattr(doctor, "check_clips", found)
+    clone(emptied[1], 1, "interrupted", kept=(0, 30))
+    return emptied
+
+
+def unreadable(page, where):
+    return [f"{where}: {line}" for line in page.evaluate(UNREADABLE, LEAST)]
+
+
+def everywhere(page):
+    """Look at every step and every tab, with what can be said in them; yields the name of each place."""
+    from playwright.sync_api import expect
+
+    page.locator(".step-button").first.click()
+    page.locator("#examples").click()
+    expect(page.locator("#name textarea, #name input")).to_have_value("p225")
+    page.locator("#use").click()
+    expect(page.locator("#trouble4 .problem")).to_be_visible()
+    expect(page.locator("#likeness-frame")).to_be_visible()
+    yield "adapt"
+    for number, name, listed in ((2, "text", "#texts .rows"), (1, "clips", "#checked .rows")):
+        page.locator(".step-button").nth(number - 1).click()
+        page.locator(listed).wait_for()
+        if name == "clips":
+            page.locator("#look").click()
+            expect(page.locator("#checked .badge.red")).to_have_count(1)
+        yield name
+    for name in ("Speak", "Batch", "Library", "Evaluate", "Doctor"):
+        tab = page.get_by_role("tab", name=name, exact=True)
+        if not tab.is_visible():
+            page.locator(".overflow-menu > button").first.click()
+            page.locator(".overflow-dropdown").get_by_text(name, exact=True).click()
+        else:
+            tab.click()
+        wrong = {"Batch": "#batch-go", "Evaluate": "#evaluate"}.get(name)
+        if wrong:
+            page.locator(wrong).click()
+            page.locator(".problem:visible").wait_for()
+        yield name
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_every_text_can_be_read_and_fits(browser, full, width, dark):
+    page = opened(browser, full[0], width, 900, dark)
+    page.wait_for_function("(dark) => document.body.classList.contains('dark') == dark", arg=dark)
+    found = []
+    for place in everywhere(page):
+        page.wait_for_timeout(400)  # colours fade in
+        found += unreadable(page, place)
+        if page.evaluate("document.documentElement.scrollWidth") > width:
+            found.append(f"{place} is {page.evaluate('document.documentElement.scrollWidth')} px wide")
+        if place == "clips":
+            rows = page.locator("#checked li").all()
+            assert len(rows) == 10
+            for row in rows:
+                box, why = row.bounding_box(), row.locator(".why")
+                assert box["x"] >= 0 and box["x"] + box["width"] <= width
+                assert not why.count() or why.bounding_box()["width"] > 200
+        if place == "adapt":
+            title = page.locator("#likeness h4")
+            assert title.evaluate("e => e.scrollWidth <= e.clientWidth") and title.bounding_box()["width"] > 200
+            for text in page.locator("#likeness svg text").all():
+                box = text.bounding_box()
+                assert box["x"] >= 0 and box["x"] + box["width"] <= width, text.text_content()
+    assert not found, "\n".join(found)
+    page.context.close()
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_who_uses_the_keyboard_sees_where_they_are(browser, full, dark):
+    """The ring around the button Next, beside what is behind it: 3 to 1 is expected of such marks (WCAG 1.4.11)."""
+    page = opened(browser, full[0], 390, 900, dark)
+    page.locator(".step-button").first.click()
+    page.locator("#over").focus()
+    for _ in range(3):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.id || document.activeElement.closest('[id]').id") == "to2":
+            break
+    ring = page.evaluate("""() => { const s = getComputedStyle(document.activeElement);
+      const light = (c) => { const v = c.match(/[0-9.]+/g).slice(0, 3).map(x => (x /= 255) <= 0.03928 ? x / 12.92 :
+        ((x + 0.055) / 1.055) ** 2.4); return 0.2126 * v[0] + 0.7152 * v[1] + 0.0722 * v[2]; };
+      const [a, b] = [light(s.outlineColor), light(getComputedStyle(document.body).backgroundColor)].sort((x, y) => y - x);
+      return [document.activeElement.innerText, s.outlineStyle, parseFloat(s.outlineWidth), (a + 0.05) / (b + 0.05)]; }""")
+    assert ring[0].strip() == "Next: text" and ring[1] == "solid" and ring[2] >= 2 and ring[3] >= 3, ring
+    page.context.close()
