@@ -33,7 +33,8 @@ from tts_meta.audio.vocoder import default_vocoder
 from tts_meta.data.batch import Item, collate
 from tts_meta.errors import InputError
 from tts_meta.evaluation.intelligibility import load_recogniser
-from tts_meta.evaluation.judge import Judge, Sentence
+from tts_meta.evaluation.judge import Judge, Sentence, Sound, beside, realtime_factor
+from tts_meta.evaluation.kept import Measured
 from tts_meta.evaluation.protocol import HeldOutSpeaker, heldout_speakers
 from tts_meta.evaluation.similarity import embed
 from tts_meta.meta.tree import Tree
@@ -162,7 +163,7 @@ def bounds(world: World, name: str) -> None:
     judge, _ = world.speaker(name)
     s = world.speakers[name]
     centre = [embed(check_clip(p).samples, SAMPLE_RATE) for p in s.reference[1::2]]
-    rows = {kind: measured(*found) for kind, found in (("vocoded", judge.vocoded(True)), ("real", judge.real(True)))}
+    rows = {kind: measured([of_recording(judge, x, kind) for x in judge.sentences]) for kind in ("vocoded", "real")}
     found = {
         "corpus": s.corpus, "texts": [x.text for x in judge.sentences], "centre": listed(np.stack(centre)), **rows,
     }
@@ -183,8 +184,16 @@ def listed(embeddings: np.ndarray) -> list[list[float]]:
     return [[round(float(x), 5) for x in e] for e in embeddings]
 
 
-def measured(rows: list[dict], embeddings: np.ndarray) -> dict:
-    return {"rows": rows, "embeddings": listed(embeddings)}
+def of_recording(judge: Judge, sentence: Sentence, kind: str) -> tuple[Measured, dict]:
+    """Measures of a recording, alone and beside itself."""
+    found = judge.recording(sentence, kind)
+    return found, beside(Sound(found.samples), sentence)
+
+
+def measured(found: list[tuple[Measured, dict]], quality: bool = True) -> dict:
+    """A row a sentence, and the embeddings."""
+    rows = [{"heard": m.heard, **({"dnsmos": m.dnsmos} if quality else {}), **more} for m, more in found]
+    return {"rows": rows, "embeddings": listed(np.stack([m.embedding for m, _ in found]))}
 
 
 class Query:
@@ -314,12 +323,13 @@ def run_cell(world: World, cell: Cell) -> None:
     def speak(deltas: Tree, step: int | str) -> None:
         quality = step in ("best", cell.steps) or step in cfg.quality
         gains = measure_gains(walk.starter, deltas, [*walk.inside, *walk.outside])  # as `clone` does, for every method
-        rows, embeddings, sounds, factor = judge.measure(Synthesizer(walk.starter, deltas, gains=gains), quality)
-        result["judged"][str(step)] = measured(rows, embeddings) | {"realtime_factor": factor}
+        said = list(judge.saying(Synthesizer(walk.starter, deltas, gains=gains), quality))
+        found = measured([(s.measured, s.beside) for s in said], quality)
+        result["judged"][str(step)] = found | {"realtime_factor": realtime_factor(said)}
         if step == 0:
             replace_file(start, json.dumps(result["judged"]["0"]).encode())
         if cell.speaker in cfg.sounds and cell.seed == 0:
-            keep_sounds(world, f"{cell.name()}-{step}", sounds)
+            keep_sounds(world, f"{cell.name()}-{step}", [s.sound.samples for s in said])
 
     for step in sorted({*watched(cell.steps), *(j for j in cell.judged if isinstance(j, int) and j <= cell.steps)}):
         if step <= last:

@@ -95,7 +95,8 @@ def test_cuts_fall_in_pauses_between_words():
 
 def test_alignment_gives_every_phone_a_frame_and_follows_the_sound(starter):
     """Phones whose states are far apart are found to the frame; speech too fast for two states a phone still aligns."""
-    from tts_meta.nets.aligner import Aligner, cepstral_basis
+    from tts_meta.nets.aligner import Aligner
+    from tts_meta.nets.cepstra import cepstral_basis
 
     norm = starter.norm
     aligner = Aligner(7)

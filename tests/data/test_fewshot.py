@@ -98,6 +98,16 @@ def test_splits_are_disjoint_and_of_the_published_sizes():
     assert len(set(torch.cat(list(split.values())).tolist())) == 1623
 
 
+def test_a_damaged_image_leaves_no_half_of_a_cache(tmp_path):
+    for split in ("train", "val", "test"):
+        (tmp_path / f"{split}.csv").write_text("filename,label\na.jpg,x\n")
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "a.jpg").write_bytes(b"not an image")
+    with pytest.raises(OSError, match="cannot identify image"):
+        load_mini_imagenet(tmp_path, tmp_path / "cache")
+    assert not [p for p in (tmp_path / "cache").rglob("*") if p.is_file()]
+
+
 @pytest.mark.parametrize("packed", [False, True])
 def test_mini_imagenet_layout_from_a_folder_or_a_zip(tmp_path, packed):
     g = np.random.default_rng(0)

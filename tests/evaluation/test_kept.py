@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 from tests.conftest import EXAMPLES
 from tts_meta.audio.mel import SAMPLE_RATE
-from tts_meta.evaluation import evaluate, kept
+from tts_meta.evaluation import evaluate, judge, kept
 from tts_meta.evaluation.evaluate import evaluate_voice, load_reference
 from tts_meta.evaluation.kept import Kept, Measured
 from tts_meta.voices.voice_file import load_voice
@@ -43,9 +44,14 @@ def test_a_second_evaluation_measures_the_voice_alone_and_says_the_same(starter,
     references = load_reference(EXAMPLES / "reference", None, set(), lambda s: None)[:3]
     voice = load_voice(cloned.path, starter)
     asked = []
-    monkeypatch.setattr(evaluate, "measure_sound", lambda *a, own=evaluate.measure_sound, **k: asked.append(1) or own(*a, **k))
+    monkeypatch.setattr(judge.Judge, "heard", lambda *a, own=judge.Judge.heard: asked.append(1) or own(*a))
+    found = []
+    for module, name in itertools.product((judge, evaluate), ("log_mel", "f0_at_frames")):
+        if own := getattr(module, name, None):
+            monkeypatch.setattr(module, name, lambda *a, own=own, name=name: found.append(name) or own(*a))
     first = evaluate_voice(starter, voice, references, tmp_path / "first", kept=Kept(tmp_path / "kept"))
     assert len(asked) == 2 * 3  # two sentences: clone, recording, recording through the vocoder
+    assert sorted(found) == 2 * ["f0_at_frames"] + 2 * ["log_mel"], "of each of the clone's sounds, once"
     monkeypatch.setattr(evaluate, "default_vocoder", lambda: pytest.fail("a recording went through the vocoder again"))
     second = evaluate_voice(starter, voice, references, tmp_path / "second", kept=Kept(tmp_path / "kept"))
     assert len(asked) == 2 * 3 + 2

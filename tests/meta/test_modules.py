@@ -48,3 +48,22 @@ def test_the_size_of_a_module_is_its_root_mean_square():
 def test_the_distance_of_a_module_is_that_of_its_parameters_over_the_root_of_their_number():
     deltas = {"conv.weight": torch.tensor([[1.0, 2.0]]), "conv.bias": torch.tensor([2.0]), "head.weight": torch.zeros(1, 2)}
     assert module_distance(parts(), deltas, ["conv", "head"]) == {"conv": pytest.approx(math.sqrt(3)), "head": 0.0}
+
+
+def test_the_proximal_step_is_the_minimiser_and_a_frozen_module_stays():
+    prior = Shrinkage(parts(), torch.tensor([0.8, -math.inf]))
+    theta = {k: PHI[k][None] for k in ("conv.weight", "head.weight")}
+    at, rate = torch.tensor([[1.0, -2.0, 5.0, 6.0]]), torch.tensor([[0.1, 2.0, 1.0, 0.3]])
+    phi = torch.tensor([0.5, 3.0, 2.0, -2.0])
+    found = prior.proximal(theta, at, phi, rate)
+    # The gradient of |x - at|^2 / (2 rate) + |x - phi|^2 / (2 sigma^2) is zero there.
+    slope = (found - at)[:, :2] / rate[:, :2] + (found - phi)[:, :2] / math.exp(0.8)
+    assert slope.abs().max() < 1e-5 and torch.equal(found[0, 2:], phi[2:])
+
+
+def test_distance_and_penalty_count_what_may_move():
+    prior = Shrinkage(parts(), torch.tensor([math.log(4.0), math.inf]))
+    theta = {"conv.weight": torch.tensor([[[3.0, 6.0]], [[1.0, 4.0]]]), "head.weight": torch.tensor([[[9.0, 9.0]], [[2.0, 9.0]]])}
+    found = prior.distance(theta, PHI)
+    assert torch.allclose(found["conv.weight"], torch.tensor([1.0, 1.0])) and not found["head.weight"].any()
+    assert torch.allclose(prior.penalty(theta, PHI), torch.tensor([0.5, 0.5]))

@@ -140,6 +140,14 @@ def test_names_with_points_and_folders_are_kept_apart(tmp_path):
     assert texts_in([table], pair) == dict(zip(pair, ("One.", "Two."), strict=True))
 
 
+def test_names_that_differ_in_case_alone_are_kept_apart_where_the_table_does(tmp_path):
+    both = [tmp_path / "a.wav", tmp_path / "A.wav"]
+    table = write(tmp_path / "t.csv", "file,text\na.wav,Small.\nA.wav,Large.\n")
+    assert texts_in([table], both) == dict(zip(both, ("Small.", "Large."), strict=True))
+    one = write(tmp_path / "u.csv", "file,text\nA.WAV,Large.\n")
+    assert texts_in([one], both[:1]) == {both[0]: "Large."}
+
+
 @pytest.mark.parametrize(("name", "content"), [
     ("a.txt", "Hello there."), ("a.lab", "Hello there."), ("A.text", "Hello there."), ("a.wav.txt", "Hello there."),
     ("a.normalized.txt", "Hello there."), ("t.csv", "file,text\na.wav,Hello there.\n"), ("t.tsv", "a.wav\tHello there.\n"),

@@ -21,7 +21,7 @@ from tts_meta.errors import InputError
 
 __all__ = [
     "MAX_SAMPLES", "MAX_SECONDS", "PACKED", "PLAIN", "SUFFIXES", "read_audio", "read_recording", "replace_file",
-    "resample", "sound_path", "told", "write_sound", "write_wav",
+    "replacing", "resample", "sound_path", "told", "write_sound", "write_wav",
 ]
 
 
@@ -54,26 +54,33 @@ def told(path: str | Path) -> Iterator[None]:
         ) from e
 
 
+@contextlib.contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """An empty file beside `path` to write to, which takes its place when the block ends: a crash leaves the old file or the
+    new, whole, and an error leaves nothing behind."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    os.close(handle)
+    try:
+        yield Path(name)
+        with open(name, "r+b") as f:
+            os.fsync(f.fileno())
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(name)
+        raise
+
+
 def replace_file(path: str | Path, content: bytes) -> None:
-    """Write `content` beside `path`, flush it to disk, then rename: a crash leaves the old file or the new, whole.
+    """Write `content` to `path` as `replacing` does.
 
     Raises InputError when the disk is full or the folder cannot be written; the old file is untouched.
     """
-    path = Path(path)
-    with told(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-        try:
-            with os.fdopen(handle, "wb") as f:
-                f.write(content)
-                f.flush()
-                os.fsync(f.fileno())
-            os.chmod(temporary, 0o644)
-            os.replace(temporary, path)
-        except OSError:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
-            raise
+    with told(path), replacing(path) as new:
+        new.write_bytes(content)
 
 
 WRITTEN = {

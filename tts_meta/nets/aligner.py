@@ -8,10 +8,10 @@ the utterance takes the channel and much of the speaker with it. The parameters 
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor, nn
+
+from tts_meta.nets.cepstra import cepstral_basis
 
 CEPSTRA = 16
 STATES = 2
@@ -19,14 +19,6 @@ LOUD = 3.0
 """Nats under an utterance's loud frames (95th percentile of frame energy) from which a frame may be silence."""
 LOUD_PENALTY = 20.0
 """Nats that a silence state pays on a frame that is not quiet."""
-
-
-def cepstral_basis(mels: int, count: int) -> Tensor:
-    """The first rows of the orthonormal DCT-II `[count, mels]`, float64; its transpose is the inverse of the whole."""
-    k, n = torch.arange(count, dtype=torch.float64).unsqueeze(1), torch.arange(mels, dtype=torch.float64).unsqueeze(0)
-    rows = torch.cos(math.pi * k * (n + 0.5) / mels) * math.sqrt(2 / mels)
-    rows[0] /= math.sqrt(2)
-    return rows
 
 
 def alignment_features(mel: Tensor) -> Tensor:

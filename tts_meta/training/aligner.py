@@ -25,6 +25,7 @@ from tts_meta.meta.tree import pick
 from tts_meta.nets.aligner import STATES, Aligner, alignment_features, quiet_frames
 from tts_meta.text.phonemes import BOUNDARY, MARKS, SILENCE, SymbolTable
 from tts_meta.training.checkpoint import CHECKPOINT, load_checkpoint, save_checkpoint
+from tts_meta.training.loop import LOG
 from tts_meta.training.settings import check_same, file_digest, settings_of
 from tts_meta.training.split import split_speakers
 
@@ -141,7 +142,7 @@ class AlignerTrainer:
                 durations, states, score = self.align()
                 likelihood.append(score)
                 bar.set_postfix(likelihood=f"{score:.3f}")
-            (self.folder / "log.jsonl").write_text(
+            (self.folder / LOG).write_text(
                 "".join(json.dumps({"round": i + 1, "likelihood": v}) + "\n" for i, v in enumerate(likelihood))
             )
             packed = io.BytesIO()

@@ -9,9 +9,7 @@ Every step draws its batch and its dropout from (seed, step), so a resumed run i
 
 from __future__ import annotations
 
-import json
 import math
-import time
 import zlib
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
@@ -37,6 +35,7 @@ from tts_meta.training.checkpoint import (
     restore_optimizer,
     save_checkpoint,
 )
+from tts_meta.training.loop import LOG, Loop
 from tts_meta.training.settings import check_same, file_digest, settings_of
 from tts_meta.training.split import draw_batch, draw_weights, split_speakers
 
@@ -207,9 +206,9 @@ class MultispeakerTrainer:
             **optimizer_tensors(self.optimizer, names),
         }
 
-    def save(self) -> None:
+    def save(self, seconds: float) -> None:
         meta = {
-            "step": self.step, "seconds": self.seconds, "config": asdict(self.cfg), "net": self.model.config.to_dict(),
+            "step": self.step, "seconds": seconds, "config": asdict(self.cfg), "net": self.model.config.to_dict(),
             "symbols": self.table.symbols, "normaliser": self.norm.to_dict(), "speakers": self.speakers,
             "fold": self.fold, "scales": asdict(self.scales), "espeak_voice": self.corpus.espeak_voice,
             "corpora": sorted({u.corpus for u in self.corpus.utterances}), "settings": self.settings,
@@ -227,34 +226,14 @@ class MultispeakerTrainer:
         restore_optimizer(self.optimizer, list(self.named), tensors)
         self.step, self.seconds = meta["step"], meta["seconds"]
 
-    def run(self) -> None:
-        from torch.utils.tensorboard import SummaryWriter
-        from tqdm import tqdm
+    def report(self, step: int, log: dict[str, float]) -> dict[str, float] | None:
+        """Every 20 steps; every 500 with the losses of what training never draws."""
+        if step % 20:
+            return None
+        return log | self.validate() if step % 500 == 0 else log
 
-        main = self.rank == 0
-        self.folder.mkdir(parents=True, exist_ok=True)
-        if main and not self.cfg.resume:
-            clear(self.folder, (CHECKPOINT, "log.jsonl"))
-        board = SummaryWriter(str(self.folder / "tensorboard")) if main else None
-        bar = tqdm(total=self.cfg.steps, initial=self.step, desc="phase 1", disable=not main, mininterval=5)
-        last, saved = time.monotonic(), time.monotonic()
-        while self.step < self.cfg.steps:
-            log = self.train_step()
-            now = time.monotonic()
-            self.seconds, last = self.seconds + now - last, now
-            if not main:
-                continue
-            bar.update()
-            if self.step % 20 == 0:
-                if self.step % 500 == 0:
-                    log |= self.validate()
-                bar.set_postfix({k: f"{log[k]:.3f}" for k in ("mel", "l1", "duration")})
-                with open(self.folder / "log.jsonl", "a") as f:
-                    f.write(json.dumps({"step": self.step, "seconds": round(self.seconds, 1), **log}) + "\n")
-                for k, v in log.items():
-                    board.add_scalar(f"phase1/{k}", v, self.step)  # type: ignore[union-attr]
-            if now - saved > self.cfg.save_seconds or self.step == self.cfg.steps:
-                self.save()
-                saved = now
-        if board:
-            board.close()
+    def run(self) -> None:
+        if self.rank == 0 and not self.cfg.resume:
+            clear(self.folder, (CHECKPOINT, LOG))
+        loop = Loop(self.folder, "phase 1", self.cfg.save_seconds, self.rank == 0, self.seconds, board="phase1")
+        loop.run(self.step, self.cfg.steps, self.train_step, self.report, self.save)

@@ -9,8 +9,6 @@ the very one a clone runs (`tts_meta.voices.adapt`).
 from __future__ import annotations
 
 import copy
-import json
-import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -36,6 +34,7 @@ from tts_meta.nets.likelihood import Scales, utterance_loss
 from tts_meta.processor import use_bf16
 from tts_meta.text.phonemes import SymbolTable
 from tts_meta.training.checkpoint import CHECKPOINT, clear, load_checkpoint, save_checkpoint
+from tts_meta.training.loop import LOG, Loop
 from tts_meta.training.modules import module_table, print_module_table, speech_partition
 from tts_meta.training.parts import build
 from tts_meta.training.settings import check_same, file_digest, settings_of
@@ -234,35 +233,15 @@ class SigmaReptileTrainer:
         }
         save_checkpoint(self.folder / CHECKPOINT, self.trainer.tensors(), meta)
 
-    def run(self) -> None:
-        from torch.utils.tensorboard import SummaryWriter
-        from tqdm import tqdm
+    def report(self, step: int, log: dict[str, float]) -> dict:
+        return {**log, "sigma_relative": {r["name"]: round(r["sigma_relative"], 5) for r in self.rows()}}
 
-        main = self.rank == 0
-        self.folder.mkdir(parents=True, exist_ok=True)
-        if main and not self.cfg.resume:
-            clear(self.folder, (CHECKPOINT, "log.jsonl"))
-        board = SummaryWriter(str(self.folder / "tensorboard")) if main else None
-        trainer = self.trainer
-        bar = tqdm(total=self.cfg.meta_steps, initial=trainer.step_count, desc="phase 2", disable=not main)
-        saved = time.monotonic()
-        start = saved - self.seconds
-        while trainer.step_count < self.cfg.meta_steps:
-            log = trainer.step()
-            now = time.monotonic()
-            if not main:
-                continue
-            bar.update()
-            bar.set_postfix({k: f"{v:.0f}" for k, v in log.items()})
-            with open(self.folder / "log.jsonl", "a") as f:
-                sigmas = {r["name"]: round(r["sigma_relative"], 5) for r in self.rows()}
-                line = {"step": trainer.step_count, "seconds": round(now - start, 1), **log, "sigma_relative": sigmas}
-                f.write(json.dumps(line) + "\n")
-            for k, v in log.items():
-                board.add_scalar(f"phase2/{k}", v, trainer.step_count)  # type: ignore[union-attr]
-            if now - saved > self.cfg.save_seconds or trainer.step_count == self.cfg.meta_steps:
-                self.save(now - start)
-                print_module_table(self.rows())
-                saved = now
-        if board:
-            board.close()
+    def keep(self, seconds: float) -> None:
+        self.save(seconds)
+        print_module_table(self.rows())
+
+    def run(self) -> None:
+        if self.rank == 0 and not self.cfg.resume:
+            clear(self.folder, (CHECKPOINT, LOG))
+        loop = Loop(self.folder, "phase 2", self.cfg.save_seconds, self.rank == 0, self.seconds, board="phase2")
+        loop.run(self.trainer.step_count, self.cfg.meta_steps, self.trainer.step, self.report, self.keep)

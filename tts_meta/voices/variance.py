@@ -20,7 +20,7 @@ from torch.func import functional_call
 
 from tts_meta.data.batch import Item, collate
 from tts_meta.meta.tree import Tree
-from tts_meta.nets.aligner import cepstral_basis
+from tts_meta.nets.cepstra import cepstral_basis
 from tts_meta.voices.gains import Gains
 from tts_meta.voices.voice_schema import GAINS, HIGHEST, LOWEST
 

@@ -135,9 +135,7 @@ class JointMAP:
     def __call__(self, inner: Inner, episodes: Episodes) -> MetaGrads:
         path = inner.solve(episodes)
         prior = inner.prior
-        values = {}
-        for k, v in path.theta.items():
-            square = ((v - inner.phi[k]) ** 2).sum() * prior.precision(k)
-            values[k] = 0.5 * (v.numel() - square)
+        square = prior.distance(path.theta, inner.phi)
+        values = {k: 0.5 * (v.numel() - square[k].sum()) for k, v in path.theta.items()}
         moved = Displacement("none").phi(inner, path)
         return MetaGrads.of(moved, sum_by_module(prior, values), episodes.tasks, support_metrics(path))

@@ -10,13 +10,13 @@ weight of the data against the prior grows with the seconds of the clips.
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from tts_meta.nets.cepstra import cepstral_basis
 from tts_meta.nets.kokoro.head import VOICED
 
 WINDOWS = (32, 96)
@@ -40,12 +40,6 @@ class KokoroScales:
         return asdict(self)
 
 
-def cepstral_rows(mels: int, count: int = CEPSTRA) -> Tensor:
-    """Rows 1 ... count of the orthonormal DCT-II, `[count, mels]`."""
-    k, n = torch.arange(1, count + 1).unsqueeze(1), torch.arange(mels).unsqueeze(0)
-    return torch.cos(math.pi * k * (n + 0.5) / mels) * math.sqrt(2 / mels)
-
-
 def window_variance(x: Tensor, width: int) -> Tensor:
     """Variance over windows of `width` frames, half over each other: `[B, C, L]` -> `[B, C, W]`."""
     step = width // 2
@@ -57,7 +51,7 @@ def spread_difference(predicted: Tensor, recorded: Tensor, mask: Tensor) -> Tens
 
     A clip shorter than a window is compared in the shorter windows only.
     """
-    rows = cepstral_rows(predicted.shape[-1]).to(predicted)
+    rows = cepstral_basis(predicted.shape[-1], CEPSTRA + 1, torch.float32)[1:].to(predicted)  # without the level
     a, b = ((rows @ m.transpose(1, 2)) for m in (predicted, recorded))
     total = predicted.new_zeros(len(predicted))
     for x, y, m in ((a, b, mask), (a.diff(dim=-1), b.diff(dim=-1), mask[:, 1:])):

@@ -27,6 +27,7 @@ from tts_meta.training.checkpoint import CHECKPOINT, clear, load_checkpoint, sav
 from tts_meta.training.fewshot.base import Domain
 from tts_meta.training.fewshot.evaluate import Curve, evaluate
 from tts_meta.training.fewshot.plots import plot_curve, plot_modules
+from tts_meta.training.loop import LOG, Loop
 from tts_meta.training.settings import check_same, settings_of
 
 
@@ -105,34 +106,24 @@ class FewShotRun:
         save_checkpoint(self.folder / CHECKPOINT, self.trainer.tensors(), meta)
 
     def train(self) -> None:
-        from tqdm import tqdm
-
-        main = self.rank == 0
-        self.folder.mkdir(parents=True, exist_ok=True)
-        if main and not self.cfg.resume:
-            clear(self.folder, (CHECKPOINT, "results.json", "log.jsonl"))
-        trainer, cfg = self.trainer, self.cfg
-        title = f"{cfg.domain_name} {cfg.name}"
-        bar = tqdm(total=cfg.meta_steps, initial=trainer.step_count, desc=title, disable=not main, mininterval=1)
-        saved = time.monotonic()
-        start = saved - self.seconds
+        cfg, main = self.cfg, self.rank == 0
+        if main and not cfg.resume:
+            clear(self.folder, (CHECKPOINT, "results.json", LOG))
         every = max(1, cfg.meta_steps // 200)
         window: list[dict[str, float]] = []
-        while trainer.step_count < cfg.meta_steps:
-            window.append(trainer.step())
-            bar.update()
-            now = time.monotonic()
-            if main and (trainer.step_count % every == 0 or trainer.step_count == cfg.meta_steps):
-                mean = {k: sum(w[k] for w in window) / len(window) for k in window[0]}
-                window = []
-                bar.set_postfix({k: f"{v:.3g}" for k, v in mean.items()}, refresh=False)
-                with open(self.folder / "log.jsonl", "a") as f:
-                    f.write(json.dumps({"step": trainer.step_count, "seconds": round(now - start, 2), **mean}) + "\n")
-            if main and (now - saved > cfg.save_seconds or trainer.step_count == cfg.meta_steps):
-                self.save(now - start)
-                saved = now
-        bar.close()
-        self.seconds = time.monotonic() - start
+
+        def report(step: int, log: dict[str, float]) -> dict[str, float] | None:
+            """Means over the steps since the last line."""
+            window.append(log)
+            if step % every and step != cfg.meta_steps:
+                return None
+            mean = {k: sum(w[k] for w in window) / len(window) for k in window[0]}
+            window.clear()
+            return mean
+
+        loop = Loop(self.folder, f"{cfg.domain_name} {cfg.name}", cfg.save_seconds, main, self.seconds)
+        loop.run(self.trainer.step_count, cfg.meta_steps, self.trainer.step, report, self.save)
+        self.seconds = loop.seconds
 
     def modules(self) -> list[dict[str, Any]]:
         """Rows {name, parameters, sigma, sigma_relative} of a learned sigma; none where it is fixed."""
