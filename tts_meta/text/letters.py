@@ -76,7 +76,8 @@ def _capitals(match: re.Match[str]) -> str:
     if word in _NUMERALS:
         return cardinal(_NUMERALS[word])
     if _is_said(word, match):
-        return match.group(0)
+        # In small letters, because espeak-ng spells some words in capitals ("BIG"); names it knows stay as they are.
+        return match.group(0) if word in _SAID or not is_word(word.lower()) else word.lower() + ending
     return spell(word) + (ending if ending.startswith("'") or not ending else "'s")
 
 
@@ -120,5 +121,5 @@ def take_apart(text: str) -> str:
 
 
 def spell_capitals(text: str) -> str:
-    """Words in capitals: spelled where they are letters, left where they are words."""
+    """Words in capitals: spelled where they are letters, in small letters where they are words."""
     return apply(_SPELL, text)
