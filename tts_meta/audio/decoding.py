@@ -32,7 +32,10 @@ SILENT_CHANNEL = 0.05
 CANCELLED = 0.25
 """Share of the loudest channel's power under which the mean of the channels has cancelled itself out."""
 _BLOCK = 65536  # frames
-_DEMUXERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,asf,aac,mp3,ogg,flac,wav,caf,au,amr,amrnb,amrwb,w64,aiff,wv,ac3,eac3,avi,flv,mpeg,mpegts"  # noqa: E501
+_DEMUXERS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,asf,aac,mp3,ogg,flac,wav,caf,au,amr,amrnb,amrwb,w64,aiff,wv,ac3,eac3,avi,flv,mpeg,"
+    "mpegts"
+)
 """Containers of sound; FFmpeg also knows play lists, which would open other files."""
 _PACKED_HEADS = (b"ftyp", b"\x1a\x45\xdf\xa3", b"\x30\x26\xb2\x75", b"#!AMR", b"wvpk")
 

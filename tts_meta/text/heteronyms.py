@@ -46,8 +46,8 @@ _BE = {"am", "is", "are", "was", "were", "be", "been", "being", "'s", "'re", "'m
 _HAVE = {"have", "has", "had", "having", "'ve", "i've", "we've", "you've", "they've", "he's", "she's", "hasn't", "haven't",
          "hadn't"}
 _TO_DO = {"to", "will", "would", "can", "could", "shall", "should", "may", "might", "must", "do", "does", "did", "don't",
-          "doesn't", "didn't", "let's", "please", "won't",
-          "can't", "couldn't", "wouldn't", "shouldn't", "i'll", "you'll", "he'll", "she'll", "we'll", "they'll", "cannot", "i'd", "help", "helps", "let", "make", "made"}  # noqa: E501
+          "doesn't", "didn't", "let's", "please", "won't", "can't", "couldn't", "wouldn't", "shouldn't", "i'll", "you'll",
+          "he'll", "she'll", "we'll", "they'll", "cannot", "i'd", "help", "helps", "let", "make", "made"}
 _SUBJECTS = {"i", "you", "we", "they", "he", "she", "it", "who", "people"}
 _SKIPPED = {"not", "never", "also", "just", "always", "often", "really", "already", "ever", "only", "still", "then", "now",
             "you", "we", "they", "i", "he", "she", "it", "both", "all"}
@@ -60,7 +60,8 @@ _LEAD_THINGS = {"pipe", "pipes", "paint", "paints", "poisoning", "acid", "balloo
                 "mine", "mines", "glass", "crystal", "levels", "content", "exposure", "shield", "apron", "solder", "oxide"}
 _TINY = {"detail", "details", "difference", "differences", "amount", "amounts", "quantity", "quantities", "particle",
          "particles", "trace", "traces", "change", "changes", "fraction", "scale", "crack",
-         "cracks", "creature", "creatures", "variation", "variations", "print", "size", "fragments", "holes", "insects", "grains", "examination", "inspection", "organisms"}  # noqa: E501
+         "cracks", "creature", "creatures", "variation", "variations", "print", "size", "fragments", "holes", "insects",
+         "grains", "examination", "inspection", "organisms"}
 _FISH = re.compile(r"\b(?:fish\w*|caught|catch\w*|lakes?|rivers?|striped|largemouth|smallmouth|grilled|fillets?|ponds?|trout|"
                    r"salmon|cook\w*|ate|eat|bait|hook\w*|swim\w*|swam|sea)\b")
 _TORN = re.compile(r"\b(?:shirt|jacket|fabric|cloth|paper|page|sail|net|coat|dress|jeans|trousers|curtain|muscle|ligament|"

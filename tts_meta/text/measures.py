@@ -81,7 +81,8 @@ _PER = {"h": "hour", "hr": "hour", "s": "second", "sec": "second", "min": "minut
         "kg": "kilogram", "m": "meter", "l": "liter", "L": "liter", "person": "person", "ml": "milliliter", "mL": "milliliter",
         "dL": "deciliter", "km": "kilometer", "m²": "square meter", "m2": "square meter", "m^2": "square meter",
         "m3": "cubic meter", "m^3": "cubic meter", "cm^2": "square centimeter", "cm^3": "cubic centimeter",
-        "mile": "mile", "mi": "mile", "gal": "gallon", "night": "night", "hour": "hour", "minute": "minute", "second": "second", "s^2": "second squared", "mo": "month"}  # noqa: E501
+        "mile": "mile", "mi": "mile", "gal": "gallon", "night": "night", "hour": "hour", "minute": "minute", "second": "second",
+        "s^2": "second squared", "mo": "month"}
 _PERS = "|".join(re.escape(p) for p in sorted(_PER, key=len, reverse=True))
 _POWERS = {"2": "square ", "3": "cubic ", "": ""}
 _VALUE = rf"(?P<value>{NUMBER}|\b\d+\s\d+/\d+|\b\d+/\d+)"

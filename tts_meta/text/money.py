@@ -88,7 +88,8 @@ def _code(match: re.Match[str]) -> str:
 
 def _range(match: re.Match[str]) -> str:
     sign, scale = match.group("sign"), match.group("scale") or ""
-    return f"{spoken_sum(sign, match.group('low'), match.group('lowscale') or '')} to {spoken_sum(sign, match.group('high'), scale)}"  # noqa: E501
+    low = spoken_sum(sign, match.group("low"), match.group("lowscale") or "")
+    return f"{low} to {spoken_sum(sign, match.group('high'), scale)}"
 
 
 RULES: list[Rule] = [

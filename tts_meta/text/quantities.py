@@ -131,7 +131,8 @@ RULES: list[Rule] = [
     (re.compile(r"(?<![\w.,])(?P<v>[vV]\.?\s?)?(?P<parts>\d+(?:\.\d+){2,})(?![\w])"), _version),
     (re.compile(r"\b([vV]ersions?\s|[rR]elease\s|Python\s|Java\s|PHP\s|iOS\s|macOS\s|Android\s|Windows\s|Ubuntu\s|Debian\s|"
                 r"Firefox\s|Chrome\s|GPT[- ]|HTTP/|USB\s|"
-                r"[cC]hapters?\s|[sS]ections?\s|[fF]igures?\s|[tT]ables?\s|[aA]ppendix\s|[eE]xercise\s|[tT]heorem\s|[eE]quation\s)(\d+)\.(\d+)(?![\d.])"), _named),  # noqa: E501
+                r"[cC]hapters?\s|[sS]ections?\s|[fF]igures?\s|[tT]ables?\s|[aA]ppendix\s|[eE]xercise\s|[tT]heorem\s|"
+                r"[eE]quation\s)(\d+)\.(\d+)(?![\d.])"), _named),
     (re.compile(r"\b[vV]\.?(\d+)\.(\d+)\b"), lambda m: "version " + _version_of(m.group(1), m.group(2))),
     (re.compile(r"(?<![\w.,])(\d+(?:\.\d+)?)[eE]([+-]?\d+)\b"), _scientific),
     (re.compile(r"(?<=[\w)])\^(-?\d+)"), _power),
@@ -150,7 +151,8 @@ RULES: list[Rule] = [
      lambda m: f"{cardinal(m.group(1))} point {digits(m.group(2))}"),
     (re.compile(r"(?<=\d),(?=\d{4}|\d{1,2}(?!\d))"), lambda m: ", "),
     (re.compile(r"(?<![\w.,])(\d+\.\d+M|\d+M(?=\s+[a-z]))(?!\w)"), lambda m: f"{number(m.group(1)[:-1])} million"),
-    (re.compile(r"(?<![\w.,])(\d+(?:\.\d+)?)(?:bn|B(?=\s+(?:people|users|views|years|dollars)\b)|(?<=\.\d)B)(?!\w)"), lambda m: f"{number(m.group(1))} billion"),  # noqa: E501
+    (re.compile(r"(?<![\w.,])(\d+(?:\.\d+)?)(?:bn|B(?=\s+(?:people|users|views|years|dollars)\b)|(?<=\.\d)B)(?!\w)"),
+     lambda m: f"{number(m.group(1))} billion"),
     (re.compile(rf"(?<![\w.,])(\d+(?:\.\d+)?)(?:k(?=\s+{_COUNTED})|K(?=\s+(?:people|followers|users|views|likes|steps|"
                 rf"subscribers|employees|words|jobs)\b)|(?<=\.\d)[kK])(?!\w)"),
      lambda m: f"{number(m.group(1))} thousand"),
