@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import MISSING, fields
+from inspect import signature
 
 import pytest
 from hydra import compose, initialize_config_dir
@@ -55,6 +56,20 @@ def test_a_setting_has_one_source(stage):
     assert set(cfg) - {"_target_"} == {f.name for f in fields(STAGES[stage])}
     if stage == "sigma_reptile":
         assert set(cfg.outer) == {f.name for f in fields(OuterConfig)}
+
+
+@pytest.mark.parametrize("domain", sorted(p.stem for p in (CONFIGS / "domain").glob("*.yaml")))
+def test_a_number_of_a_domain_is_in_its_config_or_in_the_code(domain):
+    """A default in the code beside the number in the config would be a second source, of which one is ignored."""
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        given = set(compose("train", ["experiment=fewshot", f"domain={domain}"]).domain) - {"_target_", "_partial_"}
+        # What the algorithm asks of a domain is nobody's default: "as the domain has it" is None.
+        asked = {"train_shots", "inner_batch"}
+        kind = get_class(compose("train", ["experiment=fewshot", f"domain={domain}"]).domain._target_)
+    known = [p for c in kind.__mro__[:-1] if "__init__" in vars(c) for p in signature(c.__init__).parameters.values()]
+    defaults = {p.name for p in known if p.default is not p.empty}
+    assert given and not (given - asked) & defaults
+    assert all(p.default is None for p in known if p.name in asked and p.default is not p.empty)
 
 
 def test_the_network_of_the_config_is_the_networks_own():

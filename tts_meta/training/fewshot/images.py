@@ -129,13 +129,12 @@ class EpisodicImages(ImageDomain):
     """N-way K-shot classification; `classes(split)` counts the images of every class, `images(split, rows)` gathers."""
 
     def __init__(
-        self, ways: int = 5, shots: int = 1, queries: int = 15, filters: int = 64, channels: int = 1, size: int = 28,
-        pool: bool = False, likelihood: str = "mean", network: str = "plain", train_shots: int | None = None,
-        inner_batch: int | None = None, any_shot: bool = False, train_queries: int | None = None,
-        versa_samples: int = 10, versa_d: int = 256, seed: int = 0,
+        self, *, ways: int, shots: int, queries: int, train_queries: int, any_shot: bool, filters: int, channels: int, size: int,
+        pool: bool, likelihood: str, network: str, seed: int, train_shots: int | None = None, inner_batch: int | None = None,
+        versa_samples: int = 10, versa_d: int = 256,
     ) -> None:
         super().__init__(ways, filters, channels, size, pool, likelihood, network, versa_samples, versa_d, seed)
-        self.train_shape = Shape(ways, train_shots or shots, train_queries or queries, any_shot)
+        self.train_shape = Shape(ways, train_shots or shots, train_queries, any_shot)
         self.test_shape = Shape(ways, shots, queries, any_shot)
         self.inner_batch = inner_batch
 
@@ -178,7 +177,7 @@ class EpisodicImages(ImageDomain):
 class OmniglotDomain(EpisodicImages):
     """MAML's protocol: 1,200 / 100 / 323 characters, each in four rotations that are classes of their own."""
 
-    def __init__(self, root: str, cache: str = "cache", **episodic) -> None:
+    def __init__(self, *, root: str, cache: str, **episodic) -> None:
         super().__init__(channels=1, size=28, pool=False, **episodic)
         data = load_omniglot(root, 28, cache)
         # [rotation, character, drawing, 28, 28]
@@ -197,7 +196,7 @@ class OmniglotDomain(EpisodicImages):
 class MiniImagenetDomain(EpisodicImages):
     """84 x 84 colour images in miniImageNet's layout, read from a folder or a zip; 32 filters, pooling."""
 
-    def __init__(self, root: str, cache: str = "cache", pool: bool = True, **episodic) -> None:
+    def __init__(self, *, root: str, cache: str, pool: bool, **episodic) -> None:
         super().__init__(channels=3, size=84, pool=pool, **episodic)
         self.splits = load_mini_imagenet(root, cache)
 
@@ -269,10 +268,9 @@ class AlphabetDomain(ImageDomain):
     Raises InputError for numbers of drawings that are not 1 to 15."""
 
     def __init__(
-        self, root: str, cache: str = "cache", ways: int = 20, alphabets: int = 30, instances: int = 15, batch: int = 20,
-        augment: bool = True, filters: int = 64, pool: bool = True, likelihood: str = "mean", network: str = "plain",
-        train_shots: int | None = None, inner_batch: int | None = None, versa_samples: int = 10, versa_d: int = 256,
-        seed: int = 0,
+        self, *, root: str, cache: str, ways: int, alphabets: int, instances: int, batch: int, augment: bool, filters: int,
+        pool: bool, likelihood: str, network: str, seed: int, train_shots: int | None = None, inner_batch: int | None = None,
+        versa_samples: int = 10, versa_d: int = 256,
     ) -> None:
         super().__init__(ways, filters, 1, 28, pool, likelihood, network, versa_samples, versa_d, seed)
         self.instances, self.train_instances = instances, instances if train_shots is None else train_shots

@@ -98,9 +98,9 @@ class SinusoidDomain(RegressionDomain):
     measures = ("mse", "nll", "coverage")
 
     def __init__(
-        self, family: str = "maml", shots: int = 10, queries: int = 10, pool: int | None = None, sd: float = 0.3,
-        likelihood: str = "mean", network: str = "plain", width: int = 40, depth: int = 2, train_shots: int | None = None,
-        inner_batch: int | None = None, test_points: int = 100, versa_samples: int = 10, seed: int = 0,
+        self, *, family: str, shots: int, queries: int, pool: int | None, sd: float, likelihood: str, network: str, width: int,
+        depth: int, seed: int, train_shots: int | None = None, inner_batch: int | None = None, test_points: int = 100,
+        versa_samples: int = 10,
     ) -> None:
         super().__init__(shots, queries, pool, train_shots, inner_batch, test_points, seed)
         self.family, self.noise_sd = family, sd
@@ -166,9 +166,8 @@ class GaussianDomain(RegressionDomain):
     measures = ("loss",)
 
     def __init__(
-        self, kind: str = "linear", shots: int = 4, queries: int = 4, likelihood: str = "sum", network: str = "plain",
-        train_shots: int | None = None, inner_batch: int | None = None, test_points: int = 100, offset: float = 1.0,
-        seed: int = 0,
+        self, *, kind: str, shots: int, queries: int, likelihood: str, network: str, seed: int, train_shots: int | None = None,
+        inner_batch: int | None = None, test_points: int = 100, offset: float = 1.0,
     ) -> None:
         super().__init__(shots, queries, None, train_shots, inner_batch, test_points, seed)
         self.experiment = e = EXPERIMENTS[kind]
