@@ -112,6 +112,13 @@ def test_what_could_be_read_in_two_ways_is_refused(clips, tmp_path, content, wor
         texts_of(clips, table=table)
 
 
+@pytest.mark.parametrize("name", ["excel.csv", "metadata.csv", "commonvoice.tsv", "comments.csv"])
+def test_where_nothing_was_guessed_nothing_is_said(clips, tmp_path, name):
+    said: list[str] = []
+    assert texts_of(clips, said, write(tmp_path / name, LAYOUTS[name])) == [A, B, C]
+    assert not [line for line in said if "read as" in line], said
+
+
 def test_a_stray_quote_swallows_no_rows(clips, tmp_path):
     said: list[str] = []
     table = write(tmp_path / "t.csv", f'file,text\na.wav,"Hello world\nb.wav,{B}\nc.wav,{C}\n')
