@@ -53,7 +53,7 @@ class ABML(Differentiable):
         """One draw of -E_q log p, `[T]`."""
         like = next(iter(mean.values()))
         shapes = {k: like.new_zeros(s) for k, s in self.noise(batch).items()}
-        sd = {f"sd/{k}": v.exp() for k, v in log_sd.items()}
+        sd = prefixed("sd", {k: v.exp() for k, v in log_sd.items()})
         return self.loss(mean, {**batch, **randn_like(shapes, list(rngs)), **sd})
 
     def _descend(

@@ -44,7 +44,7 @@ class Versa(Differentiable):
         return prefixed("phi", {k: v.detach().clone() for k, v in fresh(0).items()})
 
     def _joined(self, like: Tensor, episodes: Episodes, rngs: Sequence[torch.Generator]) -> Batch:
-        support = {f"support/{k}": v for k, v in episodes.whole_support().items()}
+        support = prefixed("support", episodes.whole_support())
         return {**support, **randn_like({"eps": like.new_zeros(tuple(self.noise_shape))}, list(rngs))}
 
     def objective(

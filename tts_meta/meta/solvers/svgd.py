@@ -25,7 +25,7 @@ def bandwidth(x: Tensor) -> Tensor:
         distance = (x[:, above[0]] - x[:, above[1]]).norm(dim=2)
         # The mean of the two middle values, as statistics has it (torch.median takes the lower one).
         median = distance.quantile(0.5, dim=1)
-        return torch.where(median > 0, median**2 / math.log(m + (m == 1)), torch.ones_like(median))
+        return torch.where(median > 0, median**2 / math.log(m), torch.ones_like(median))
 
 
 def direction(x: Tensor, score: Tensor, h: Tensor | None = None) -> Tensor:
