@@ -82,6 +82,7 @@ def test_books_in_reading_order(tmp_path):
         ("c 1", "Once upon a time.\n\nThere was."), ("c 0", "Two\n\nThe end & more."),
     ]
     assert plain_text("a<br>b") == "a\n\nb"
+    assert plain_text("<svg><style>a</style>b</svg>c") == "c"  # silent inside silent
 
 
 def test_hostile_books_are_refused(tmp_path):

@@ -20,7 +20,7 @@ from torch import Tensor
 from tts_meta.errors import InputError
 from tts_meta.meta.loss import gradient
 from tts_meta.meta.prior import module_distance
-from tts_meta.meta.tree import Tree, flatten, pick, unflatten
+from tts_meta.meta.tree import Tree, flatten, pick, prefixed, unflatten
 from tts_meta.processor import bf16_is_fast
 from tts_meta.training.checkpoint import load_checkpoint, save_checkpoint
 from tts_meta.training.settings import describe
@@ -182,9 +182,10 @@ class AdaptationRun:
 
     def save(self, path: str | Path, extra: dict | None = None) -> None:
         """All state in one safetensors file, whatever the solver keeps, and what the caller wants kept with it."""
-        tensors = {f"theta/{k}": v for k, v in self.theta.items()} | {f"best/{k}": v for k, v in self.best.items()}
+        tensors = prefixed("theta", self.theta) | prefixed("best", self.best)
         trees = {k: v for k, v in self.state.items() if isinstance(v, dict)}
-        tensors |= {f"state/{slot}/{k}": v for slot, tree in trees.items() for k, v in tree.items()}
+        for slot, tree in trees.items():
+            tensors |= prefixed(f"state/{slot}", tree)
         meta = {
             "step": self.step, "solver": describe(self.method.solver), "slots": sorted(trees),
             "numbers": {k: v for k, v in self.state.items() if k not in trees}, "best_step": self.best_step,
