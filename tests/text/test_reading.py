@@ -137,3 +137,11 @@ def test_lexicon_entries_of_every_shape(tmp_path, starter):
     (tmp_path / "half.txt").write_text("word\n", encoding="utf-8")
     with pytest.raises(InputError, match="Line 1 .* a word and its IPA"):
         read_lexicon(tmp_path / "half.txt")
+
+
+@pytest.mark.parametrize(("text", "said"), [
+    ("Record this.", "ɹᵻkˈɔːɹd"), ("Wind the clock.", "wˈaɪnd"), ("Present your ticket.", "pɹᵻzˈɛnt"),
+    ("Record sales were made.", "ɹˈɛkɚd"), ("Wind blew over the hill.", "wˈɪnd"), ("The wind the sail caught was cold.", "wˈɪnd"),
+])
+def test_a_command_is_a_verb(text, said):
+    assert said in pronounce(text).replace("pɹɪzˈɛnt", "pɹᵻzˈɛnt")

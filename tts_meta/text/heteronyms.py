@@ -49,6 +49,7 @@ _TO_DO = {"to", "will", "would", "can", "could", "shall", "should", "may", "migh
           "doesn't", "didn't", "let's", "please", "won't", "can't", "couldn't", "wouldn't", "shouldn't", "i'll", "you'll",
           "he'll", "she'll", "we'll", "they'll", "cannot", "i'd", "help", "helps", "let", "make", "made"}
 _SUBJECTS = {"i", "you", "we", "they", "he", "she", "it", "who", "people"}
+_OBJECTS = {"the", "a", "an", "this", "these", "those", "it", "them", "him", "me", "us", "my", "your", "his", "their", "our"}
 _SKIPPED = {"not", "never", "also", "just", "always", "often", "really", "already", "ever", "only", "still", "then", "now",
             "you", "we", "they", "i", "he", "she", "it", "both", "all"}
 _USUALLY = {"every", "always", "often", "usually", "sometimes", "daily", "weekly", "rarely", "seldom", "generally", "each",
@@ -254,6 +255,8 @@ def _pair(word: str, c: Context) -> str:
     noun, verb = _PAIRS[word]
     if c.tag == "ADJ" and word in _ADJECTIVE_VERBAL:
         return _ADJECTIVE_VERBAL[word]
+    if c.at == 0 and word in _NOUN_VERB and c.after in _OBJECTS:
+        return verb  # a command, which the tagger takes for a noun: "record this"
     if c.helper() in _TO_DO - {"help", "made", "make", "let"} and c.tag not in ("ADJ", "ADV") and c.before not in ("the", "a",
         "an", "his", "her", "my", "your", "their", "our", "its", "this", "that", "no"):
         return verb
