@@ -8,7 +8,7 @@ import soundfile
 
 from tests.conftest import EXAMPLES
 from tts_meta.audio.pitch import f0_at_frames
-from tts_meta.audio.tempo import change_tempo
+from tts_meta.audio.tempo import change_tempo, schedule
 
 
 @pytest.mark.parametrize("factor", [0.7, 1.0, 1.5, 2.0, 4.0])
@@ -32,3 +32,17 @@ def test_speech_keeps_its_melody():
         return np.median(f0[f0 > 0])
 
     assert melody(fast) == pytest.approx(melody(samples), rel=0.05)
+
+
+def test_pauses_give_more_of_the_time_than_speech():
+    rate = 22050
+    tone = 0.3 * np.sin(2 * np.pi * 150 * np.arange(rate) / rate)
+    samples = np.concatenate([np.zeros(rate // 2), tone, np.zeros(rate // 2)]).astype(np.float32)
+    fast = change_tempo(samples, rate, 2.0)
+    assert len(fast) == rate
+    sounding = float((np.abs(fast) > 0.05).sum() / (np.abs(samples) > 0.05).sum())
+    assert 0.65 < sounding < 0.85, sounding  # half of it, if the pauses were speech
+    edges, sources = schedule(samples, rate, 2.0)
+    assert edges[-1] == pytest.approx(rate) and sources[-1] == 2 * rate and (np.diff(edges) > 0).all()
+    even, _ = schedule(tone, rate, 3.0)
+    assert np.ptp(np.diff(even)) < 1e-6 and even[-1] == pytest.approx(rate / 3)
