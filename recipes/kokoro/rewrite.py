@@ -66,6 +66,7 @@ def main() -> None:
     p.add_argument("--rate", type=float)
     p.add_argument("--decay", type=float)
     p.add_argument("--moved", help="beginnings of module names, apart by commas")
+    p.add_argument("--width", type=float, help="factor of sigma of what a clone moves")
     args = p.parse_args()
     tensors, info = load(args.starter)
     how = info["adaptation"]
@@ -81,6 +82,8 @@ def main() -> None:
     how["solver"] |= {k: v for k, v in (("rate", args.rate), ("decay", args.decay)) if v is not None}
     if args.moved:
         how["moved"] = [m["name"] for m in info["modules"] if m["name"].startswith(tuple(args.moved.split(",")))]
+    if args.width:
+        how["widths"] = dict.fromkeys(how["moved"], args.width)
     print("bytes:", write_files(args.out, NAME, tensors, info))
 
 
