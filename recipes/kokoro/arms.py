@@ -168,7 +168,7 @@ def main() -> None:
     args = p.parse_args()
     torch.set_num_threads(1)
     arms = {**ARMS, **json.loads(args.spec)}
-    everybody = {q.name: q for q in people(args.data, ("dev",))}
+    everybody = {q.name: q for q in people(args.data, ("dev", "phase1") if args.speakers else ("dev",))}
     names = args.speakers.split(",") if args.speakers else [n for n, q in everybody.items() if q.seconds > 200]
     starter, judges = load_kokoro(args.starter), Judges()
     found = json.loads(args.out.read_text()) if args.out.exists() else {}

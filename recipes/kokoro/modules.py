@@ -34,6 +34,8 @@ def main() -> None:
     p = argparse.ArgumentParser()
     p.add_argument("run", type=Path)
     p.add_argument("--out", type=Path, required=True)
+    p.add_argument("--name", default="kokoro_sigma", help="of the two files")
+    p.add_argument("--title", default="Sigma of the modules that a clone on Kokoro moves")
     args = p.parse_args()
     path = args.run / "sigma.safetensors"
     tensors = load_file(str(path))
@@ -46,10 +48,10 @@ def main() -> None:
     for i in np.argsort(-change):
         m = modules[i]
         rows.append(f"| {m} | {kind(m)} | {tensors[m].numel():,} | {sigma[i]:.4f} | {change[i]:.2f} |")
-    replace_file(args.out / "kokoro_sigma.md", ("\n".join([
-        "# Sigma of the modules that a clone on Kokoro moves", "",
+    replace_file(args.out / f"{args.name}.md", ("\n".join([
+        f"# {args.title}", "",
         f"{facts['estimator'].replace('_', '-')} sigma-Reptile, {facts['steps']} meta-steps of {facts['tasks']} people, "
-        f"{facts['inner_steps']} inner steps. Made by `python recipes/kokoro/modules.py`.", "", "![sigma](kokoro_sigma.png)", "",
+        f"{facts['inner_steps']} inner steps. Made by `python recipes/kokoro/modules.py`.", "", f"![sigma]({args.name}.png)", "",
         *rows, "",
     ])).encode())
     figure, (left, right) = plt.subplots(1, 2, figsize=(13, 8), width_ratios=[2, 1])
@@ -70,7 +72,7 @@ def main() -> None:
     right.set_xlabel("meta-steps")
     right.set_title("While it was learned")
     figure.tight_layout()
-    figure.savefig(args.out / "kokoro_sigma.png", dpi=110)
+    figure.savefig(args.out / f"{args.name}.png", dpi=110)
 
 
 if __name__ == "__main__":

@@ -38,8 +38,8 @@ def of_kind(module: str) -> float:
     return STYLE if module in (TIMBRE, MANNER) else FACTOR if module.endswith("factor") else SHIFT
 
 
-def learned(tensors: dict[str, Tensor], info: dict, path: Path) -> None:
-    """Put the sigmas and phi of `recipes/kokoro/sigma.py` in; sigma relative to what it was before stays readable."""
+def learned(tensors: dict[str, Tensor], info: dict, path: Path, phi: bool) -> None:
+    """Put the sigmas, and phi if wanted, of `recipes/kokoro/sigma.py` in; sigma relative to what it was stays readable."""
     found = load_file(str(path))
     with safe_open(str(path), "pt") as f:
         facts = f.metadata()
@@ -50,7 +50,7 @@ def learned(tensors: dict[str, Tensor], info: dict, path: Path) -> None:
         row = info["modules"][modules.index(m)]
         row["sigma_relative"] = row["sigma_relative"] * float(torch.tensor(0.5 * (value - start[m])).exp())
     tensors["log_sigma2"] = log_sigma2
-    for key in [k for k in found if f"phi/{k}" in tensors]:
+    for key in [k for k in found if phi and f"phi/{k}" in tensors]:
         tensors[f"phi/{key}"] = found[key].to(torch.float16)
     info["adaptation"].pop("widths", None)
     info["training"]["sigma"] = {k: facts[k] for k in ("estimator", "steps", "inner_steps", "tasks") if k in facts}
@@ -61,6 +61,7 @@ def main() -> None:
     p.add_argument("starter", type=Path)
     p.add_argument("--out", type=Path, required=True)
     p.add_argument("--sigma", type=Path)
+    p.add_argument("--keep-phi", action="store_true", help="take the sigmas alone")
     p.add_argument("--anew", type=float, help="one sigma a kind again, so many times export.py's, for sigma.py to begin with")
     p.add_argument("--steps", type=int)
     p.add_argument("--rate", type=float)
@@ -76,7 +77,7 @@ def main() -> None:
             tensors["log_sigma2"][k] = 2 * math.log(args.anew * of_kind(row["name"]))
             row["sigma_relative"] *= math.exp(0.5 * (float(tensors["log_sigma2"][k]) - before))
     if args.sigma:
-        learned(tensors, info, args.sigma)
+        learned(tensors, info, args.sigma, not args.keep_phi)
     if args.steps:
         how["steps"] = args.steps
     how["solver"] |= {k: v for k, v in (("rate", args.rate), ("decay", args.decay)) if v is not None}

@@ -50,9 +50,11 @@ def losses(starter: KokoroStarter, person: Person, parts: tuple[str, ...], rng: 
 
 
 def bases(
-    starter: KokoroStarter, crowd: list[Person], parts: tuple[str, ...], rank: int, batches: int, rng: np.random.Generator
+    starter: KokoroStarter, crowd: list[Person], parts: tuple[str, ...], rank: int, power: float, batches: int,
+    rng: np.random.Generator,
 ) -> dict[str, Tensor]:
-    """Orthonormal rows `[r, in, k]` of every layer."""
+    """Orthogonal rows `[r, in, k]` of every layer, of the length of the gradients' RMS along them, over the first's, to the
+    `power`."""
     chosen = layers(starter, parts)
     for layer in chosen.values():
         layer.conv.weight.requires_grad_(True)
@@ -74,14 +76,15 @@ def bases(
         layer.conv.weight.requires_grad_(False)
         values, vectors = torch.linalg.eigh(moment[n])
         print(f"{n}: {rank} directions hold {float(values[-rank:].sum() / values.sum()):.2f} of the gradients", flush=True)
-        found[n] = vectors[:, -rank:].flip(1).T.reshape(rank, *layer.conv.weight.shape[1:]).contiguous()
+        rows = vectors[:, -rank:].flip(1).T * (values[-rank:].flip(0) / values[-1]).clamp(min=0).pow(power / 2)[:, None]
+        found[n] = rows.reshape(rank, *layer.conv.weight.shape[1:]).contiguous()
     return found
 
 
 def levelled(
     starter: KokoroStarter, rows: dict[str, Tensor], crowd: list[Person], parts: tuple[str, ...], rng: np.random.Generator
 ) -> dict[str, Tensor]:
-    """Rows scaled to an output of RMS 1 over people."""
+    """A layer's rows scaled, all by one number, to a mean square output of 1 over people and rows."""
     power = {n: torch.zeros(len(v)) for n, v in rows.items()}
     counted = dict.fromkeys(rows, 0)
 
@@ -99,7 +102,7 @@ def levelled(
             list(losses(starter, person, parts, rng, 1))
     for h in hooks:
         h.remove()
-    return {n: v / (power[n] / counted[n]).sqrt().clamp(min=1e-6).view(-1, 1, 1) for n, v in rows.items()}
+    return {n: v / (power[n] / counted[n]).mean().sqrt().clamp(min=1e-6) for n, v in rows.items()}
 
 
 def main() -> None:
@@ -111,6 +114,7 @@ def main() -> None:
     p.add_argument("--batches", type=int, default=3, help="of two pieces, of each person")
     p.add_argument("--parts", default="blocks.,head.", help="beginnings of the layers' names")
     p.add_argument("--rank", type=int, default=16, help="directions of a layer")
+    p.add_argument("--power", type=float, default=0.0, help="of the gradients' size along a row in the row's length")
     args = p.parse_args()
     torch.set_num_threads(1)
     rng = np.random.default_rng(0)
@@ -119,7 +123,7 @@ def main() -> None:
     crowd = [q for q in people(args.data, ("phase1", "sigma")) if q.seconds > 10]
     crowd.sort(key=lambda q: -q.seconds)
     crowd = crowd[: args.people]
-    found = bases(starter, crowd, parts, args.rank, args.batches, rng)
+    found = bases(starter, crowd, parts, args.rank, args.power, args.batches, rng)
     rows = levelled(starter, found, crowd[:40], parts, rng)
     tensors, info = load(args.starter)
     for n, layer in layers(starter, parts).items():
