@@ -9,6 +9,7 @@ import torch
 
 from tts_meta.meta.partition import FROZEN, Partition
 from tts_meta.meta.prior import Shrinkage, module_distance, module_rms, relative_sigma
+from tts_meta.meta.tree import flatten, unflatten
 
 PHI = {
     "conv.weight": torch.tensor([[3.0, 4.0]]), "conv.bias": torch.tensor([0.0]), "head.weight": torch.tensor([[2.0, -2.0]]),
@@ -67,3 +68,12 @@ def test_distance_and_penalty_count_what_may_move():
     found = prior.distance(theta, PHI)
     assert torch.allclose(found["conv.weight"], torch.tensor([1.0, 1.0])) and not found["head.weight"].any()
     assert torch.allclose(prior.penalty(theta, PHI), torch.tensor([0.5, 0.5]))
+
+
+@pytest.mark.parametrize("lead", [(), (3,), (2, 3)])
+def test_unflatten_is_the_inverse_of_flatten_whatever_leads(lead):
+    like = {"a": torch.zeros(2, 2), "b": torch.zeros(5)}
+    tree = {k: torch.randn(*lead, *v.shape) for k, v in like.items()}
+    flat = flatten(tree, len(lead))
+    assert flat.shape == (*lead, 9)
+    assert all(torch.equal(v, tree[k]) for k, v in unflatten(flat, like).items())
