@@ -58,7 +58,7 @@ def build(walk: Walk) -> Adapt:
     with gr.Row(elem_id="lead"):
         like = gr.HTML(elem_id="likeness-frame", min_width=300)
         with gr.Group(visible=False, elem_id="hearing") as frame:
-            preview = show.audio("Preview", "preview")
+            preview = show.audio("Preview", "preview", autoplay=True)  # who waited for it wants to hear it first
             kept = gr.Radio([], label="Steps that were kept", elem_id="kept", info="Choose one to hear it.", visible=False)
             using = gr.Button("Use this step as the voice", elem_id="use")
     with gr.Row():

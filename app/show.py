@@ -48,10 +48,11 @@ def fine(message: str) -> str:
     return f'<div class="fine" role="status">{html.escape(message)}</div>' if message else ""
 
 
-def audio(label: str, elem_id: str, visible: bool = True) -> gr.Audio:
+def audio(label: str, elem_id: str, visible: bool = True, autoplay: bool = False) -> gr.Audio:
     """A player: the browser's own, which works from the keyboard and with a screen reader, without the button that would
     send the sound to another host."""
-    return gr.Audio(label=label, type="filepath", interactive=False, elem_id=elem_id, visible=visible, buttons=["download"],
+    return gr.Audio(label=label, type="filepath", interactive=False, elem_id=elem_id, visible=visible, autoplay=autoplay,
+                    buttons=["download"],
                     waveform_options=gr.WaveformOptions(show_recording_waveform=False))
 
 

@@ -61,7 +61,8 @@ table.facts td {font-weight: 600}
 progress {width: 100%; height: .6rem; background: var(--edge); border-radius: 4px; overflow: hidden}
 progress::-webkit-progress-bar {background: var(--edge)} progress::-webkit-progress-value {background: var(--line)}
 progress::-moz-progress-bar {background: var(--line)}
-button:focus-visible, input:focus-visible, [role=tab]:focus-visible {outline: 3px solid #1d4ed8 !important; outline-offset: 2px}
+button:focus-visible, input:focus-visible, [role=tab]:focus-visible {outline: 3px solid #1d4ed8 !important; outline-offset: 2px;
+  transition: none !important}
 .dark button:focus-visible, .dark input:focus-visible, .dark [role=tab]:focus-visible {outline-color: #93c5fd !important}
 @media (max-width: 600px) {
   .prompt {font-size: 1.25rem} .gradio-container {padding: 4px !important} .chart text {font-size: 20px}
