@@ -11,8 +11,9 @@ from tts_meta.voices.cloning import CHECK, Cloning
 SENTENCE_SECONDS = 5.0  # of speech, at a check or for a preview
 HEAR_SECONDS = 0.8
 """Of hearing a sentence and writing a step's voice, on one core."""
-WORKER_MB, MEGABYTES_A_FRAME = 1250, 0.05
-"""Peak of a job's process, measured: 1,246 MB with 496 frames a step, 1,288 and 1,312 with 1,104, 1,245 with 1,686."""
+WORKER_MB, MEGABYTES_A_FRAME = {"small": 1250, "kokoro": 1600}, 0.05
+"""Peak of a job's process, measured. Small: 1,246 MB with 496 frames a step, 1,288 and 1,312 with 1,104, 1,245 with 1,686. On
+Kokoro, with two windows of 5 s (860 frames): 1,613 MB in float32, 1,667 with bfloat16."""
 
 
 def watch_seconds() -> float:
@@ -62,5 +63,5 @@ def plan(cloning: Cloning) -> Plan:
     return Plan(
         len(cloning.clips), len(cloning.heldout), round(sum(c.seconds for c in cloning.clips), 1), list(cloning.method.modules),
         moved, moved / total, steps, round((steps * min(seconds) * 1.1 + watching) / 60, 1),
-        int(WORKER_MB + MEGABYTES_A_FRAME * frames),
+        int(WORKER_MB[cloning.starter.kind] + MEGABYTES_A_FRAME * frames),
     )
