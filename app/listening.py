@@ -8,30 +8,33 @@ from pathlib import Path
 import gradio as gr
 
 from tts_meta.errors import InputError
-from tts_meta.voices.jobs.folder import find_job
+from tts_meta.voices.jobs.folder import Job, find_job
 from tts_meta.voices.library import facts
 from tts_meta.voices.voice_header import read_header
 
 from . import show, warm
 
 
+def made(job_id: str) -> tuple[Job, Path]:
+    """A clone and the voice that it made. Raises InputError where there is none yet."""
+    job = find_job(job_id) if job_id else None
+    if job is None or not job.state.voice:
+        raise InputError("There is no voice yet; run the clone first.")
+    return job, Path(job.state.voice)
+
+
 def compare(job_id: str, blind: bool):
     """(A, B, what is said, the answer, problem, no guess yet, no verdict yet). The files are called A and B: a download does not
     tell either."""
     try:
-        if not job_id:
-            raise InputError("There is no voice to compare yet; run the clone first.")
-        job = find_job(job_id)
-        state = job.state
-        if not state.voice:
-            raise InputError("There is no voice to compare yet; run the clone first.")
+        job, voice = made(job_id)
         from tts_meta.audio.files import read_audio, write_wav
         from tts_meta.audio.mel import SAMPLE_RATE
         from tts_meta.voices.synthesize import Synthesizer
         from tts_meta.voices.voice_file import load_voice
 
         starter = warm.network()
-        spoken = Synthesizer.of(starter, load_voice(Path(state.voice), starter)).speak(job.spec["real_text"])
+        spoken = Synthesizer.of(starter, load_voice(voice, starter)).speak(job.spec["real_text"])
         real, rate = read_audio(job.file("real.wav"))
         swapped = blind and random.random() < 0.5
         folder = show.new_folder()
@@ -57,15 +60,11 @@ def guess(choice: str | None, answer: str) -> str:
 def finished(job_id: str):
     """The voice file, and what it says of itself."""
     try:
-        if not job_id:
-            raise InputError("There is no voice yet; run the clone first.")
-        state = find_job(job_id).state
-        if not state.voice:
-            raise InputError("There is no voice yet; run the clone first.")
-        header = read_header(Path(state.voice))
+        _, voice = made(job_id)
+        header = read_header(voice)
     except InputError as e:
         return gr.File(None, visible=False), show.problem(str(e))
-    lines = [f"**{Path(state.voice).name}**, {Path(state.voice).stat().st_size / 1e6:.2f} MB, is in your library.",
+    lines = [f"**{voice.name}**, {voice.stat().st_size / 1e6:.2f} MB, is in your library.",
              "\n".join(f"- {fact}" for fact in facts(header)),
              f"`{show.command('say', 'Good morning.', '--voice', header['name'], '--out', 'hello.wav')}`"]
-    return gr.File(show.private_copy(state.voice), visible=True), "\n\n".join(lines)
+    return gr.File(show.private_copy(voice), visible=True), "\n\n".join(lines)

@@ -43,11 +43,13 @@ SENTENCE = 290
 FOLKLORE = ["timbre", "blocks.*.affine.shift", "head.*.affine.shift"]
 ARMS: dict[str, dict] = {
     "chosen": {"steps": [60, 120, 300]},
-    "chosen, no prior": {"free": ["head.*"], "rate": 3e-3, "steps": [60, 120, 300]},
-    "folklore": {"free": FOLKLORE, "rate": 1e-2, "steps": [60, 120]},
-    "style": {"free": ["timbre"], "rate": 1e-2, "steps": [60, 120]},
-    "every factor": {"free": ["timbre", "blocks.*", "head.*"], "rate": 3e-3, "steps": [60, 120]},
-    "every weight of the head": {"dense": ["head."], "rate": 1.5e-4, "steps": [60, 120, 300]},
+    "chosen, no prior": {"free": ["timbre", "blocks.*", "head.*"], "rate": 3e-3, "steps": [60, 120]},
+    "chosen, wide": {"wider": 3, "steps": [60, 120]},
+    "head": {"moved": ["head."], "steps": [60, 120, 300]},
+    "head, twice as wide": {"moved": ["head."], "wider": 2, "steps": [60, 120, 300]},
+    "head, no prior": {"free": ["head.*"], "rate": 3e-3, "steps": [60, 120, 300]},
+    "folklore": {"free": FOLKLORE, "rate": 3e-2, "steps": [60, 120]},
+    "every weight of the head": {"dense": ["head."], "rate": 3e-4, "steps": [60, 120, 300]},
     "every weight": {"dense": ["head.", "blocks."], "rate": 1e-4, "steps": [60, 120]},
 }
 """`chosen` are the starter's modules under its prior; `free` moves modules by Adam without a prior, `dense` the weights."""

@@ -21,7 +21,7 @@ from generator import Generator, read_generator  # noqa: E402
 
 from tts_meta.kokoro.dequantise import OnnxWeights  # noqa: E402
 from tts_meta.nets.kokoro.head import VOICED  # noqa: E402
-from tts_meta.nets.kokoro.network import hard_voicing, spread, token_index  # noqa: E402
+from tts_meta.nets.kokoro.network import hard_voicing, token_index  # noqa: E402
 
 
 class OwnSpeech(Stage):
@@ -56,10 +56,10 @@ class OwnSpeech(Stage):
             index = token_index(counts)[None]
             m = torch.ones(index.shape, device=self.device)
             f0, energy = net.melody(read, index, manner, m)
-            x = net.blocks(spread(r.sound, index), f0, energy, timbre, m.unsqueeze(1))
+            x = net.features(r.sound, index, f0, energy, timbre, m)
             mel = self.log_mel(generator(x, timbre, f0)[0])
             hard = hard_voicing(f0)
-            features = net.blocks(spread(r.sound, index), hard, energy, timbre, m.unsqueeze(1))[0]
+            features = net.features(r.sound, index, hard, energy, timbre, m)[0]
             frames = net.head.frames(features.shape[1])
             mel = F.pad(mel, (0, 0, 0, max(0, frames - len(mel))), value=-11.5)[:frames]
             self.own.append({

@@ -96,7 +96,7 @@ def own(out: Path, sentences: int) -> None:
     from tts_meta.audio.files import resample
     from tts_meta.kokoro.dequantise import OnnxWeights
     from tts_meta.kokoro.weights import base_weights, packaged_onnx
-    from tts_meta.nets.kokoro.network import Kokoro, KokoroConfig, spread, token_index
+    from tts_meta.nets.kokoro.network import Kokoro, KokoroConfig, token_index
 
     (out / "own").mkdir(exist_ok=True)
     (out / "kokoro.onnx").write_bytes(packaged_onnx())
@@ -118,7 +118,7 @@ def own(out: Path, sentences: int) -> None:
             index = token_index(counts)[None]
             m = torch.ones(index.shape)
             f0, energy = net.melody(read, index, s[:, 128:], m)
-            x = net.blocks(spread(r.sound, index), f0, energy, s[:, :128], m.unsqueeze(1))
+            x = net.features(r.sound, index, f0, energy, s[:, :128], m)
             y = generator(x, s[:, :128], f0)[0].numpy()
         mel = log_mel(resample(y, 24000, SAMPLE_RATE))
         np.savez(out / "own" / f"{n:05d}.npz", mel=mel.astype(np.float16), ids=ids, frames=counts.numpy())
