@@ -167,6 +167,7 @@ def test_four_clicks_from_the_page_to_a_clone_of_the_example_that_is_heard(brows
     shot(page, "5-listen")
     page.locator("#compare").click()
     expect(page.locator("#verdict")).not_to_contain_text("is the recording")
+    assert not page.locator("#guess").get_by_label("A", exact=True).is_checked()
     page.locator("#to5").click()
     expect(page.locator("#facts")).to_contain_text("p225.voice")
     shot(page, "6-save")
