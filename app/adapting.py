@@ -137,7 +137,7 @@ def press(window: str, shown: str, label: str, job_id: str, name: str, consent: 
         control.start(job)
     except InputError as e:
         return job_id, show.problem(str(e))
-    return job_id, show.fine("Started; it goes on when this page is closed.")
+    return job_id, ""  # the line says that it runs
 
 
 def edited(job_id: str):

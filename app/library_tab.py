@@ -60,7 +60,7 @@ def act(event: gr.EventData):
     except InputError as e:
         return show.problem(in_words(str(e))), gr.skip(), gr.skip(), gr.skip(), *still
     back = gr.Button(f"Undo: bring {name} back", visible=bool(away))
-    return show.fine(said), listed(), back, away, gr.Group(visible=False), *still[1:]
+    return show.fine(said), listed(), back, away, gr.Column(visible=False), *still[1:]
 
 
 def in_words(message: str) -> str:
@@ -107,7 +107,7 @@ def details(name: str, play: bool):
     table = pd.DataFrame(moved, columns=["module", "parameters", "sigma / RMS", "distance from phi"])
     sound = show.new_folder() / f"{name}.wav"
     write_wav(sound, Synthesizer.of(starter, voice).speak(PREVIEW).samples, SAMPLE_RATE)
-    return gr.Group(visible=True), facts, table, gr.Audio(str(sound), label=name, autoplay=play), show.private_copy(path)
+    return gr.Column(visible=True), facts, table, gr.Audio(str(sound), label=name, autoplay=play), show.private_copy(path)
 
 
 def build() -> gr.HTML:
@@ -116,7 +116,7 @@ def build() -> gr.HTML:
     status = gr.HTML(elem_id="library-status")
     away = gr.State("")
     back = gr.Button("Undo", visible=False, elem_id="undo")
-    with gr.Group(visible=False, elem_id="details") as frame:
+    with gr.Column(visible=False, elem_id="details") as frame:
         sample = show.audio("Sample", "sample")
         facts = gr.Markdown(elem_id="library-facts", padding=True)
         file = gr.File(label="The voice file, to keep or to give away", interactive=False, elem_id="export")
