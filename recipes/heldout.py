@@ -14,6 +14,7 @@ import json
 from pathlib import Path
 
 import torch
+from tables import small_heldout
 
 from tts_meta.audio.files import replace_file
 from tts_meta.audio.mel import SAMPLE_RATE
@@ -63,23 +64,6 @@ def made_of(starter: Starter, steps: int | None) -> dict:
     return {"starter_identity": starter.identity, "voice_format": FORMAT, "asked_steps": asked}
 
 
-def table(rows: list[dict]) -> str:
-    """Markdown."""
-    lines = [
-        "| speaker | clips | floor | clone | vocoded | real | position | WER clone | WER vocoded | WER new | seconds | bytes |",
-        "|---" * 12 + "|",
-    ]
-    for r in rows:
-        s, w = r["similarity"], r["wer"]
-        wer = [("–" if w.get(k) is None else f"{100 * w[k]:.1f} %") for k in ("clone", "vocoded", "new")]
-        lines.append(
-            f"| {r['speaker']} ({r['corpus']}) | {r['support']} | {s['floor']:.3f} | {s['clone']:.3f} | "
-            f"{s['ceiling_vocoded']:.3f} | {s['ceiling_real']:.3f} | {s['position']:.2f} | {' | '.join(wer)} | "
-            f"{r['seconds_total']:.0f} | {r['bytes']:,} |"
-        )
-    return "\n".join(lines)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("root", type=Path)
@@ -100,7 +84,7 @@ def main() -> None:
         else:
             results.append(one_speaker(speaker, args.out, args.method, args.steps))
             replace_file(done, json.dumps(results[-1]).encode())
-    print(table(results))
+    print(small_heldout(results))
     if args.publish:
         replace_file(args.publish, (json.dumps(results, indent=1) + "\n").encode())
 

@@ -27,7 +27,7 @@ TIME_STEP, TOKEN_STEP = 80, 32
 
 class Crowd(Stage):
     @torch.no_grad()
-    def load_people(self) -> None:
+    def load_people(self, folds: tuple[str, ...] = ("phase1", "sigma", "dev")) -> None:
         if hasattr(self, "items"):
             return
         net = self.network()
@@ -53,12 +53,14 @@ class Crowd(Stage):
                 a, b, c = a + p, b + n, c + frames
         if self.args.limit:
             self.items = self.items[: self.args.limit]
+        self.items = [i for i in self.items if i["fold"] in folds]
         order = sorted(range(len(self.items)), key=lambda i: len(self.items[i]["ids"]))
         for at in range(0, len(order), 128 if self.cuda else 16):  # what the frozen text front makes of them, once
             rows = [self.items[i] for i in order[at : at + (128 if self.cuda else 16)]]
             ids = pad_sequence([r["ids"] for r in rows], batch_first=True)
             mask = pad_sequence([torch.ones(len(r["ids"]), device=self.device) for r in rows], batch_first=True)
-            read = net.read(ids, mask)
+            with self.autocast():
+                read = net.read(ids, mask)
             for k, r in enumerate(rows):
                 p = len(r["ids"])
                 r["text"], r["sound"] = read.prosody[k, :p].half(), read.sound[k, :, :p].T.contiguous().half()

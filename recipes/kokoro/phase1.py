@@ -27,7 +27,7 @@ from tts_meta.nets.kokoro.speaker_loss import MANNER, TIMBRE, SpeakerLoss, parts
 
 class Phase1(Crowd, OwnSpeech):
     def people(self) -> None:
-        self.load_people()
+        self.load_people(("phase1", "dev"))
         self.load_own()
         self.fit()
 

@@ -63,6 +63,7 @@ def main() -> None:
     p.add_argument("--sigma", type=Path)
     p.add_argument("--keep-phi", action="store_true", help="take the sigmas alone")
     p.add_argument("--anew", type=float, help="one sigma a kind again, so many times export.py's, for sigma.py to begin with")
+    p.add_argument("--of", default="", help="beginnings of the names of the modules whose sigma --anew sets")
     p.add_argument("--steps", type=int)
     p.add_argument("--rate", type=float)
     p.add_argument("--decay", type=float)
@@ -73,6 +74,8 @@ def main() -> None:
     how = info["adaptation"]
     if args.anew:
         for k, row in enumerate(info["modules"]):
+            if not row["name"].startswith(tuple(args.of.split(","))):
+                continue
             before = float(tensors["log_sigma2"][k])
             tensors["log_sigma2"][k] = 2 * math.log(args.anew * of_kind(row["name"]))
             row["sigma_relative"] *= math.exp(0.5 * (float(tensors["log_sigma2"][k]) - before))

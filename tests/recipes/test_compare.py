@@ -188,7 +188,7 @@ def test_what_going_on_loses_does_not_depend_on_the_unit_of_the_mel(monkeypatch)
     assert share_lost([(2.5, 25.0), (0.0, 15.0)]) == pytest.approx(2.5 / 40)
 
 
-def test_the_readmes_table_of_methods_is_that_of_the_published_cells():
+def test_the_table_of_methods_is_that_of_the_published_cells():
     """Every place: parameters, loss at the best step and at 300, nats above the best and their share, position, EER, WER."""
     import re
 
@@ -203,7 +203,7 @@ def test_the_readmes_table_of_methods_is_that_of_the_published_cells():
     def first(place: str) -> float:
         return float(re.match(r"-?[\d.,]+", place)[0].replace(",", ""))
 
-    readme = (ROOT / "README.md").read_text()
+    readme = (ROOT / "docs" / "small-network.md").read_text()
     table = readme[readme.index("| method | parameters moved |") :].split("\n\n")[0].splitlines()[2:]
     assert len(table) >= 9
     for line in table:
@@ -222,19 +222,32 @@ def test_the_readmes_table_of_methods_is_that_of_the_published_cells():
         assert f"({round(float(share))} %)" in places[3], (name, places[3], share)
 
 
-def test_the_readmes_table_of_held_out_speakers_is_that_of_its_data(monkeypatch):
-    """Row by row what recipes/heldout.py makes of docs/heldout.json, and the means under it."""
-    monkeypatch.syspath_prepend(str(ROOT / "recipes"))
-    from heldout import table
+def test_the_tables_of_the_docs_are_those_of_their_data(tmp_path):
+    """`recipes/tables.py --check`; a number that is changed by hand, or data that are, make it fail."""
+    import shutil
 
+    for name in ("recipes", "docs"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("*.png", "baselines", "*.xz"))
+    shutil.copy(ROOT / "README.md", tmp_path)
+
+    def check() -> subprocess.CompletedProcess:
+        command = [sys.executable, str(tmp_path / "recipes" / "tables.py"), "--check"]
+        return subprocess.run(command, env=environment(), capture_output=True, text=True)
+
+    assert check().returncode == 0, check().stderr
+    data = tmp_path / "docs" / "kokoro_heldout.json"
+    data.write_text(data.read_text().replace('"clips": 10', '"clips": 11', 1))
+    assert check().returncode == 1 and "docs/kokoro.md: kokoro_heldout" in check().stderr
+
+
+def test_the_means_of_the_small_network_are_those_of_its_table():
     rows = json.loads((ROOT / "docs" / "heldout.json").read_text())
-    readme = (ROOT / "README.md").read_text()
-    assert len(rows) == 13 and table(rows) in readme
+    page = (ROOT / "docs" / "small-network.md").read_text()
     native = [r["similarity"]["position"] for r in rows if r["corpus"] != "speechocean762"]
     told = {
         f"**{sum(native) / len(native):.2f} over these native speakers**",
         *(f"{100 * sum(r['wer'][k] for r in rows) / 13:.1f} %" for k in ("clone", "vocoded", "real", "new")),
         *(f"{sum(r['dnsmos'][k] for r in rows) / 13:.2f}" for k in ("clone", "vocoded", "real")),
     }
-    under = readme[readme.index(table(rows)) + len(table(rows)) :][:1200]
-    assert all(t in under for t in told), (told, under)
+    under = page[page.index("Means: position") :][:1200]
+    assert len(rows) == 13 and all(t in under for t in told), (told, under)

@@ -29,7 +29,7 @@ from tts_meta.voices.voice_file import load_voice, save_voice
 
 HELDOUT_SHARE = 0.15
 FINISH = 0.2
-"""Share of the steps that a clone goes on with its held-out clips among the others (docs/starter.md)."""
+"""Share of the steps that a clone goes on with its held-out clips among the others (docs/experiments.md)."""
 CHECK = 30  # steps between two measurements of likeness
 GAIN_CLIPS = 4  # enough for the gains of a preview
 

@@ -1,6 +1,6 @@
 """When more steps are of no use: neither of two signals has been better for PATIENCE checks.
 
-One signal is not enough: the lowest held-out loss is not where a voice sounds best (docs/starter.md), and similarity of a
+One signal is not enough: the lowest held-out loss is not where a voice sounds best (docs/experiments.md), and similarity of a
 sentence or two is noisy.
 """
 

@@ -25,7 +25,7 @@ from tts_meta.voices.gains import Gains
 from tts_meta.voices.voice_schema import GAINS, HIGHEST, LOWEST
 
 COEFFICIENTS = GAINS
-"""Of the DCT over the 80 mel bands; the finer half is as much noise as speech (docs/starter.md)."""
+"""Of the DCT over the 80 mel bands; the finer half is as much noise as speech (docs/experiments.md)."""
 
 
 def spreads(mel: np.ndarray) -> np.ndarray:

@@ -81,7 +81,7 @@ KEYS = (
     Key("heldout_loss", "nats per mel frame of clips that were held out", "a list of [step, loss]", _points),
     Key("likeness",
         "cosine between a held-out sentence in the voice and the speaker's clips", "a list of [step, cosine]", _points, False),
-    Key("variance_gains", "of the cepstral coefficients (docs/starter.md)", f"{GAINS} numbers of {LOWEST} to {HIGHEST}",
+    Key("variance_gains", "of the cepstral coefficients (docs/experiments.md)", f"{GAINS} numbers of {LOWEST} to {HIGHEST}",
         lambda v: isinstance(v, list) and len(v) == GAINS and all(map(_gain, v))),
     Key("pitch_gain", "of a sentence's log F0", f"a number of {LOWEST} to {HIGHEST}", _gain),
     Key("distance", "|theta - phi| / sqrt(D) of each module", "an object of numbers",

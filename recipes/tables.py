@@ -1,0 +1,164 @@
+"""Tables of README.md and docs/, made of their data: what stands between `<!-- table NAME -->` and `<!-- /table -->`.
+
+    python recipes/tables.py           # write them anew
+    python recipes/tables.py --check   # say which differ from their data, and end with 1
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from tts_meta.audio.files import replace_file  # noqa: E402
+
+DOCS = ROOT / "docs"
+PLACE = re.compile(r"<!-- table ([\w ]+) -->\n(.*?)<!-- /table -->", re.S)
+
+
+def data(name: str):
+    return json.loads((DOCS / f"{name}.json").read_text())
+
+
+def markdown(head: list[str], rows: list[list[str]]) -> str:
+    return "\n".join(["| " + " | ".join(head) + " |", "|---" * len(head) + "|", *("| " + " | ".join(r) + " |" for r in rows)])
+
+
+def mean(values: list[float]) -> float:
+    return sum(values) / len(values)
+
+
+def per_cent(share: float | None) -> str:
+    return "–" if share is None else f"{100 * share:.1f} %"
+
+
+def kokoro_heldout() -> str:
+    head = ["speaker", "clips", "position", "beside whole recordings", "P.808 (vocoded)", "distillmos (vocoded)", "WER",
+            "F0 mean", "F0 spread", "rate"]
+    rows = [
+        [name, str(r["clips"]), f"{r['position']:.2f}", f"{r['position_whole']:.2f}",
+         f"{r['p808']:.2f} ({r['p808_vocoded']:.2f})", f"{r['distillmos']:.2f} ({r['distillmos_vocoded']:.2f})",
+         per_cent(r["wer"]), f"{r['f0']:.2f}", f"{r['f0_spread']:.2f}", f"{r['rate']:.2f}"]
+        for name, r in sorted(data("kokoro_heldout").items())
+    ]
+    return markdown(head, rows)
+
+
+def quality() -> str:
+    """Means and the worst speaker, of both networks."""
+    head = ["network", "people", "position: mean, worst", "P.808 (their recordings, vocoded)", "distillmos (vocoded)",
+            "WER of new sentences", "voice file"]
+    big = list(data("kokoro_heldout").values())
+    small = data("heldout")
+    native = [r for r in small if r["corpus"] != "speechocean762"]
+
+    def of(key: str) -> float:
+        return mean([r[key] for r in big])
+
+    rows = [
+        ["Kokoro-82M (default)", str(len(big)), f"**{of('position'):.2f}**, {min(r['position'] for r in big):.2f}",
+         f"{of('p808'):.2f} ({of('p808_vocoded'):.2f})", f"{of('distillmos'):.2f} ({of('distillmos_vocoded'):.2f})",
+         per_cent(of("wer")), f"{max(r['bytes'] for r in big) / 1e6:.1f} MB"],
+        ["small", str(len(native)),
+         "{:.2f}, {:.2f}".format(*(f([r["similarity"]["position"] for r in native]) for f in (mean, min))),
+         "–",
+         "–", per_cent(mean([r["wer"]["new"] for r in native])), f"{max(r['bytes'] for r in native) / 1e6:.1f} MB"],
+    ]
+    return markdown(head, rows)
+
+
+def small_heldout(found: list[dict] | None = None) -> str:
+    """Of docs/heldout.json, or of other rows."""
+    head = ["speaker", "clips", "floor", "clone", "vocoded", "real", "position", "WER clone", "WER vocoded", "WER new", "seconds",
+            "bytes"]
+    rows = []
+    for r in found or data("heldout"):
+        s, w = r["similarity"], r["wer"]
+        rows.append([
+            f"{r['speaker']} ({r['corpus']})", str(r["support"]), f"{s['floor']:.3f}", f"{s['clone']:.3f}",
+            f"{s['ceiling_vocoded']:.3f}", f"{s['ceiling_real']:.3f}", f"{s['position']:.2f}",
+            *(per_cent(w.get(k)) for k in ("clone", "vocoded", "new")), f"{r['seconds_total']:.0f}", f"{r['bytes']:,}",
+        ])
+    return markdown(head, rows)
+
+
+def kokoro_head() -> str:
+    """Blocks and head beside the head alone."""
+    both, alone = data("kokoro_heldout"), data("kokoro_heldout_head")
+    three = "position, P.808, distillmos"
+    head = ["speaker", f"blocks and head: {three}", "head alone", "their recordings, vocoded: P.808, distillmos"]
+    rows = [
+        [n, *(f"{r['position']:.2f}, {r['p808']:.2f}, {r['distillmos']:.2f}" for r in (both[n], alone[n])),
+         f"{both[n]['p808_vocoded']:.2f}, {both[n]['distillmos_vocoded']:.2f}"]
+        for n in sorted(alone)
+    ]
+    return markdown(head, rows)
+
+
+def kokoro_swap() -> str:
+    """Prosody swapped between recording and prediction."""
+    rows = [[k.split("|")[2], f"{r['position']:.2f}", f"{r['p808']:+.2f}", f"{r['distillmos']:+.2f}"]
+            for k, r in data("kokoro_swap").items()]
+    return markdown(["prosody", "position", "P.808", "distillmos"], rows)
+
+
+def kokoro_arms() -> str:
+    """Every way of adapting that was tried on development people."""
+    rows = []
+    for key, arm in data("kokoro_arms").items():
+        name, speaker = key.split("|")
+        rows += [
+            [name, arm.get("what", ""), speaker.split("/")[1], steps, f"{r['position']:.2f}", f"{r['p808']:+.2f}",
+             f"{r['distillmos']:+.2f}", per_cent(r["wer"])]
+            for steps, r in arm["at"].items()
+            if arm.get("position") != "beside whole recordings"
+        ]
+    return markdown(["what moves", "how", "speaker", "steps", "position", "P.808", "distillmos", "WER"], rows)
+
+
+def bench() -> str:
+    rows = [
+        [c["case"], c["against"], *(f"{c[k]['median']:.3f} s" for k in ("ours_s", "other_s")), f"{c['ratio']['median']:.2f}",
+         str(c["goal"])]
+        for c in data("bench")["cases"]
+    ]
+    return markdown(["meta-step", "against", "ours", "theirs", "ratio", "goal"], rows)
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    f.__name__: f for f in (kokoro_heldout, quality, small_heldout, kokoro_head, kokoro_swap, kokoro_arms, bench)
+}
+
+
+def pages() -> Iterator[tuple[Path, str, str]]:
+    """(page, what it is, what it should be) of every page that has a table."""
+    for page in [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]:
+        text = page.read_text()
+        made = PLACE.sub(lambda m: f"<!-- table {m[1]} -->\n{TABLES[m[1]]()}\n<!-- /table -->", text)
+        if PLACE.search(text):
+            yield page, text, made
+
+
+def main() -> None:
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--check", action="store_true")
+    args = p.parse_args()
+    wrong = []
+    for page, text, made in pages():
+        if text != made and args.check:
+            names = [m[1] for m in PLACE.finditer(text) if m[2].rstrip("\n") != TABLES[m[1]]()]
+            wrong.append(f"{page.relative_to(ROOT)}: {', '.join(names)}")
+        elif text != made:
+            replace_file(page, made.encode())
+    if wrong:
+        sys.exit("These tables are not those of their data; `python recipes/tables.py` writes them: " + "; ".join(wrong))
+
+
+if __name__ == "__main__":
+    main()
