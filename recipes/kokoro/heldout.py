@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from tts_meta.audio.features import clip_features  # noqa: E402
-from tts_meta.audio.files import replace_file  # noqa: E402
+from tts_meta.audio.files import replace_file, write_wav  # noqa: E402
 from tts_meta.audio.mel import HOP, SAMPLE_RATE  # noqa: E402
 from tts_meta.audio.pitch import f0_at_frames  # noqa: E402
 from tts_meta.audio.vocoder import default_vocoder  # noqa: E402
@@ -79,7 +79,8 @@ def cut_alike(recordings: list[np.ndarray], lengths: list[int]) -> list[np.ndarr
     return [spoken(recordings[i][:n]) for i, n in zip(order, sizes, strict=True)]
 
 
-def one(rows: list[dict], root: Path) -> dict:
+def one(rows: list[dict], root: Path, keep: Path | None = None) -> dict:
+    """The row of a speaker; the voice, and a sentence as recorded and as the clone says it, in `keep`."""
     starter, recogniser = default_starter(), load_recogniser()
     assert recogniser is not None, "the extra 'asr' is needed"
     count = 10 if len(rows) >= 14 else max(5, len(rows) - 4)
@@ -96,6 +97,9 @@ def one(rows: list[dict], root: Path) -> dict:
         made = clone_voice(starter, [clips], "v", clips, consent="an evaluation of the recipe's")
         seconds, size = time.monotonic() - begin, made.path.stat().st_size
         synthesizer = Synthesizer.of(starter, load_voice(made.path, starter))
+        if keep:
+            keep.mkdir(parents=True, exist_ok=True)
+            shutil.copy(made.path, keep / f"{rows[0]['speaker']}.voice")
 
     def heard(row: dict) -> tuple[np.ndarray, int]:
         return soundfile.read(root / row["path"], dtype="float32")
@@ -110,6 +114,10 @@ def one(rows: list[dict], root: Path) -> dict:
     same = [r for r in reference if r["text"]][:SAME]
     theirs = [f for f in (clip_features(*heard(r)) for r in same) if f is not None]
     again = [synthesizer.speak(r["text"].lower() if r["text"].isupper() else r["text"]).samples for r in same]
+    if keep:
+        short = min(range(len(theirs)), key=lambda i: abs(theirs[i].seconds - 4.0))
+        for kind, samples in (("recording", theirs[short].samples), ("clone", again[short])):
+            write_wav(keep / f"{rows[0]['speaker']}-{kind}.wav", samples, SAMPLE_RATE)
     log_f0 = np.concatenate([np.log(f.f0[f.f0 > 0]) for f in theirs])
     curves = [f0_at_frames(y, SAMPLE_RATE, len(y) // HOP) for y in again]
     said = np.concatenate([np.log(f[f > 0]) for f in curves])
@@ -145,6 +153,7 @@ def main() -> None:
     p.add_argument("root", type=Path)
     p.add_argument("--speakers", default="", help="corpus/speaker, apart by commas; all without it")
     p.add_argument("--out", type=Path, required=True)
+    p.add_argument("--keep", type=Path, help="folder for the voices, and for a sentence of each as recorded and as cloned")
     args = p.parse_args()
     torch.set_num_threads(1)
     with open(args.root / "manifest.tsv") as f:
@@ -154,7 +163,7 @@ def main() -> None:
     for name in names:
         if name in found:
             continue
-        found[name] = one([r for r in rows if f"{r['corpus']}/{r['speaker']}" == name], args.root)
+        found[name] = one([r for r in rows if f"{r['corpus']}/{r['speaker']}" == name], args.root, args.keep)
         print(name, found[name], flush=True)
         replace_file(args.out, (json.dumps(found, indent=1) + "\n").encode())
     head = ["speaker", "clips", "position", "P.808_(vocoded)", "distillmos_(vocoded)", "WER", "F0_mean,_spread,_rate"]

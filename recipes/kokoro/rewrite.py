@@ -63,7 +63,7 @@ def main() -> None:
     p.add_argument("--sigma", type=Path)
     p.add_argument("--keep-phi", action="store_true", help="take the sigmas alone")
     p.add_argument("--anew", type=float, help="one sigma a kind again, so many times export.py's, for sigma.py to begin with")
-    p.add_argument("--of", default="", help="beginnings of the names of the modules whose sigma --anew sets")
+    p.add_argument("--of", default="", help="beginnings of the names of the modules that --anew and --width set")
     p.add_argument("--steps", type=int)
     p.add_argument("--rate", type=float)
     p.add_argument("--decay", type=float)
@@ -87,7 +87,7 @@ def main() -> None:
     if args.moved:
         how["moved"] = [m["name"] for m in info["modules"] if m["name"].startswith(tuple(args.moved.split(",")))]
     if args.width:
-        how["widths"] = dict.fromkeys(how["moved"], args.width)
+        how["widths"] = {m: args.width for m in how["moved"] if m.startswith(tuple(args.of.split(",")))}
     print("bytes:", write_files(args.out, NAME, tensors, info))
 
 

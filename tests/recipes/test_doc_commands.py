@@ -3,6 +3,8 @@ steps; the recipes by composing their configs or reading their options (they tak
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import re
 import shlex
@@ -12,6 +14,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from types import SimpleNamespace
 
 import pytest
 from hydra import compose, initialize_config_dir
@@ -51,13 +54,21 @@ def desk(tmp_path_factory):
 
 
 def run(desk, words, check=True):
-    import os
+    """In this process, which imports torch once for all the commands of the guides; jobs have processes of their own."""
+    from tts_meta.cli import main
 
-    environment = {**os.environ, "TTS_META_HOME": str(desk / "home"), "TTS_META_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "tts_meta.cli", *words[1:]]
-    done = subprocess.run(command, cwd=desk, env=environment, capture_output=True, text=True, timeout=500)
-    assert not check or done.returncode == 0, (words, done.stderr[-2000:])
-    return done
+    out, err = io.StringIO(), io.StringIO()
+    settings = {"TTS_META_HOME": str(desk / "home"), "TTS_META_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        for name, value in settings.items():
+            patch.setenv(name, value)
+        patch.chdir(desk)
+        patch.setattr("sys.argv", words)
+        with pytest.raises(SystemExit) as stop:
+            main()
+    code = stop.value.code or 0
+    assert not check or code == 0, (words, err.getvalue()[-2000:])
+    return SimpleNamespace(returncode=code, stdout=out.getvalue(), stderr=err.getvalue())
 
 
 def answers(desk):
