@@ -108,3 +108,9 @@ def test_the_servers_answer(installed, tmp_path, verb, path):
     finally:
         process.terminate()
         process.wait()
+
+
+def test_what_is_installed_fits_together():
+    """Every package finds the versions that it asks for: the bounds in pyproject.toml can be met at once."""
+    done = subprocess.run([sys.executable, "-m", "pip", "check"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
