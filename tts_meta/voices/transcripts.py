@@ -267,6 +267,13 @@ def complete_transcripts(clips: list[Path], table: Path | None, say: Say = _sile
 
         recogniser = load_recogniser()
         if recogniser is None:
+            from tts_meta.voices.long_recordings import cut_from
+
+            if (whole := cut_from(missing[0])) is not None:
+                raise InputError(
+                    f"{whole} is a long recording: its clips have no transcripts of their own. Install the extra that recognises "
+                    "them (pip install 'tts-meta[asr]'), or cut it into clips of 1 to 12 s and put a text beside each (clip.txt)."
+                )
             raise InputError(
                 f"{missing[0]} has no transcript; put {_key(missing[0].name)}.txt beside it or give --transcripts FILE "
                 "(or install the extra: pip install 'tts-meta[asr]')."
