@@ -25,7 +25,7 @@ from starlette.exceptions import HTTPException
 
 from tts_meta.audio.vocoder import prepare_vocoder
 from tts_meta.errors import InputError
-from tts_meta.voices.library import NoVoice, describe_voices
+from tts_meta.voices.library import describe_voices
 from tts_meta.voices.networks import default_starter
 
 from .encoders import FORMATS, encoder
@@ -55,7 +55,7 @@ def _answer_errors(app: FastAPI) -> None:
 
     @app.exception_handler(InputError)
     def bad_input(_: Request, e: InputError) -> JSONResponse:
-        return error(404, str(e), "voice") if isinstance(e, NoVoice) else error(400, str(e))
+        return error(400, str(e))
 
     @app.exception_handler(Busy)
     def busy(_: Request, __: Exception) -> JSONResponse:
@@ -70,7 +70,9 @@ def _answer_errors(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     def of_the_router(request: Request, e: HTTPException) -> Response:
         if request.method == "OPTIONS" and e.status_code == 405:
-            return Response(status_code=204, headers=e.headers)
+            here = [r for r in app.routes if getattr(r, "path", None) == request.url.path]
+            allowed = sorted({m for r in here for m in getattr(r, "methods", None) or ()})
+            return Response(status_code=204, headers={"Allow": ", ".join([*allowed, "OPTIONS"])})
         said = {404: f"There is nothing at {request.url.path}; /docs lists what there is.",
                 405: f"{request.method} is not what {request.url.path} answers; /docs lists what there is."}
         return error(e.status_code, said.get(e.status_code, str(e.detail)), headers=e.headers)

@@ -39,10 +39,9 @@ class Speech(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _defaults(cls, data: Any) -> Any:
-        """Nulls, and empty strings where a word is expected, are what was not said."""
+        """Nulls and empty strings are what was not said."""
         if isinstance(data, dict):
-            kept = {k: v for k, v in data.items() if v is not None}
-            return {k: v for k, v in kept.items() if not (v == "" and k in ("response_format", "stream_format", "model"))}
+            return {k: v for k, v in data.items() if v is not None and (v != "" or k == "input")}
         return data
 
     @field_validator("voice", mode="before")
@@ -74,7 +73,7 @@ def read_speech(body: bytes, content_type: str) -> Speech:
         raise Refusal(400, "The body is not UTF-8 text (Latin-1, perhaps); encode the JSON as UTF-8.") from e
     try:
         data = json.loads(text)
-    except ValueError as e:
+    except (ValueError, RecursionError) as e:
         if content_type and not json_type:
             raise Refusal(415, f"The body is {content_type.split(';')[0]}; JSON is expected (Content-Type: "
                           f"application/json).") from e
@@ -86,4 +85,13 @@ def read_speech(body: bytes, content_type: str) -> Speech:
     except ValidationError as e:
         first = e.errors()[0]
         name = ".".join(str(x) for x in first["loc"])
-        raise Refusal(400, f"{name or 'The body'}: {first['msg']}.", name or None) from e
+        raise Refusal(400, wrong_field(name or "The body", first["type"], first["msg"], first["input"]), name or None) from e
+
+
+def wrong_field(name: str, kind: str, message: str, given: Any) -> str:
+    """What was given for a field and what is expected."""
+    if kind == "missing":
+        return f"The field {name} is missing or null; an object with input (the text) and voice is expected."
+    shown = repr(given)
+    size = f" ({len(given):,} characters)" if isinstance(given, str) and len(shown) > 60 else ""
+    return f"The field {name} is {shown[:60]}{'...' * (len(shown) > 60)}{size}: {message[:1].lower()}{message[1:]}."

@@ -11,12 +11,12 @@ from starlette.concurrency import run_in_threadpool
 from tts_meta.errors import InputError
 from tts_meta.text.phonemes import phonemes_of
 from tts_meta.text.reading import notes, read, speakable
-from tts_meta.voices.library import named_voice
+from tts_meta.voices.library import NoVoice, named_voice, voice_names
 from tts_meta.voices.networks import default_starter
 from tts_meta.voices.synthesize import Spoken, Synthesizer, check_settings
 from tts_meta.voices.voice_file import load_voice
 
-from .requests import Speech
+from .requests import Refusal, Speech
 from .turns import Turns
 
 PATIENCE = 0.25  # s between two looks whether a client that waits is still there
@@ -54,11 +54,18 @@ class Speakers:
     def check(self, request: Speech) -> tuple[Synthesizer, list[str]]:
         """(the voice, what of the text is left out).
 
-        Raises InputError for everything about a request that can be told
-        before a sentence is spoken: its settings, its voice, a text without words, phones that the voice does not know.
+        Raises Refusal for its voice, and InputError for everything else about a request that can be told before a sentence
+        is spoken: its settings, a text without words, phones that the voice does not know.
         The whole text is read only where it holds phones: the first sentence is not to wait for the last."""
         check_settings(request.input, request.speed, request.pitch, request.energy)
-        synthesizer = self.get(request.voice)
+        try:
+            synthesizer = self.get(request.voice)
+        except NoVoice as e:
+            known = ", ".join([*voice_names(), *self.aliases])
+            raise Refusal(404, f"There is no voice {request.voice!r}; give one of those there are ({known}), or name one so "
+                          f"when serving (--alias {request.voice}=NAME).", "voice") from e
+        except InputError as e:
+            raise Refusal(400, str(e), "voice") from e
         starter = synthesizer.starter
         warnings = notes(request.input) if starter.espeak_voice.startswith("en") else []
         if next(speakable(request.input, starter.espeak_voice), None) is None:

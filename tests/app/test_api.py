@@ -77,12 +77,17 @@ def test_a_stream_is_the_same_speech(client):
     ({"input": "a" * 20_001}, 400, "input"), ({"input": "[[ж]]"}, 400, "no sound for"),
     ({"input": "Fine. Bad [[ж]].", "stream": True}, 400, "no sound for"), ({"input": "你好"}, 400, "Chinese"), ({"voice": 5},
         400, "voice"),
-    ({"speed": "fast"}, 400, "speed"),
+    ({"speed": "fast"}, 400, "speed"), ({"voice": None}, 400, "voice is missing or null"),
+    ({"voice": ""}, 400, "voice is missing"),
+    ({"speed": 9}, 400, "speed is 9"), ({"voice": {"id": "nobody"}}, 404, "--alias nobody=NAME"),
+    ({"voice": "nova", "stream": True}, 404, "(p225, example)"),
 ])
 def test_refusals_have_openais_shape(client, body, status, word):
     answer = post(client, **body)
     assert answer.status_code == status
     assert set(answer.json()) == {"error"} and word in answer.json()["error"]["message"]
+    if "voice" in body:
+        assert answer.json()["error"]["param"] == "voice"
 
 
 def test_a_key_is_needed_where_one_was_set(library, starter, cloned):
@@ -108,6 +113,7 @@ def test_what_clients_send(client):
     """Nulls, empty words, objects, unknown fields, other names."""
     assert post(client, response_format=None).headers["content-type"] == "audio/mpeg"
     plain = post(client).content
+    assert post(client, speed="", pitch="", stream_format="", instructions="", model="").content == plain
     assert post(client, speed=None, stream=None, pitch=None, instructions="gently", user="x", stream_format=None).content == plain
     assert post(client, voice={"id": "p225"}).content == plain and post(client,
         response_format="").headers["content-type"] == "audio/mpeg"
@@ -139,6 +145,8 @@ def test_bodies_methods_and_origins(client):
     for body, kind, status, word in (
         ('{"input": "Zoë", "voice": "p225"}'.encode("latin-1"), "application/json", 400, "UTF-8"), (b"{", "application/json",
             400, "no JSON"), (b"[]", "application/json", 400, "no JSON object"),
+        (b"[" * 100_000, "application/json", 400, "no JSON"), (b'{"input": "\\ud800", "voice": "p225"}', "application/json", 400,
+            "input"),
         (b"input=hi", "application/x-www-form-urlencoded", 415, "JSON is expected"), (b"x" * 600_000, "application/json", 413,
             "at most"),
     ):
@@ -147,7 +155,8 @@ def test_bodies_methods_and_origins(client):
     for method, path, status in (("GET", "/nothing", 404), ("GET", url, 405), ("DELETE", "/v1/voices", 405)):
         answer = client.request(method, path)
         assert answer.status_code == status and set(answer.json()) == {"error"} and "/docs" in answer.json()["error"]["message"]
-    assert client.head("/v1/voices").status_code == 200 and client.options(url).headers["allow"] == "POST"
+    assert client.head("/v1/voices").status_code == 200 and client.options(url).headers["allow"] == "POST, OPTIONS"
+    assert client.options("/v1/voices").headers["allow"] == "GET, HEAD, OPTIONS"
     assert "response_format" in client.get("/docs").text and "/v1/audio/speech" in client.get("/openapi.json").json()["paths"]
     origin = {"Origin": "http://page.example"}
     assert "access-control-allow-origin" not in client.get("/v1/voices", headers=origin).headers

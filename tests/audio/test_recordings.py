@@ -91,11 +91,13 @@ def test_offset_and_level(tmp_path, good):
 
 
 @pytest.mark.parametrize(("name", "form"), [("a.wav", "WAV"), ("b.flac", "FLAC"), ("c.ogg", "OGG"), ("d.aiff", "AIFF"),
-    ("e.mp3", "MP3")])
+    ("e.mp3", "MP3"), ("f.au", "AU"), ("g.w64", "W64"), ("h.wav", "RF64"), ("i.caf", "CAF")])
 def test_a_file_that_was_cut_off_says_so(tmp_path, good, name, form):
     samples, rate = good
     soundfile.write(tmp_path / name, samples, rate, format=form)
     assert not read_recording(tmp_path / name).problems
+    if form == "CAF":  # which libsndfile reads whole or not at all
+        pytest.importorskip("av")
     data = (tmp_path / name).read_bytes()
     (tmp_path / name).write_bytes(data[: len(data) // 2])
     recording = read_recording(tmp_path / name)
@@ -122,17 +124,22 @@ def test_what_is_passed_over_is_said(tmp_path, good):
         find_clips([tmp_path / "dead.wav"])
 
 
-def test_a_long_recording_is_cut(tmp_path, good):
+def test_a_long_recording_is_cut(tmp_path, good, monkeypatch):
     from tts_meta.voices.long_recordings import cut_long_recordings
+    from tts_meta.voices.transcripts import complete_transcripts, find_transcripts
 
     samples, rate = good
     pause = np.zeros(rate // 2, np.float32)
     count = int(300 / ((len(samples) + len(pause)) / rate)) + 1
     soundfile.write(tmp_path / "long.flac", np.tile(np.concatenate([samples, pause]), count), rate)
+    (tmp_path / "long.txt").write_text("Six spoons of fresh snow peas. " * 50)
     said: list[str] = []
-    clips = cut_long_recordings([GOOD, tmp_path / "long.flac"], (), said.append)
-    assert clips[0] == GOOD and len(clips) > 15 and "5 minutes" in said[0]
+    given = [GOOD, tmp_path / "long.flac"]
+    clips = cut_long_recordings(given, find_transcripts(given, None), said.append)
+    assert clips[0] == GOOD and len(clips) > 15 and "5 minutes" in said[0] and "Its text is not used" in said[0]
     lengths = [len(read_audio(c)[0]) / rate for c in clips[1:]]
     assert max(lengths) <= 16 and sum(lengths) > 0.8 * count * len(samples) / rate
-    # One that has a text is left whole.
-    assert cut_long_recordings([tmp_path / "long.flac"], [tmp_path / "long.flac"]) == [tmp_path / "long.flac"]
+    # Who has no recogniser is told of the recording, not of a temporary clip.
+    monkeypatch.setattr("tts_meta.evaluation.intelligibility.load_recogniser", lambda: None)
+    with pytest.raises(InputError, match=r"long\.flac is a long recording.*tts-meta\[asr\]"):
+        complete_transcripts(clips[1:3], None)

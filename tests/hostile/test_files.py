@@ -34,6 +34,8 @@ def test_say_writes_what_the_name_says(run, cloned, tmp_path, name, form):  # no
 
 def test_say_refuses_a_folder_an_ending_and_an_option_it_does_not_know(run, cloned, tmp_path):  # noqa: F811
     refused(run("say", "hi", "--voice", cloned.path, "--out", tmp_path), "is a folder")
+    refused(run("say", "hi", "--voice", cloned.path, "--out", f"{tmp_path}/new/"), "is a folder")
+    assert not list(tmp_path.iterdir())
     refused(run("say", "hi", "--voice", cloned.path, "--out", tmp_path / "a.doc"), "ends in .doc", ".wav")
     refused(run("say", "--loud", "--voice", cloned.path, "--out", tmp_path / "a.wav"), "no option --loud")
 
@@ -79,12 +81,17 @@ def test_names_of_voices(mine, starter, tmp_path):
     assert copied.name == "Zoë.voice" and "Zoë" in voice_names() and find_voice("zoë") == copied
     with pytest.raises(InputError, match="exists already"):
         copy_voice("p225", "ZOË")
+    assert copy_voice("p225", "mine.voice").name == "mine.voice" and "mine" in voice_names()
     assert rename_voice("Zoë", "ZOË").stem == "ZOË" and voice_names().count("ZOË") == 1 and "Zoë" not in voice_names()
     for bad in ("a/b", "..", "CON", "nul.voice", "lpt1", "", " x", "a\0b", ".hidden", "x" * 65):
         with pytest.raises(InputError, match="cannot be used"):
             copy_voice("p225", bad)
     exported = export_voice("ZOË", tmp_path / "sent")
     assert exported == tmp_path / "sent.voice"
+    assert export_voice("ZOË", tmp_path / "hello.wav") == tmp_path / "hello.wav.voice"
+    for path in (tmp_path, tmp_path / "none" / "x", tmp_path / "x.voice"):
+        with pytest.raises(InputError, match="no voice file"):
+            find_voice(str(path))
     shutil.move(exported, tmp_path / "no-ending")
     assert import_voice(tmp_path / "no-ending", starter, force=True).stem == "ZOË"
     assert find_voice(str(tmp_path / "no-ending")) == tmp_path / "no-ending"

@@ -145,3 +145,23 @@ def test_lexicon_entries_of_every_shape(tmp_path, starter):
 ])
 def test_a_command_is_a_verb(text, said):
     assert said in pronounce(text).replace("pɹɪzˈɛnt", "pɹᵻzˈɛnt")
+
+
+@pytest.mark.parametrize(("entry", "text", "said"), [
+    ("C++\tsˈiː", "I like C++ now.", "I like [[sˈiː]] now."), ("A.I.\tˈaɪ", "Is A.I. new?", "Is [[ˈaɪ]] new?"),
+    ("AT&T\tˈæt", "AT&T's line.", "[[ˈæts]] line."), ("us\tˈʌs", "The US and us.", "The U S and [[ˈʌs]]."),
+])
+def test_entries_with_marks_are_found_as_they_are_said(tmp_path, entry, text, said):
+    (tmp_path / "own.txt").write_text(entry, encoding="utf-8")
+    assert list(read(text, read_lexicon(tmp_path / "own.txt")))[0].pronounced == said
+
+
+@pytest.mark.parametrize(("content", "words"), [
+    ("", "holds no entries"), ("# nothing yet\n", "holds no entries"), ("Zoë zˈoʊi\nBob bˈɑːb\nZOË zˈuː\n", "lines 1 and 3"),
+])
+def test_a_lexicon_that_says_nothing_or_two_things(tmp_path, content, words):
+    (tmp_path / "own.txt").write_text(content, encoding="utf-8")
+    with pytest.raises(InputError, match=words):
+        read_lexicon(tmp_path / "own.txt")
+    (tmp_path / "own.txt").write_text("Zoë zˈoʊi\nZoë zˈoʊi\n", encoding="utf-8")
+    assert len(read_lexicon(tmp_path / "own.txt")) == 1

@@ -129,14 +129,21 @@ def test_batch_files(tmp_path, starter, cloned, library):
     (tmp_path / "b.csv").write_text("id,text,voice,speed\nx,Hello.,p225,1.5\n,World.,,\n")
     assert read_lines(tmp_path / "b.csv", "me") == [Line("x", "Hello.", "p225", 1.5), Line("2", "World.", "me", 1.0)]
     for name, content, word in (
-        ("c.csv", "id,words\n1,a\n", "id,text,voice,speed"), ("d.csv", "text,speed\nHi,fast\n", "'fast'"),
-        ("e.txt", "", "no text"), ("f.pdf", "x", "txt, csv, tsv or epub"),
+        ("c.csv", "id,words\n1,a\n", "id,text,voice,speed"), ("d.csv", "", "the columns text"),
+        ("n.csv", "a,One.\nb,Two.\n", "names of its columns"),
+        ("e.txt", "", "no text"), ("f.pdf", "x", "txt, csv, tsv, jsonl or epub"),
     ):
         (tmp_path / name).write_text(content)
         with pytest.raises(InputError, match=word):
             read_lines(tmp_path / name, "p225")
     with pytest.raises(InputError, match="--voice"):
         read_lines(tmp_path / "a.txt", None)
+    with pytest.raises(InputError, match="is a folder"):
+        read_lines(tmp_path, "p225")
+    (tmp_path / "s.csv").write_text("text,speed\nOne.,1\nTwo.,fast\nThree.,9\n")
+    rows = list(run_batch(starter, read_lines(tmp_path / "s.csv", "p225"), tmp_path / "out"))
+    assert [r["status"] for r in rows] == ["made", "failed", "failed"]
+    assert "line 3 is 'fast'" in rows[1]["reason"] and "speed is 9" in rows[2]["reason"]
 
 
 def test_who_waits_hears_the_first_clause_and_the_rest_is_not_read_before(starter, cloned, monkeypatch):

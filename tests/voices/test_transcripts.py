@@ -184,3 +184,25 @@ def test_an_unreadable_file_without_a_text_is_left_out_with_a_sentence(clips, tm
     assert any("left out" in s and "notes.wav" in s for s in said)
     with pytest.raises(InputError, match="could not be read as audio"):
         complete_transcripts([tmp_path / "wavs" / "notes.wav"], None)
+
+
+def test_two_files_that_disagree_are_said(clips, tmp_path):
+    write(tmp_path / "wavs" / "metadata.csv", f"file|text\na|{A}\nb|{B}\nc|{C}\n")
+    write(tmp_path / "wavs" / "a.txt", "Something else.")
+    write(tmp_path / "wavs" / "b.txt", B.upper())  # the same words
+    said: list[str] = []
+    assert texts_of(clips, said) == ["Something else.", B.upper(), C]
+    assert [s for s in said if "another text" in s] == [
+        "1 clip has another text in metadata.csv than in the file beside, which is used: a.wav."]
+    for name in ("a.txt", "b.txt"):
+        (tmp_path / "wavs" / name).unlink()
+    write(tmp_path / "wavs" / "transcripts.csv", f"file|text\na|Other.\nb|Other.\nc|{C}\n")
+    said.clear()
+    assert texts_of(clips, said) == [A, B, C]
+    assert said == ["2 clips have another text in transcripts.csv than in metadata.csv, which is used: a.wav, b.wav."]
+
+
+def test_a_table_that_names_no_clip_is_said(clips, tmp_path):
+    write(tmp_path / "wavs" / "metadata.csv", f"file|text\nx|{A}\ny|{B}\n")
+    said: list[str] = []
+    assert texts_of(clips, said) == [None] * 3 and said == ["metadata.csv names none of the clips and is not used."]

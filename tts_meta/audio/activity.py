@@ -48,3 +48,16 @@ def trim_to_speech(samples: np.ndarray, rate: int, margin: float = MARGIN_SECOND
     start = max(0, int((spans[0][0] - margin) * rate))
     end = min(len(samples), int((spans[-1][1] + margin) * rate))
     return samples[start:end], sum(e - s for s, e in spans)
+
+
+def shorten_pauses(
+    samples: np.ndarray, rate: int, spans: list[tuple[float, float]], longest: float, kept: float,
+) -> np.ndarray:
+    """`[N]` samples whose pauses between `spans` of speech (s) last `kept` s where they lasted more than `longest` s: half of
+    it is the pause's beginning, half its end."""
+    parts, at = [], 0
+    for before, after in zip(spans, spans[1:], strict=False):
+        if after[0] - before[1] > longest:
+            parts.append(samples[at : int((before[1] + kept / 2) * rate)])
+            at = int((after[0] - kept / 2) * rate)
+    return np.concatenate([*parts, samples[at:]])

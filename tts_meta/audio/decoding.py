@@ -6,7 +6,6 @@ installed, reads what phones, browsers and old programs make.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from tts_meta.audio.whole import cut_off, lost_its_index
 from tts_meta.errors import InputError
 
 PLAIN = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".oga", ".aiff", ".aif", ".aifc", ".caf", ".au", ".snd", ".w64", ".rf64",
@@ -90,7 +90,7 @@ class PlainSource(Source):
                 count += len(block)
                 yield block
         # An mp3's length is an estimate.
-        self.ended_early = self.frames - count > 0.05 * self.rate and count < 0.97 * self.frames or _cut_off(self.path)
+        self.ended_early = self.frames - count > 0.05 * self.rate and count < 0.97 * self.frames or cut_off(self.path)
 
 
 class PackedSource(Source):
@@ -130,27 +130,10 @@ class PackedSource(Source):
                     raise ValueError(str(e)) from e
                 self.ended_early = True
                 return
-        self.ended_early = self.frames - count > 0.5 * self.rate and count < 0.9 * self.frames
+        self.ended_early = self.frames - count > 0.5 * self.rate and count < 0.9 * self.frames or cut_off(self.path)
 
 
 _SAFE = {"format_whitelist": _DEMUXERS, "protocol_whitelist": "file"}
-
-
-def _cut_off(path: Path) -> bool:
-    """Whether a RIFF or AIFF file ends before its header says, or an Ogg file without its last page."""
-    size = path.stat().st_size
-    with open(path, "rb") as f:
-        head = f.read(12)
-        if head[:4] in (b"RIFF", b"FORM") and len(head) == 12:
-            said = struct.unpack("<I" if head[:4] == b"RIFF" else ">I", head[4:8])[0]
-            # A recorder that streams leaves the length open.
-            return 0 < said < 0xFFFFFF00 and said + 8 > size + 16
-        if head[:4] == b"OggS":
-            f.seek(max(0, size - 70000))
-            tail = f.read()
-            last = tail.rfind(b"OggS")
-            return 0 <= last < len(tail) - 6 and not tail[last + 5] & 4
-    return False
 
 
 def open_source(path: Path) -> Source:
@@ -183,6 +166,9 @@ def open_source(path: Path) -> Source:
             raise
         raise unreadable(path) from plain
     except (av.FFmpegError, OSError, ValueError, TypeError, RuntimeError, AttributeError) as e:  # no codec: no attributes
+        if lost_its_index(path):
+            raise InputError(f"{path} is cut off: the index that such a file has at its end is not there; copy or export it "
+                             "again.") from e
         raise unreadable(path) from e
 
 

@@ -90,10 +90,11 @@ WRITTEN = {
 """Endings of the files that speech is written to."""
 
 
-def sound_path(path: Path) -> Path:
-    """Where speech that is asked for as `path` goes: without an ending it is a wav. Raises InputError for a folder and for
-    an ending that is not in WRITTEN."""
-    if path.is_dir() or str(path).endswith(os.sep):
+def sound_path(given: str) -> Path:
+    """Where speech that is asked for as `given` goes: without an ending it is a wav. Raises InputError for a folder (one that
+    is still to come too, by the `/` at its end) and for an ending that is not in WRITTEN."""
+    path = Path(given)
+    if path.is_dir() or given.endswith(("/", os.sep)):
         raise InputError(f"{path} is a folder; give the name of a sound file in it, for example {path / 'hello.wav'}.")
     if not path.suffix:
         return path.with_name(f"{path.name}.wav")

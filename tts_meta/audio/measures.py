@@ -9,6 +9,9 @@ from scipy.signal import welch
 from tts_meta.audio.loudness import integrated_loudness
 
 FRAME_SECONDS = 0.025
+WIDE_STEP, COARSE = 0.02, 0.005
+"""Share of the peak that lies between the two largest sizes of a sample in a coarse coding (mu-law: 0.03), and the share of
+samples at the peak that is too much for it too."""
 
 
 def frame_levels(samples: np.ndarray, rate: int) -> np.ndarray:
@@ -60,14 +63,20 @@ def loudness(samples: np.ndarray, rate: int) -> float | None:
 
 
 def clipped_share(samples: np.ndarray) -> float:
-    """Share of the samples that sit on the clip's own largest value in runs of three or more; 0 for quiet clips."""
-    peak = float(np.abs(samples).max(initial=0.0))
+    """Share of the samples that sit on the clip's own largest value in runs of three or more; 0 for quiet clips.
+
+    Coded in wide steps (mu-law, A-law), the largest is that of many samples that were never cut off: a share under COARSE
+    tells nothing then."""
+    size = np.abs(samples)
+    peak = float(size.max(initial=0.0))
     if peak < 0.1:
         return 0.0
-    top = np.abs(samples) >= 0.999 * peak
+    top = size >= 0.999 * peak
     runs = np.diff(np.concatenate([[0], top.astype(np.int8), [0]]))
     lengths = np.flatnonzero(runs == -1) - np.flatnonzero(runs == 1)
-    return float(lengths[lengths >= 3].sum()) / max(1, len(samples))
+    share = float(lengths[lengths >= 3].sum()) / max(1, len(samples))
+    coarse = float(size[~top].max(initial=0.0)) < (1 - WIDE_STEP) * peak
+    return 0.0 if coarse and share < COARSE else share
 
 
 def longest_pause(spans: list[tuple[float, float]]) -> float:

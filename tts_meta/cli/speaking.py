@@ -23,7 +23,7 @@ Lexicon = Annotated[Path | None, typer.Option(help="File of `word IPA` lines.")]
 def say(
     text: Annotated[str, typer.Argument(help="What to say; [[phonemes]], *emphasis*; - reads stdin.")],
     voice: Annotated[str, typer.Option(help="A name in your library, or a .voice file.")],
-    out: Annotated[Path, typer.Option(help="The sound file to write: wav, flac, mp3, ogg or opus by its ending.")],
+    out: Annotated[str, typer.Option(help="The sound file to write: wav, flac, mp3, ogg or opus by its ending.")],
     speed: Annotated[float, typer.Option(help="1 is normal, 2 twice as fast.")] = 1.0,
     pitch: Annotated[float, typer.Option(help="Semitones up or down.")] = 0.0,
     energy: Annotated[float, typer.Option(help="dB of effort, up or down.")] = 0.0,
@@ -36,7 +36,7 @@ def say(
     from tts_meta.voices.library import find_voice
     from tts_meta.voices.voice_header import read_header
 
-    out, path, words = sound_path(out), find_voice(voice), _text(text)
+    target, path, words = sound_path(out), find_voice(voice), _text(text)
     read_header(path)  # what is wrong with the request is said before anything heavy is imported
 
     from tts_meta.audio.mel import SAMPLE_RATE
@@ -56,14 +56,14 @@ def say(
     for warning in notes(words):
         tell(warning)
     mark = name() if watermark else None
-    write_sound(out, spoken.samples, SAMPLE_RATE, comment(loaded.name, mark))
+    write_sound(target, spoken.samples, SAMPLE_RATE, comment(loaded.name, mark))
     for sentence in spoken.suspect:
         tell(f"listen to this sentence, its length is unusual: {sentence}")
     result = {
-        "out": str(out), "seconds": round(spoken.seconds, 3), "sample_rate": SAMPLE_RATE, "voice": loaded.name,
+        "out": str(target), "seconds": round(spoken.seconds, 3), "sample_rate": SAMPLE_RATE, "voice": loaded.name,
         "sentences": len(spoken.sentences), "suspect": spoken.suspect, "watermark": mark,
     }
-    emit(result, as_json, str(out))
+    emit(result, as_json, str(target))
 
 
 def phonemes(

@@ -7,6 +7,8 @@ import unicodedata
 
 from tts_meta.text.normalize import normalize
 
+_MARKED = re.compile(r"[^\w\s'-]")
+
 
 def key(word: str) -> str:
     """A word as it is looked up: composed, in small letters, one space between words."""
@@ -26,7 +28,9 @@ def use_lexicon(text: str, lexicon: dict[str, str]) -> str:
     entries: dict[str, str] = {}
     for word, ipa in lexicon.items():
         entries[word] = ipa
-        entries.setdefault(key(normalize(word)), ipa)
+        # Small letters with marks are not always read as the capitals are: "c++", "a.i.", "at&t".
+        for written in (word, word.upper()) if _MARKED.search(word) else (word,):
+            entries.setdefault(key(normalize(written)).rstrip("."), ipa)
     names = sorted((w for w in entries if w), key=len, reverse=True)
     pattern = re.compile(r"(\[\[.*?\]\])|(?<![\w'])(" + "|".join(r"[\s-]+".join(map(re.escape, re.split(r"[\s-]+",
         w))) for w in names) + r")('s)?(?!\w|'\w)", re.I)

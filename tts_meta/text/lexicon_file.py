@@ -37,9 +37,10 @@ def read_lexicon(path: str | Path, inventory: frozenset[str] | None = None) -> d
     """One `word<TAB or spaces>IPA` a line, `#` after a space or at the beginning starts a comment -> {word: IPA}.
 
     The word may be a phrase, have a hyphen, digits, accents, an apostrophe, or be `C#`. With `inventory` (the phones of
-    the model) unknown phones are found here. Raises InputError with the line's number.
+    the model) unknown phones are found here. Raises InputError with the line's number, also for a word in two ways.
     """
     lexicon: dict[str, str] = {}
+    lines: dict[str, int] = {}
     text, _ = read_text(Path(path), "lexicon", "give one `word IPA` a line")
     for number, line in enumerate(text.splitlines(), 1):
         line = re.sub(r"(?:^|\s)#.*$", "", line).strip()
@@ -54,5 +55,10 @@ def read_lexicon(path: str | Path, inventory: frozenset[str] | None = None) -> d
                 override(ipa, inventory)
             except InputError as e:
                 raise InputError(f"Line {number} of the lexicon {path}: {e}") from e
+        if lexicon.get(key(word), ipa) != ipa:
+            raise InputError(f"The lexicon {path} says {word!r} in two ways (lines {lines[key(word)]} and {number}); keep one.")
         lexicon[key(word)] = ipa
+        lines.setdefault(key(word), number)
+    if not lexicon:
+        raise InputError(f"The lexicon {path} holds no entries; give one `word IPA` a line.")
     return lexicon

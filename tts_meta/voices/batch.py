@@ -33,12 +33,13 @@ _COLUMNS = ("number", "id", "file", "voice", "speed", "seconds", "status", "reas
 
 @dataclass(frozen=True)
 class Line:
-    """One text to speak."""
+    """One text to speak, or the `problem` why it cannot be."""
 
     id: str
     text: str
     voice: str
     speed: float = 1.0
+    problem: str = ""
 
 
 def read_lines(path: Path, voice: str | None, say: Callable[[str], None] = lambda message: None) -> list[Line]:
@@ -48,7 +49,8 @@ def read_lines(path: Path, voice: str | None, say: Callable[[str], None] = lambd
     """
     suffix = path.suffix.lower()
     if not path.is_file():
-        raise InputError(f"{path} does not exist; give a txt, csv, tsv or epub file.")
+        what = "is a folder" if path.is_dir() else "does not exist"
+        raise InputError(f"{path} {what}; give a txt, csv, tsv, jsonl or epub file.")
     if suffix == ".epub":
         return [Line(name, text, _voice(voice, path)) for name, text in read_epub(path)]
     if suffix == ".txt":
@@ -60,7 +62,7 @@ def read_lines(path: Path, voice: str | None, say: Callable[[str], None] = lambd
     elif suffix in (".csv", ".tsv", ".jsonl"):
         lines = _table_lines(path, voice, say)
     else:
-        raise InputError(f"{path} is a {suffix or 'file without a suffix'}; a txt, csv, tsv or epub file is expected.")
+        raise InputError(f"{path} is a {suffix or 'file without a suffix'}; a txt, csv, tsv, jsonl or epub file is expected.")
     if not lines:
         raise InputError(f"{path} holds no text; write a sentence a line.")
     return lines
@@ -68,29 +70,31 @@ def read_lines(path: Path, voice: str | None, say: Callable[[str], None] = lambd
 
 def _table_lines(path: Path, voice: str | None, say: Callable[[str], None]) -> list[Line]:
     """Rows with the columns text and, if there, id, voice and speed, in any order and case."""
-    table = read_table(path, "file", least=1)
+    table = read_table(path, "file", least=1, columns="text (and id, voice, speed)")
     for note in table.notes:
         say(note)
     head = [name_of(c) for c in table.rows[0].cells]
     at = {n: head.index(n) for n in ("id", "voice", "speed") if n in head}
     text = next((head.index(n) for n in TEXT_NAMES if n in head), None)
     if text is None:
-        raise InputError(f"{path} has the columns {', '.join(table.rows[0].cells)[:200]}; id,text,voice,speed are expected.")
+        raise InputError(f"The first line of {path} is {', '.join(table.rows[0].cells)[:200]}; the names of its columns are "
+                         "expected there: id,text,voice,speed, of which text is needed.")
     lines, empty = [], []
     for number, row in enumerate(table.rows[1:], 1):
         cells = {n: row.cells[i].strip() for n, i in at.items()}
         if not row.cells[text].strip():
             empty.append(row.line)
             continue
+        problem = ""
         try:
             speed = float((cells.get("speed") or "1").replace(",", "."))
-        except ValueError as e:
-            raise InputError(f"Row {number} of {path} has the speed {cells['speed']!r}; a number is expected.") from e
+        except ValueError:
+            speed, problem = 1.0, f"The speed on line {row.line} is {cells['speed']!r}; a number is expected."
         lines.append(Line(cells.get("id") or str(number), row.cells[text].strip(), cells.get("voice") or _voice(voice, path),
-                          speed))
+                          speed, problem))
     if empty:
-        say(f"{len(empty)} {'row has' if len(empty) == 1 else 'rows have'} no text (the first on line {empty[0]}) and no sound "
-            f"is made of them.")
+        rows = f"The row on line {empty[0]} has" if len(empty) == 1 else f"{len(empty)} rows (the first on line {empty[0]}) have"
+        say(f"{rows} no text, and no sound is made there.")
     return lines
 
 
@@ -115,6 +119,8 @@ def run_batch(
         file = f"{number:0{width}d}{'-' + plain if plain and plain != str(number) else ''}.wav"
         row: dict = {"number": number, **asdict(line), "file": file, "seconds": "", "reason": "", "watermark": mark or "none"}
         try:
+            if line.problem:
+                raise InputError(line.problem)
             if line.voice not in synthesizers:
                 path = find_voice(line.voice)
                 digest = hashlib.sha256(path.read_bytes()).hexdigest()

@@ -30,11 +30,11 @@ def voice_path(name: str, folder: Path | None = None) -> Path:
 def find_voice(name_or_file: str) -> Path:
     """The file of a voice given by path, or by name as `named_voice`. Raises InputError when there is none."""
     as_path = Path(name_or_file)
-    if as_path.suffix.lower() != ".voice" and not (len(as_path.parts) > 1 and as_path.is_file()):
+    if as_path.suffix.lower() != ".voice" and len(as_path.parts) < 2:
         return named_voice(name_or_file)
     if as_path.is_file():
         return as_path
-    raise NoVoice(f"There is no voice {name_or_file!r}; give a .voice file that exists or one of {_known()}.")
+    raise NoVoice(f"There is no voice file {name_or_file!r}; give a .voice file that exists or one of {_known()}.")
 
 
 def named_voice(name: str) -> Path:
@@ -155,7 +155,7 @@ def note_voice(name: str, note: str) -> Path:
 def export_voice(name: str, out: Path, force: bool = False) -> Path:
     """Copy a voice of the library to `out` (a file or a folder)."""
     source = find_voice(name)
-    target = out / source.name if out.is_dir() else out if out.suffix else out.with_name(f"{out.name}.voice")
+    target = out / source.name if out.is_dir() else out if out.suffix.lower() == ".voice" else out.with_name(f"{out.name}.voice")
     if target.exists() and not force:
         raise InputError(f"{target} exists; choose another file or add --force.")
     _replace(target, source.read_bytes())

@@ -24,6 +24,13 @@ PAUSE, MARGIN = 0.25, 0.2  # s: the shortest pause to cut in; what is kept of it
 LONGEST_PIECE = 15.0
 _folders: list[tempfile.TemporaryDirectory] = []
 """The clips last as long as the process: what is learned from them is kept elsewhere."""
+_whole: dict[Path, Path] = {}
+"""The recording that a clip was cut from."""
+
+
+def cut_from(clip: Path) -> Path | None:
+    """The recording that `cut_long_recordings` cut `clip` from; None for a file of its own."""
+    return _whole.get(clip)
 
 
 def seconds_of(path: Path) -> float:
@@ -78,19 +85,21 @@ def pieces(source: Source) -> Iterator[np.ndarray]:
 def cut_long_recordings(
     clips: list[Path], with_text: Collection[Path], say: Callable[[str], None] = lambda message: None
 ) -> list[Path]:
-    """`clips` with every recording of more than LONGEST_WITH_TEXT s that has no text replaced by clips cut from it.
+    """`clips` with every recording of more than LONGEST_WITH_TEXT s replaced by clips cut from it. Those of it that are in
+    `with_text` lose their text, which is too long to be placed: the clips are to be transcribed.
 
     They are temporary files and are removed when the process ends. `say` is told what was cut, and what was not used.
     """
     found: list[Path] = []
     for clip in clips:
-        seconds = seconds_of(clip) if clip not in with_text else 0.0
+        seconds = seconds_of(clip)
         if seconds <= LONGEST_WITH_TEXT:
             found.append(clip)
             continue
         _folders.append(tempfile.TemporaryDirectory(prefix="tts-meta-cut-"))
         made: list[Path] = []
-        folder, used = Path(_folders[-1].name), 0.0
+        folder, used = Path(_folders[-1].name) / "clips", 0.0
+        folder.mkdir()  # texts are also looked for in the folder above, which is to be nobody's
         source = open_source(clip)
         for samples in pieces(source):
             path = folder / f"{clip.stem}-{len(made) + 1:03d}.flac"
@@ -102,7 +111,10 @@ def cut_long_recordings(
         if not made:
             found.append(clip)  # the clip doctor says what is wrong with it
             continue
+        _whole.update(dict.fromkeys(made, clip))
         more = f"; its first {used / 60:.0f} minutes of speech are used" if used >= MOST else ""
-        say(f"{clip.name} lasts {seconds / 60:.0f} minutes: it is cut at its pauses into {len(made)} clips{more}.")
+        text = (f". Its text is not used: one of more than {LONGEST_WITH_TEXT / 60:.0f} minutes cannot be placed"
+                if clip in with_text else "")
+        say(f"{clip.name} lasts {seconds / 60:.0f} minutes: it is cut at its pauses into {len(made)} clips{more}{text}.")
         found += made
     return found

@@ -25,8 +25,9 @@ def library_folder() -> Path:
 
 
 def check_name(name: str) -> str:
-    """The name, its accents composed, if it can be a file's. Raises InputError for path characters and the like."""
-    name = unicodedata.normalize("NFC", name)
+    """The name, its accents composed, if it can be a file's; `me.voice` is `me`. Raises InputError for path characters and
+    the like."""
+    name = re.sub(r"(?i)(?<=.)\.voice$", "", unicodedata.normalize("NFC", name))
     if _RESERVED.fullmatch(name):
         raise InputError(f"The name {name!r} cannot be used: some systems keep it for a device; choose another name.")
     if not _NAME.fullmatch(name) or ".." in name or name.endswith((".", " ")) or len(name.encode()) > 200:

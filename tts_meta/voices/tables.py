@@ -88,9 +88,9 @@ def _choose(lines: list[tuple[int, str]]) -> str:
     return best
 
 
-def read_table(path: Path, what: str = "table", least: int = 2) -> Table:
+def read_table(path: Path, what: str = "table", least: int = 2, columns: str = "file and text") -> Table:
     """The rows of a csv, tsv, bar-separated, json or json-lines file, lines that begin with `#` and a `sep=` line left out.
-    It has at least `least` columns.
+    It has at least `least` columns; `columns` are the names of those that are expected, for the sentence that refuses.
 
     Raises InputError for a file that is empty or no text, for quotes that do not close, and for rows of different
     lengths, with the number of the line.
@@ -108,8 +108,8 @@ def read_table(path: Path, what: str = "table", least: int = 2) -> Table:
     while lines and not lines[-1][1].strip():
         lines.pop()
     if not any(line.strip() for _, line in lines):
-        raise InputError(f"The {what} {path} {'are' if what.endswith('s') else 'is'} empty; give a table with the columns file "
-                         f"and text.")
+        raise InputError(f"The {what} {path} {'are' if what.endswith('s') else 'is'} empty; give a table with the columns "
+                         f"{columns}.")
     full = [(n, line) for n, line in lines if line.strip()]
     delimiter = delimiter or ("\t" if path.suffix.lower() == ".tsv" and any("\t" in line for _, line in full) else _choose(full))
     table = Table(path, [], encoding, delimiter)
@@ -168,13 +168,13 @@ def _read_json(path: Path, text: str, what: str) -> Table | None:
             whole = [{"file": k, "text": v} if isinstance(v, str) else {"file": k, **v} for k, v in whole.items()
                      if isinstance(v, str | dict)]
         objects = [(i, o) for i, o in enumerate(whole, 1) if isinstance(o, dict)] if isinstance(whole, list) else []
-    except ValueError:
+    except (ValueError, RecursionError):
         for number, line in enumerate(text.split("\n"), 1):
             if not line.strip():
                 continue
             try:
                 row = json.loads(line)
-            except ValueError as e:
+            except (ValueError, RecursionError) as e:
                 if path.suffix.lower() not in (".json", ".jsonl"):
                     return None
                 raise InputError(f"Line {number} of the {what} {path} is no JSON ({e}); one object a line is expected.") from e

@@ -184,6 +184,8 @@ class _Folder:
                     continue
                 if any(_key(e.name).lower() in wanted for e in found.entries):
                     self._tables.append(found)
+                elif any(c.parent == self.path for c in self.clips):
+                    say(f"{path.name} names none of the clips and is not used.")
         return self._tables
 
 
@@ -194,6 +196,7 @@ def find_transcripts(clips: list[Path], table: Path | None, say: Say = _silent) 
     Raises InputError when a text is there but empty, when a table cannot be read, and when it gives one clip two texts.
     """
     texts: dict[Path, str] = {}
+    places: dict[Path, str] = {}
     folders: dict[Path, _Folder] = {}
     used: dict[str, tuple[Texts, int]] = {}
     given = _given(table, clips) if table else None
@@ -213,17 +216,21 @@ def find_transcripts(clips: list[Path], table: Path | None, say: Say = _silent) 
     for clip in clips:
         text = take(given, clip) if given else None
         if text is None and (beside := folder(clip.parent).beside(clip)):
-            text = _text(beside, say)
+            text, places[clip] = _text(beside, say), beside.name
         if text is None and given is None:
             for place in (clip.parent, clip.parent.parent):
-                text = next((t for s in folder(place).tables(say) if (t := take(s, clip)) is not None), None)
-                if text is not None:
+                source = next((s for s in folder(place).tables(say) if s.find(clip) is not None), None)
+                if source is not None:
+                    text, places[clip] = take(source, clip), source.source
                     break
         if text is None:
             continue
         if not text.strip():
             raise InputError(f"The transcript of {clip} is empty; write what is said in it.")
         texts[clip] = " ".join(text.split())
+    if given is None:
+        for sentence in _other_texts({c: (texts[c], p) for c, p in places.items()}, folder):
+            say(sentence)
     if given and given.source not in used:
         used[given.source] = (given, 0)
     for source, count in used.values():
@@ -238,6 +245,30 @@ def find_transcripts(clips: list[Path], table: Path | None, say: Say = _silent) 
         names = ", ".join(c.name for c in missing[:5]) + (" ..." if len(missing) > 5 else "")
         say(f"{len(missing)} of {len(clips)} clips {'has' if len(missing) == 1 else 'have'} no text: {names}.")
     return texts
+
+
+def _other_texts(chosen: dict[Path, tuple[str, str]], folder: Callable[[Path], _Folder]) -> list[str]:
+    """Sentences for clips that have a text in one file (`chosen`: the text, the file) and other words in a table beside it."""
+
+    def words(text: str) -> list[str]:
+        return re.findall(r"\w+", text.lower())
+
+    found: dict[tuple[str, str], list[str]] = {}
+    for clip, (text, place) in chosen.items():
+        try:
+            tables = folder(clip.parent).tables(_silent)
+            others = [(t.source, e.text) for t in tables if t.source != place and (e := t.find(clip)) is not None]
+        except InputError:  # a table that was not needed
+            continue
+        for source, other in others:
+            if words(other) and words(other) != words(text):
+                named = place if place in [t.source for t in tables] else "the file beside"
+                found.setdefault((source, named), []).append(clip.name)
+    return [
+        f"{len(names)} {'clip has' if len(names) == 1 else 'clips have'} another text in {source} than in "
+        f"{place}, which is used: {', '.join(names[:5])}{' ...' * (len(names) > 5)}."
+        for (source, place), names in found.items()
+    ]
 
 
 def _given(table: Path, clips: list[Path]) -> Texts:
@@ -267,6 +298,13 @@ def complete_transcripts(clips: list[Path], table: Path | None, say: Say = _sile
 
         recogniser = load_recogniser()
         if recogniser is None:
+            from tts_meta.voices.long_recordings import cut_from
+
+            if (whole := cut_from(missing[0])) is not None:
+                raise InputError(
+                    f"{whole} is a long recording: its clips have no transcripts of their own. Install the extra that recognises "
+                    "them (pip install 'tts-meta[asr]'), or cut it into clips of 1 to 12 s and put a text beside each (clip.txt)."
+                )
             raise InputError(
                 f"{missing[0]} has no transcript; put {_key(missing[0].name)}.txt beside it or give --transcripts FILE "
                 "(or install the extra: pip install 'tts-meta[asr]')."

@@ -42,7 +42,7 @@ def read_header(path: Path) -> dict:
         if not isinstance(header, dict):
             raise ValueError("no voice header")
     except FileNotFoundError as e:
-        raise InputError(f"The voice {path} does not exist; `tts-meta voices list` shows the voices there are.") from e
+        raise InputError(f"The voice file {path} does not exist; `tts-meta voices list` shows the voices there are.") from e
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as e:
         raise InputError(f"{path} is not a voice file; a .voice file made by `tts-meta clone` is expected.") from e
     if header.get("format") != FORMAT:
