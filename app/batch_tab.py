@@ -51,12 +51,14 @@ def _table(found: list[dict]) -> gr.Dataframe:
 def build() -> gr.Dropdown:
     """The Batch tab; returns its list of voices."""
     voice = gr.Dropdown(voice_names(), label="Voice", info="For texts that name none.", elem_id="batch-voice")
-    file = gr.File(label="txt (a sound a line), csv (id,text,voice,speed) or epub (a sound a chapter)", elem_id="batch-file",
-                   file_types=[".txt", ".csv", ".tsv", ".epub"], height=150)
+    gr.Markdown("A txt file makes a sound a line, a csv or tsv with the columns id, text, voice and speed a sound a row, an epub "
+                "a sound a chapter.")
+    file = gr.File(label="Texts", elem_id="batch-file", file_types=[".txt", ".csv", ".tsv", ".epub"], height=150)
     go = gr.Button("Speak them all", variant="primary", elem_id="batch-go")
     status = gr.HTML(elem_id="batch-status")
     table = gr.Dataframe(label="Manifest", interactive=False, wrap=True, visible=False, elem_id="batch-rows", buttons=[])
     packed = gr.File(label="All sounds and the manifest (zip)", interactive=False, visible=False, elem_id="batch-zip")
     gr.Markdown(f"The same on the command line: `{show.command('batch', 'FILE', '--voice', 'NAME', '--out', 'FOLDER/')}`")
+    show.answered(go, status, "The file is read.")
     go.click(batch, [file, voice], [status, table, packed], concurrency_id="speech", concurrency_limit=1)
     return voice

@@ -93,7 +93,7 @@ def build() -> gr.Dropdown:
     """The Evaluate tab; returns its list of voices."""
     gr.Markdown("Other recordings of the same speaker, which the voice was not made from, tell how good it is.")
     chosen = gr.Dropdown(library.voice_names(), label="Voice", elem_id="judged", info="From your library.")
-    files = gr.File(label="Recordings, and their texts in files or tables if you have them", height=200,
+    files = gr.File(label="Recordings, and their texts if you have them", height=150,
                     file_count="multiple", elem_id="references", file_types=[*SUFFIXES, *TEXT_FILES])
     go = gr.Button("Evaluate", variant="primary", elem_id="evaluate")
     trouble = gr.HTML(elem_id="trouble-evaluate")

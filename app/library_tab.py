@@ -127,5 +127,6 @@ def build() -> gr.HTML:
         take = gr.Button("Import", elem_id="import")
     voices.click(act, None, [status, voices, back, away, frame, facts, modules, sample, file])
     back.click(undo, away, [status, voices, back])
+    show.answered(take, status, "The file is read.")
     take.click(bring_in, given, [status, voices])
     return voices

@@ -126,6 +126,7 @@ def build(tab: gr.Tab) -> gr.Dropdown:
     for shown in (tab.select, text.change):
         shown(how_read, text, reading, trigger_mode="always_last", show_progress="hidden", concurrency_id="reading",
               concurrency_limit=1)
+    show.answered(go, trouble, "The first words are spoken.")
     go.click(speak, [text, voice, speed, pitch, energy], [sound, spoken, trouble, halt], concurrency_id="speech",
              concurrency_limit=1, js="(...given) => { window.speechBegins(); return given; }")
     halt.click(stop, None, trouble, show_progress="hidden")

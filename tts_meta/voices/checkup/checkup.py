@@ -144,7 +144,9 @@ def _check_file(path: Path, text: str | None, starter: Starter, seen: dict[str, 
                 raise InputError("No speech was found in it; record it again or leave it out.")
     except InputError as e:
         sentence = str(e).replace(str(path), path.name)
-        whole.findings.append(Finding("red", "file", sentence[:1].upper() + sentence[1:]))
+        if not sentence.startswith(path.name):
+            sentence = sentence[:1].upper() + sentence[1:]
+        whole.findings.append(Finding("red", "file", sentence))
         return [whole]
     found = []
     for p in pieces:
