@@ -20,7 +20,8 @@ CSS = """
 [id^=trouble]:not(:has(.problem)):not(:has(.fine)), #failure:not(:has(.problem)),
 #library-status:not(:has(.problem)):not(:has(.fine)), #batch-status:not(:has(.problem)):not(:has(.fine)),
 #planned:not(:has(p)), #likeness-frame:not(:has(p)):not(:has(.chart)), #reading:not(:has(p)):not(:has(.problem)),
-#doctor:not(:has(.rows)):not(:has(.fine)), #said:not(:has(p)), #meter:not(:has(p)), #verdict:not(:has(p)) {display: none !important}
+#doctor:not(:has(.rows)):not(:has(.fine)), #said:not(:has(p)), #meter:not(:has(p)),
+#verdict:not(:has(p)) {display: none !important}
 .problem, .fine {border-left: 5px solid; padding: .6rem .9rem; margin: .3rem 0; border-radius: 4px}
 .problem, .fine, #status, #planned, #reading {overflow-wrap: anywhere}
 .problem {border-color: var(--bad); background: var(--bad-back)}
