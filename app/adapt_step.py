@@ -117,7 +117,7 @@ def join(walk: Walk, a: Adapt) -> None:
     a.kept.input(watching.hear, [walk.job, a.kept], a.preview)
     a.using.click(adapting.use, [walk.job, a.kept], a.trouble)
     show.answered(a.adding, a.trouble, "The new clips are looked at.")
-    a.adding.click(adapting.add_more, [walk.window, walk.job, a.more], [walk.job, a.trouble]).then(
+    a.adding.click(adapting.add_more, [walk.window, walk.job, a.more], [walk.job, a.trouble], show_progress="hidden").then(
         watching.progress, look, a.seen, show_progress="hidden").then(watching.planned, walk.job, a.planned)
     a.earlier.input(lambda i: i, a.earlier, walk.job).then(watching.progress, look, a.seen, show_progress="hidden").then(
         watching.planned, walk.job, a.planned).then(adapting.form, walk.job, a.form)

@@ -68,6 +68,7 @@ def _listen(walk: Walk) -> gr.Button:
     verdict = gr.Markdown(elem_id="verdict")
     onwards = gr.Button("Next: save", variant="primary", elem_id="to5")
     show.answered(playing, trouble, "The clone speaks what is said in the recording.")
-    playing.click(listening.compare, [walk.job, blind], [a, b, said, answer, trouble, choice, verdict])
+    playing.click(listening.compare, [walk.job, blind], [a, b, said, answer, trouble, choice, verdict],
+                  show_progress="hidden")
     choice.input(listening.guess, [choice, answer], verdict)
     return onwards

@@ -28,4 +28,4 @@ def build() -> None:
     go = gr.Button("Examine", variant="primary", elem_id="examine")
     found = gr.HTML(elem_id="doctor")
     show.answered(go, found, "Everything is tried once.")
-    go.click(examine, None, found)
+    go.click(examine, None, found, show_progress="hidden")

@@ -43,11 +43,11 @@ def compare(job_id: str, blind: bool):
         for name, (samples, at) in zip("BA" if swapped else "AB", ((real, rate), (spoken.samples, SAMPLE_RATE)), strict=True):
             write_wav(folder / f"{name}.wav", samples, at)
     except InputError as e:
-        return None, None, "", "", show.problem(str(e)), gr.Radio(None, visible=False), ""
+        return None, None, "", "", show.problem(str(e)), gr.Radio(value=None, visible=False), ""
     answer = f"{'B' if swapped else 'A'} is the recording, {'A' if swapped else 'B'} the clone."
     text = f"“{job.spec['real_text']}”" + ("" if blind else f"\n\n{answer}")
     first, second = (gr.Audio(str(folder / f"{n}.wav"), visible=True) for n in "AB")
-    return first, second, text, answer, "", gr.Radio(None, visible=blind), ""
+    return first, second, text, answer, "", gr.Radio(value=None, visible=blind), ""
 
 
 def guess(choice: str | None, answer: str) -> str:

@@ -36,6 +36,7 @@ CSS = """
   border-bottom: 1px solid var(--edge)}
 .rows .named {font-weight: 600; overflow-wrap: anywhere}
 .rows .why {flex: 1 1 100%; font-size: .92rem; overflow-wrap: anywhere}
+.rows .said {flex: 1 1 60%; overflow-wrap: anywhere}
 .rows .end {margin-left: auto; display: flex; flex-wrap: wrap; gap: .3rem}
 .rows textarea {flex: 1 1 100%; padding: .4rem .5rem; border: 1px solid var(--edge); border-radius: 4px; font: inherit;
   background: var(--input-background-fill); color: var(--body-text-color); resize: vertical; field-sizing: content}

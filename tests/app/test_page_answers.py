@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from tests.app.browsing import CHROMIUM, opened, ready, step
+from tests.app.browsing import CHROMIUM, UNREADABLE, opened, ready, step
 from tests.app.stubs import clone, tone, without_network
 from tts_meta.errors import InputError
 from tts_meta.voices.draft import Draft
@@ -66,6 +66,7 @@ def test_every_button_whose_work_takes_time_answers_at_once(browser, emptied, tm
         page.locator(button).click()
         expect(page.locator(f"{place} .fine")).to_contain_text(said)
         expect(page.locator(f"{place} .fine")).to_be_visible()
+        assert not [line for line in page.evaluate(UNREADABLE, 4.5) if said in line]  # nothing is laid over it
     released.set()
     page.get_by_role("tab", name="Clone", exact=True).click()
     expect(page.locator("#trouble5 .problem")).to_contain_text("It came in the end")

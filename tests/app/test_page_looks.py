@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from tests.app.browsing import CHROMIUM, FAINT, MISPLACED, UNREADABLE, opened
@@ -158,4 +159,46 @@ def test_every_letter_is_of_one_font(browser, emptied):
         node = tool.send("DOM.querySelector", {"nodeId": root, "selector": where})["nodeId"]
         fonts = tool.send("CSS.getPlatformFontsForNode", {"nodeId": node})["fonts"]
         assert len(fonts) == 1, (where, fonts)
+    page.context.close()
+
+
+def test_lists_of_what_was_spoken_fit_a_telephone(browser, emptied, tmp_path, monkeypatch):
+    from playwright.sync_api import expect
+
+    from app import warm
+    from tts_meta.voices import batch, synthesize, voice_file
+
+    class Network:
+        espeak_voice = "en-us"
+
+    class Stub:
+        def stream(self, text, *settings, at_once=False):
+            yield synthesize.Spoken(np.full(22050, 0.01, np.float32), np.zeros((1, 80)), [], [text])
+
+    def run_batch(network, lines, out):
+        (out / batch.MANIFEST).write_text("")
+        for number, status in ((1, "made"), (2, "failed")):
+            yield {"number": number, "text": "A text of some length. " * 9, "voice": "example", "seconds": 1.25,
+                   "status": status, "reason": "It is too long for a telephone. " * 4}
+
+    monkeypatch.setattr(warm, "network", Network)
+    monkeypatch.setattr(voice_file, "load_voice", lambda *given: None)
+    monkeypatch.setattr(synthesize.Synthesizer, "of", lambda *given: Stub())
+    monkeypatch.setattr(batch, "run_batch", run_batch)
+    page = opened(browser, emptied[0], 390, 900)
+    page.get_by_role("tab", name="Speak").click()
+    page.locator("#text textarea").fill("A sentence that is longer than a telephone is wide, and said at once.")
+    page.locator("#go").click()
+    expect(page.locator("#spoken li")).to_contain_text("1.00 s")
+    page.wait_for_timeout(400)
+    found = unreadable(page, "Speak")
+    page.get_by_role("tab", name="Batch").click()
+    (tmp_path / "lines.txt").write_text("One.\nTwo.\n")
+    page.locator("#batch-file input[type=file]").set_input_files(str(tmp_path / "lines.txt"))
+    expect(page.locator("#batch-file")).to_contain_text("lines")
+    page.locator("#batch-go").click()
+    expect(page.locator("#batch-status")).to_contain_text("1 of 2 made")
+    expect(page.locator("#batch-rows li")).to_have_count(2)
+    page.wait_for_timeout(400)
+    assert not found + unreadable(page, "Batch")
     page.context.close()
