@@ -162,14 +162,11 @@ def test_every_letter_is_of_one_font(browser, emptied):
     page.context.close()
 
 
-def test_lists_of_what_was_spoken_fit_a_telephone(browser, emptied, tmp_path, monkeypatch):
+def test_lists_of_what_was_spoken_fit_a_telephone(browser, emptied, starter, tmp_path, monkeypatch):
     from playwright.sync_api import expect
 
     from app import warm
     from tts_meta.voices import batch, synthesize, voice_file
-
-    class Network:
-        espeak_voice = "en-us"
 
     class Stub:
         def stream(self, text, *settings, at_once=False):
@@ -181,7 +178,7 @@ def test_lists_of_what_was_spoken_fit_a_telephone(browser, emptied, tmp_path, mo
             yield {"number": number, "text": "A text of some length. " * 9, "voice": "example", "seconds": 1.25,
                    "status": status, "reason": "It is too long for a telephone. " * 4}
 
-    monkeypatch.setattr(warm, "network", Network)
+    monkeypatch.setattr(warm, "network", lambda: starter)
     monkeypatch.setattr(voice_file, "load_voice", lambda *given: None)
     monkeypatch.setattr(synthesize.Synthesizer, "of", lambda *given: Stub())
     monkeypatch.setattr(batch, "run_batch", run_batch)
