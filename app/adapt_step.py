@@ -29,6 +29,7 @@ class Adapt:
     taken: gr.HTML
     replace: gr.Checkbox
     another: gr.Button
+    status: gr.HTML
     main: gr.Button
     trouble: gr.HTML
     planned: gr.HTML
@@ -94,8 +95,8 @@ def build(walk: Walk) -> Adapt:
         modules = gr.Dataframe(interactive=False, label="Modules", elem_id="modules", buttons=[])
     onwards = gr.Button("Next: listen", elem_id="to4")
     seen = [status, main, failure, like, losses, kept, preview, walk.heard, frame, walk.timer]
-    return Adapt(name, consent, who, purpose, steps, taken, replace, another, main, trouble, planned, seen, kept, preview, using,
-                 more, adding, earlier, delete, modules, folded, onwards)
+    return Adapt(name, consent, who, purpose, steps, taken, replace, another, status, main, trouble, planned, seen, kept, preview,
+                 using, more, adding, earlier, delete, modules, folded, onwards)
 
 
 def join(walk: Walk, a: Adapt) -> None:
@@ -107,6 +108,7 @@ def join(walk: Walk, a: Adapt) -> None:
     a.another.click(lambda name: name, a.another, a.name)
     for control in (*a.form, a.replace):
         control.input(adapting.edited, walk.job, a.main, show_progress="hidden")
+    a.main.click(None, [a.main, a.status], a.status, js=watching.ANSWERS, show_progress="hidden")
     a.main.click(
         adapting.press, [walk.window, walk.shown, a.main, walk.job, *a.form, a.replace], [walk.job, a.trouble], js=rows.SHOWN,
     ).then(watching.progress, look, a.seen, show_progress="hidden").then(watching.planned, walk.job, a.planned).then(
@@ -114,7 +116,8 @@ def join(walk: Walk, a: Adapt) -> None:
     walk.timer.tick(watching.progress, look, a.seen, show_progress="hidden")
     a.kept.input(watching.hear, [walk.job, a.kept], a.preview)
     a.using.click(adapting.use, [walk.job, a.kept], a.trouble)
-    a.adding.click(adapting.add_more, [walk.window, walk.job, a.more], [walk.job, a.trouble]).then(
+    show.answered(a.adding, a.trouble, "The new clips are looked at.")
+    a.adding.click(adapting.add_more, [walk.window, walk.job, a.more], [walk.job, a.trouble], show_progress="hidden").then(
         watching.progress, look, a.seen, show_progress="hidden").then(watching.planned, walk.job, a.planned)
     a.earlier.input(lambda i: i, a.earlier, walk.job).then(watching.progress, look, a.seen, show_progress="hidden").then(
         watching.planned, walk.job, a.planned).then(adapting.form, walk.job, a.form)

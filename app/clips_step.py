@@ -10,7 +10,7 @@ import gradio as gr
 from tts_meta.audio.files import SUFFIXES
 from tts_meta.voices.transcripts import TEXT_FILES
 
-from . import gathering, greeting, rows, show
+from . import gathering, greeting, rows, show, watching
 
 if TYPE_CHECKING:
     from .adapt_step import Adapt
@@ -46,7 +46,7 @@ def build_clips(walk: Walk) -> Clips:
     """Lay the first step out."""
     with gr.Row():
         hello = gr.Button("▶ Hear a voice made from ten clips", elem_id="hello")
-        example = gr.Button("Try it with these ten example clips", elem_id="examples")
+        example = gr.Button("Try it with ten example clips", elem_id="examples")
     first = show.audio("The example voice", "greeting", visible=False)
     number = gr.State(0)
     with gr.Tab("Upload", id="upload"):
@@ -104,7 +104,7 @@ def build_texts() -> Texts:
     return Texts(listed, player, fill, trouble, onwards)
 
 
-def join_clips(walk: Walk, c: Clips, lists: list, adapt: Adapt) -> None:
+def join_clips(walk: Walk, c: Clips, text_player: gr.Audio, lists: list, adapt: Adapt) -> None:
     """What the first step's controls do."""
     here = [walk.window, walk.shown]
     c.hello.click(greeting.hello, None, c.greeting, show_progress="hidden")
@@ -117,8 +117,12 @@ def join_clips(walk: Walk, c: Clips, lists: list, adapt: Adapt) -> None:
     c.back.click(lambda n: gathering.step_prompt(n, -1), c.number, [c.number, c.prompt, c.microphone])
     c.skip.click(lambda n: gathering.step_prompt(n, 1), c.number, [c.number, c.prompt, c.microphone])
     sure = gr.Textbox("yes", visible=False)
-    c.over.click(gathering.start_over, [sure, walk.window], [*lists, c.number, c.prompt, c.meter, adapt.consent, c.trouble],
-                 js=show.confirmed("Remove all clips and texts that were gathered?"))
+    c.over.click(
+        gathering.start_over, [sure, walk.window],
+        [*lists, c.player, text_player, c.number, c.prompt, c.meter, adapt.consent, adapt.name, adapt.who, walk.job, c.trouble],
+        js=show.confirmed("Remove all clips and texts that were gathered?"),
+    ).then(watching.progress, [walk.job, walk.heard], adapt.seen, show_progress="hidden").then(
+        watching.planned, walk.job, adapt.planned).then(watching.choices, walk.job, adapt.earlier, show_progress="hidden")
     c.look.click(gathering.check, here, [*lists, c.meter, c.trouble], js=rows.SHOWN)
     c.listed.click(gathering.act, here, [c.player, *lists, c.trouble], js=rows.SHOWN, show_progress="hidden")
 

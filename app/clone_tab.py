@@ -41,7 +41,7 @@ def build(page: gr.Blocks) -> None:
             facts = gr.Markdown(elem_id="facts")
 
     lists = [clips.listed, texts.listed, clips.enough]
-    clips_step.join_clips(walk, clips, lists, adapt)
+    clips_step.join_clips(walk, clips, texts.player, lists, adapt)
     clips_step.join_texts(walk, texts, lists)
     adapt_step.join(walk, adapt)
     for button, target in ((clips.onwards, 2), (texts.onwards, 3), (adapt.onwards, 4)):
@@ -58,15 +58,17 @@ def build(page: gr.Blocks) -> None:
 def _listen(walk: Walk) -> gr.Button:
     """The fourth step; returns its button to the fifth."""
     answer = gr.State("")
-    blind = gr.Checkbox(label="Blind: do not tell me which is which", elem_id="blind", info="Then guess below.")
+    blind = gr.Checkbox(label="Blind: do not tell me which is which", elem_id="blind", info="You are asked to guess.")
     playing = gr.Button("Play a held-out recording and the clone", variant="primary", elem_id="compare")
     trouble = gr.HTML(elem_id="trouble5")
     said = gr.Markdown(elem_id="said")
     with gr.Row():
         a, b = (show.audio(n, f"sound{n}", visible=False) for n in "AB")
-    choice = gr.Radio(["A", "B"], label="Which is the recording?", info="For the blind comparison.", elem_id="guess")
+    choice = gr.Radio(["A", "B"], label="Which is the recording?", visible=False, elem_id="guess")
     verdict = gr.Markdown(elem_id="verdict")
     onwards = gr.Button("Next: save", variant="primary", elem_id="to5")
-    playing.click(listening.compare, [walk.job, blind], [a, b, said, answer, trouble, choice, verdict])
+    show.answered(playing, trouble, "The clone speaks what is said in the recording.")
+    playing.click(listening.compare, [walk.job, blind], [a, b, said, answer, trouble, choice, verdict],
+                  show_progress="hidden")
     choice.input(listening.guess, [choice, answer], verdict)
     return onwards

@@ -6,7 +6,7 @@ import html
 
 import gradio as gr
 
-from . import rows
+from . import rows, show
 
 
 def examine() -> str:
@@ -27,4 +27,5 @@ def build() -> None:
     gr.Markdown("Whether this machine has everything that a clone needs.")
     go = gr.Button("Examine", variant="primary", elem_id="examine")
     found = gr.HTML(elem_id="doctor")
-    go.click(examine, None, found)
+    show.answered(go, found, "Everything is tried once.")
+    go.click(examine, None, found, show_progress="hidden")

@@ -91,9 +91,10 @@ def apart(work: Callable[[Callable[[int, int], None]], str]) -> Iterator[tuple[s
 
 def build() -> gr.Dropdown:
     """The Evaluate tab; returns its list of voices."""
-    gr.Markdown("Other recordings of the same speaker, which the voice was not made from, tell how good it is.")
+    gr.Markdown("Other recordings of the same speaker, which the voice was not made from, tell how good it is. Texts need not be "
+                "given.")
     chosen = gr.Dropdown(library.voice_names(), label="Voice", elem_id="judged", info="From your library.")
-    files = gr.File(label="Recordings, and their texts in files or tables if you have them", height=200,
+    files = gr.File(label="Recordings and their texts", height=150,
                     file_count="multiple", elem_id="references", file_types=[*SUFFIXES, *TEXT_FILES])
     go = gr.Button("Evaluate", variant="primary", elem_id="evaluate")
     trouble = gr.HTML(elem_id="trouble-evaluate")

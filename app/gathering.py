@@ -7,11 +7,11 @@ from pathlib import Path
 import gradio as gr
 import soundfile
 
-from tts_meta.audio.files import SUFFIXES
+from tts_meta.audio.files import SUFFIXES, read_audio
 from tts_meta.errors import InputError
 from tts_meta.voices.checkup.sounds import prompts
 from tts_meta.voices.draft import EXAMPLE, Draft
-from tts_meta.voices.jobs.folder import forget_plans
+from tts_meta.voices.jobs.folder import forget_plans, list_jobs
 from tts_meta.voices.library import voice_names
 from tts_meta.voices.transcripts import TEXT_FILES, find_transcripts, texts_in
 
@@ -129,15 +129,18 @@ def step_prompt(number: int, by: int):
 
 @show.told
 def start_over(sure: str | None, window: str):
-    """Remove the clips that were gathered, and the plan made of them that was not started; voices and clones stay. Who comes
-    next is asked for consent again."""
+    """Remove the clips that were gathered, and the plan made of them that was not started; voices and clones stay, but the
+    page shows none of them: what is pressed next is about the clips that come next. Who comes is asked for consent again."""
     if not sure:
-        return *[gr.skip()] * 7, ""
+        return *[gr.skip()] * 12, ""
     draft = Draft.of(window)
+    goes_on = any(j.id == draft.job and j.state.status in ("queued", "running") for j in list_jobs())
     if draft.job:
         forget_plans(0, draft.job)
     draft.clear()
-    return *lists(draft), 0, prompt_text(0), "", False, show.fine("All clips and texts are removed.")
+    said = "All clips and texts are removed." + " Their clone goes on: it is among the earlier clones of step 3." * goes_on
+    players = gr.Audio(None, visible=False), gr.Audio(None, visible=False)
+    return *lists(draft), *players, 0, prompt_text(0), "", False, "", "", "", show.fine(said)
 
 
 @show.told
@@ -166,7 +169,8 @@ def recognise(window: str, shown: str):
             silent.append(f"No words are heard in {r.clip}; type its text, or remove it.")
     draft.fill(found)
     unsure = sum(note == UNSURE for _, note in found.values())
-    said = show.fine(f"{len(found)} texts recognised by {recogniser.name}; {unsure} are marked, listen to those.")
+    doubts = f"; listen to the {unsure} that are marked" if unsure else ""
+    said = show.fine(f"{len(found)} text{'s' * (len(found) != 1)} recognised by {recogniser.name}{doubts}.")
     return *lists(draft), said + "".join(map(show.problem, silent))
 
 
@@ -177,6 +181,11 @@ def act(window: str, shown: str, event: gr.EventData):
     if clip not in {r.clip for r in draft.rows}:
         return gr.skip(), *lists(draft), show.problem(f"{clip} is not there any more; the list shows what is.")
     if event.act == "play":
+        try:
+            read_audio(draft.path(clip))
+        except InputError as e:
+            said = str(e).replace(str(draft.path(clip)), clip)
+            return gr.Audio(None, visible=False), *[gr.skip()] * 3, show.problem(said)
         return gr.Audio(show.private_copy(draft.path(clip)), label=clip, visible=True, autoplay=True), *[gr.skip()] * 3, ""
     draft.remove(clip)
     return gr.Audio(None, visible=False), *lists(draft), show.fine(f"{clip} is removed.")
@@ -208,7 +217,8 @@ def keep_verdicts(draft: Draft, checkup) -> None:
 
 def meter(checkup) -> str:
     """The set's findings and the meter, as markdown."""
-    lines = [f"**{rows.BADGES[f.level]}:** {f.sentence} {f.fix}" for f in checkup.findings]
+    lines = [f"**{rows.BADGES[f.level]}:** {f.sentence} {f.fix}".replace("`tts-meta prompts`", "the tab Read aloud")
+             for f in checkup.findings]
     if checkup.meter.missing:
         lines.append(f"Sounds in no clip: {', '.join(checkup.meter.missing)}")
     return "\n\n".join([f"**{checkup.meter.sentence}** {USABLE}", *lines])

@@ -104,7 +104,7 @@ def details(name: str, play: bool):
         [m["name"], f"{m['parameters']:,}", f"{m['sigma_relative']:.4f}", f"{h.get('distance', {}).get(m['name'], 0):.5f}"]
         for m in starter.module_table(h["modules"]) if m["moved"]
     ]
-    table = pd.DataFrame(moved, columns=["module", "parameters", "sigma / RMS", "distance from phi"])
+    table = pd.DataFrame(moved, columns=["module", "parameters", "sigma (share of its weights' size)", "how far it moved"])
     sound = show.new_folder() / f"{name}.wav"
     write_wav(sound, Synthesizer.of(starter, voice).speak(PREVIEW).samples, SAMPLE_RATE)
     return gr.Column(visible=True), facts, table, gr.Audio(str(sound), label=name, autoplay=play), show.private_copy(path)
@@ -127,5 +127,6 @@ def build() -> gr.HTML:
         take = gr.Button("Import", elem_id="import")
     voices.click(act, None, [status, voices, back, away, frame, facts, modules, sample, file])
     back.click(undo, away, [status, voices, back])
-    take.click(bring_in, given, [status, voices])
+    show.answered(take, status, "The file is read.")
+    take.click(bring_in, given, [status, voices], show_progress="hidden")
     return voices

@@ -19,7 +19,9 @@ def made(job_id: str) -> tuple[Job, Path]:
     """A clone and the voice that it made. Raises InputError where there is none yet."""
     job = find_job(job_id) if job_id else None
     if job is None or not job.state.voice:
-        raise InputError("There is no voice yet; run the clone first.")
+        going = job is not None and job.state.status in ("queued", "running")
+        raise InputError("There is no voice yet; " + (
+            "the clone has to end first: wait, or stop it in step 3." if going else "plan and start a clone in step 3."))
     return job, Path(job.state.voice)
 
 
@@ -41,11 +43,11 @@ def compare(job_id: str, blind: bool):
         for name, (samples, at) in zip("BA" if swapped else "AB", ((real, rate), (spoken.samples, SAMPLE_RATE)), strict=True):
             write_wav(folder / f"{name}.wav", samples, at)
     except InputError as e:
-        return None, None, "", "", show.problem(str(e)), None, ""
+        return None, None, "", "", show.problem(str(e)), gr.Radio(value=None, visible=False), ""
     answer = f"{'B' if swapped else 'A'} is the recording, {'A' if swapped else 'B'} the clone."
     text = f"“{job.spec['real_text']}”" + ("" if blind else f"\n\n{answer}")
     first, second = (gr.Audio(str(folder / f"{n}.wav"), visible=True) for n in "AB")
-    return first, second, text, answer, "", None, ""
+    return first, second, text, answer, "", gr.Radio(value=None, visible=blind), ""
 
 
 def guess(choice: str | None, answer: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import html
+import json
 import shlex
 import shutil
 import tempfile
@@ -46,6 +47,11 @@ def new_folder() -> Path:
 def fine(message: str) -> str:
     """A sentence that says what was done."""
     return f'<div class="fine" role="status">{html.escape(message)}</div>' if message else ""
+
+
+def answered(button: gr.Button, place: gr.HTML, message: str) -> None:
+    """Say at once that a button was heard, where what it asks for takes its time; the outcome comes to the same place."""
+    button.click(None, None, place, js=f"() => {json.dumps(fine(message))}", show_progress="hidden")
 
 
 def audio(label: str, elem_id: str, visible: bool = True, autoplay: bool = False) -> gr.Audio:

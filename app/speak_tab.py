@@ -7,15 +7,13 @@ from collections.abc import Iterator
 
 import gradio as gr
 import numpy as np
-import pandas as pd
 
 from tts_meta.audio.files import write_wav
 from tts_meta.errors import InputError
 from tts_meta.voices.library import find_voice, voice_names
 
-from . import show, warm
+from . import rows, show, warm
 
-SPOKEN = ["sentence", "seconds"]
 LOOKED_AT = 2000
 """Characters of a text whose reading is shown."""
 GROWS = 1.6
@@ -94,8 +92,9 @@ def _written(path, parts: list[np.ndarray], rate: int) -> gr.Audio:
     return gr.Audio(str(path), visible=True)
 
 
-def _table(spoken: list[list]) -> gr.Dataframe:
-    return gr.Dataframe(pd.DataFrame(spoken, columns=SPOKEN), visible=bool(spoken))
+def _table(spoken: list[list]) -> gr.HTML:
+    items = (f'<span class="said">{html.escape(said)}</span><span class="end">{seconds:.2f} s</span>' for said, seconds in spoken)
+    return gr.HTML(rows.rows(items, ""), visible=bool(spoken))
 
 
 def stop(request: gr.Request) -> str:
@@ -119,14 +118,14 @@ def build(tab: gr.Tab) -> gr.Dropdown:
         speed = gr.Slider(0.5, 2.0, value=1.0, step=0.05, label="Speed", info="1 is as the speaker speaks.", elem_id="speed")
         pitch = gr.Slider(-12, 12, value=0, step=0.5, label="Pitch", info="Semitones.", elem_id="pitch")
         energy = gr.Slider(-10, 10, value=0, step=1, label="Effort", info="dB.", elem_id="energy")
-    spoken = gr.Dataframe(pd.DataFrame(columns=SPOKEN), label="Sentences", interactive=False, wrap=True, visible=False,
-                          column_widths=["80%", "20%"], elem_id="spoken", buttons=[])
+    spoken = gr.HTML(visible=False, elem_id="spoken")
     gr.Markdown(f"The same on the command line: `{show.command('say', 'TEXT', '--voice', 'NAME', '--out', 'hello.wav')}`")
     # One after the other, and the last letters typed count: what is shown never belongs to an older text.
     for shown in (tab.select, text.change):
         shown(how_read, text, reading, trigger_mode="always_last", show_progress="hidden", concurrency_id="reading",
               concurrency_limit=1)
-    go.click(speak, [text, voice, speed, pitch, energy], [sound, spoken, trouble, halt], concurrency_id="speech",
-             concurrency_limit=1, js="(...given) => { window.speechBegins(); return given; }")
+    show.answered(go, trouble, "The first words are spoken.")
+    go.click(speak, [text, voice, speed, pitch, energy], [sound, spoken, trouble, halt], show_progress="hidden",
+             concurrency_id="speech", concurrency_limit=1, js="(...given) => { window.speechBegins(); return given; }")
     halt.click(stop, None, trouble, show_progress="hidden")
     return voice

@@ -15,13 +15,15 @@ CSS = """
 .step-number {background-color: #e4e4e7 !important; color: #18181b !important; border: none !important}
 .dark .step-number {background-color: #3f3f46 !important; color: #f4f4f5 !important}
 .active .step-number, .completed .step-number {background-color: var(--color-accent) !important; color: #fff !important}
-.dark .active .step-number, .dark .completed .step-number {color: #18181b !important}
+.dark .active .step-number, .dark .completed .step-number, .dark .step-number svg {color: #18181b !important}
 .compact .step-number {height: 26px !important}
 [id^=trouble]:not(:has(.problem)):not(:has(.fine)), #failure:not(:has(.problem)),
 #library-status:not(:has(.problem)):not(:has(.fine)), #batch-status:not(:has(.problem)):not(:has(.fine)),
 #planned:not(:has(p)), #likeness-frame:not(:has(p)):not(:has(.chart)), #reading:not(:has(p)):not(:has(.problem)),
-#doctor:not(:has(.rows)), #said:not(:has(p)), #meter:not(:has(p)), #verdict:not(:has(p)) {display: none !important}
+#doctor:not(:has(.rows)):not(:has(.fine)), #said:not(:has(p)), #meter:not(:has(p)),
+#verdict:not(:has(p)) {display: none !important}
 .problem, .fine {border-left: 5px solid; padding: .6rem .9rem; margin: .3rem 0; border-radius: 4px}
+.problem, .fine, #status, #planned, #reading {overflow-wrap: anywhere}
 .problem {border-color: var(--bad); background: var(--bad-back)}
 .problem, .problem * {color: var(--bad-text) !important}
 .fine {border-color: var(--good); background: var(--good-back)}
@@ -34,6 +36,7 @@ CSS = """
   border-bottom: 1px solid var(--edge)}
 .rows .named {font-weight: 600; overflow-wrap: anywhere}
 .rows .why {flex: 1 1 100%; font-size: .92rem; overflow-wrap: anywhere}
+.rows .said {flex: 1 1 60%; overflow-wrap: anywhere}
 .rows .end {margin-left: auto; display: flex; flex-wrap: wrap; gap: .3rem}
 .rows textarea {flex: 1 1 100%; padding: .4rem .5rem; border: 1px solid var(--edge); border-radius: 4px; font: inherit;
   background: var(--input-background-fill); color: var(--body-text-color); resize: vertical; field-sizing: content}
@@ -82,6 +85,11 @@ THEME = gr.themes.Default(
     button_primary_background_fill="#c2410c", button_primary_background_fill_dark="#c2410c",
     button_primary_background_fill_hover="#9a3412", button_primary_background_fill_hover_dark="#9a3412",
     button_primary_text_color="white", button_primary_text_color_dark="white",
+    button_cancel_background_fill="#b91c1c", button_cancel_background_fill_dark="#b91c1c",
+    button_cancel_background_fill_hover="#991b1b", button_cancel_background_fill_hover_dark="#991b1b",
+    button_cancel_text_color="white", button_cancel_text_color_dark="white",
+    checkbox_border_color="*neutral_500", checkbox_border_color_dark="*neutral_400",
+    checkbox_border_color_hover="*neutral_700", checkbox_border_color_hover_dark="*neutral_200",
     link_text_color="#9a3412", link_text_color_dark="#fdba74",
     input_placeholder_color="*neutral_600", input_placeholder_color_dark="*neutral_400",
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import json
 import time
 from pathlib import Path
 
@@ -17,6 +18,18 @@ from .chart import chart
 PLAN, START, STOP, ON = "Plan", "Start", "Stop", "Go on"
 NEWEST = 20
 ENDED = ("stopped", "interrupted", "failed", "done")
+
+
+def bar(said: str, step: int = 0, steps: int = 0) -> str:
+    """The line that is always in sight."""
+    done = f'<progress max="{steps}" value="{step}" aria-label="{step} of {steps} steps"></progress>' if step else ""
+    return f'<div role="status">{said}{done}</div>'
+
+
+AT_ONCE = {PLAN: "<strong>Planning:</strong> the clips are looked at, and a step is timed.",
+           START: "<strong>Starting.</strong>", ON: "<strong>Going on.</strong>"}
+ANSWERS = f"(label, said) => ({json.dumps({label: bar(said) for label, said in AT_ONCE.items()})})[label] || said"
+"""JavaScript: what the line says as soon as the one button is pressed, by the button's label. A plan takes its time."""
 
 
 def button(status: str) -> gr.Button:
@@ -65,12 +78,6 @@ def progress(job_id: str, heard: str):
             gr.Group(visible=bool(sounds)), gr.Timer(active=not ended and s.status != "planned"))
 
 
-def bar(said: str, step: int = 0, steps: int = 0) -> str:
-    """The line that is always in sight."""
-    done = f'<progress max="{steps}" value="{step}" aria-label="{step} of {steps} steps"></progress>' if step else ""
-    return f'<div role="status">{said}{done}</div>'
-
-
 def describe(job: Job) -> str:
     """The job's state in a sentence, as HTML."""
     s, name = job.state, html.escape(job.settings.name)
@@ -79,7 +86,9 @@ def describe(job: Job) -> str:
     if s.status == "queued":
         from tts_meta.voices.jobs.control import waiting_before
 
-        return f"<strong>Waiting:</strong> {waiting_before(job)} before {name}."
+        before = waiting_before(job)
+        others = f"{before} clone{'s' * (before != 1)} before it" if before else "it starts in a moment"
+        return f"<strong>Waiting:</strong> {name}, {others}."
     if s.status == "running":
         left = s.seconds / s.step * (s.steps - s.step) if s.step else 0.0
         time_left = f", about {left:.0f} s left." if s.step else "."
@@ -87,7 +96,9 @@ def describe(job: Job) -> str:
     if s.status == "done":
         return f"<strong>Done:</strong> {html.escape(Path(s.voice).name)} after {s.step} steps."
     if s.status == "stopped":
-        made = "the best step is a voice" if s.voice else "nothing was made"
+        made = "nothing was made"
+        if s.voice:
+            made = "the best step is a voice" if s.step else "the voice is an average one, as it had not learned yet"
         return f"<strong>Stopped</strong> at step {s.step} of {s.steps}; {made}."
     return f"<strong>{s.status.capitalize()}</strong> at step {s.step} of {s.steps}."
 

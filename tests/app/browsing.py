@@ -43,6 +43,49 @@ UNREADABLE = """(least) => {
   }
   return [...found].map(([text, what]) => text + ': ' + what); }"""
 
+# Texts that are seen and stand beyond the sides of the page, and labels that lie over what they label.
+MISPLACED = """() => {
+  const width = document.documentElement.clientWidth, found = [];
+  const seen = (e) => e.checkVisibility({checkOpacity: true, checkVisibilityCSS: true}) &&
+    !e.closest('.visually-hidden, .sr-only, script, style, textarea');
+  const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walk.nextNode()) {
+    const node = walk.currentNode;
+    if (!node.data.trim() || !seen(node.parentElement)) continue;
+    const range = document.createRange();
+    range.selectNodeContents(node);
+    const box = range.getBoundingClientRect();
+    if (box.width > 1 && (box.left < -1 || box.right > width + 1)) found.push(node.data.trim().slice(0, 40) + ': ' +
+      Math.round(box.left) + ' to ' + Math.round(box.right) + ' of ' + width);
+    if (box.width < 40 && box.height > 80) found.push(node.data.trim().slice(0, 40) + ': a letter a line');
+  }
+  for (const label of document.querySelectorAll('[data-testid=block-label]')) {
+    const icon = label.parentElement.querySelector('.icon-wrap');
+    if (!icon || !seen(label) || !seen(icon)) continue;
+    const a = label.getBoundingClientRect(), b = icon.getBoundingClientRect();
+    if (a.right > b.left && b.right > a.left && a.bottom > b.top && b.bottom > a.top)
+      found.push(label.innerText.trim().slice(0, 40) + ': lies over its picture');
+  }
+  return found; }"""
+# Marks that have to be told from what they lie on (WCAG 1.4.11): ticks of the steps, boxes to tick.
+FAINT = """() => {
+  const parse = (c) => c.match(/[0-9.]+/g).map(Number);
+  const light = (c) => { const v = c.slice(0, 3).map(x => (x /= 255) <= 0.03928 ? x / 12.92 : ((x + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * v[0] + 0.7152 * v[1] + 0.0722 * v[2]; };
+  const contrast = (x, y) => { const [a, b] = [light(parse(x)), light(parse(y))].sort((x, y) => y - x);
+    return (a + 0.05) / (b + 0.05); };
+  const found = [];
+  for (const tick of document.querySelectorAll('.completed .step-number path')) {
+    const value = contrast(getComputedStyle(tick).stroke, getComputedStyle(tick.closest('.step-number')).backgroundColor);
+    if (value < 3) found.push('tick of a step: ' + value.toFixed(2));
+  }
+  for (const box of document.querySelectorAll('input[type=checkbox]:not(:checked), input[type=radio]:not(:checked)')) {
+    if (!box.checkVisibility()) continue;
+    const style = getComputedStyle(box), value = contrast(style.borderColor, style.backgroundColor);
+    if (value < 3) found.push(box.closest('label').innerText.trim() + ': ' + value.toFixed(2));
+  }
+  return found; }"""
+
 
 def opened(browser, address, width=1280, height=1400, dark=False):
     context = browser.new_context(viewport={"width": width, "height": height}, permissions=["microphone"],

@@ -302,6 +302,28 @@ def test_usable_seconds_are_explained():
     assert "pauses" in gathering.meter(checkup([CLIPS[0]], {}))
 
 
+def test_the_doctor_names_a_file_as_it_is_called_and_no_command(home, tmp_path, starter):
+    from tts_meta.voices.checkup.checkup import check_clips
+
+    (tmp_path / "bad.wav").write_text("This is a text.")
+    found = check_clips([tmp_path / "bad.wav"], {}, starter)
+    assert found.clips[0].findings[0].sentence.startswith("bad.wav could not be read")
+    said = gathering.meter(found)
+    assert "the tab Read aloud has sentences to read" in said and "tts-meta" not in said
+
+
+def test_the_line_says_what_a_clone_waits_for_and_what_stopping_at_once_left(home):
+    with running(home, 8):
+        job = clone(home, 9, "queued")
+        job.set_state(queued_at=2.0)
+        assert "voice 9, 1 clone before it" in watching.describe(job)
+    assert "it starts in a moment" in watching.describe(job)
+    job.set_state(status="stopped", voice="x.voice")
+    assert "average" in watching.describe(job)
+    job.set_state(step=30)
+    assert "the best step is a voice" in watching.describe(job)
+
+
 def test_a_download_of_the_blind_test_does_not_tell(home, monkeypatch, tmp_path):
     from app import listening, warm
     from tts_meta.voices import synthesize, voice_file
@@ -321,7 +343,7 @@ def test_a_download_of_the_blind_test_does_not_tell(home, monkeypatch, tmp_path)
     swapped = set()
     for _ in range(40):
         a, b, said, answer, trouble, choice, verdict = listening.compare(job.id, True)
-        assert not trouble and choice is None and verdict == "" and "clone" not in said
+        assert not trouble and choice.visible and choice.value is None and verdict == "" and "clone" not in said
         assert [p.value["path"].rsplit("/", 1)[1] for p in (a, b)] == ["A.wav", "B.wav"]
         import soundfile
 
@@ -330,3 +352,12 @@ def test_a_download_of_the_blind_test_does_not_tell(home, monkeypatch, tmp_path)
         swapped.add(real)
     assert swapped == {"A", "B"}
     assert listening.guess(None, answer) == ""
+    assert not listening.compare(job.id, False)[-2].visible  # who is told which is which has nothing to guess
+
+
+def test_what_is_missing_for_listening_is_said(home):
+    from app import listening
+
+    assert "plan and start a clone" in listening.compare("", False)[4]
+    with running(home, 9) as job:
+        assert "has to end first" in listening.compare(job.id, False)[4]

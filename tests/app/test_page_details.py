@@ -161,9 +161,12 @@ def test_a_name_that_exists_is_said_as_it_is_typed(browser, emptied, tmp_path, m
     expect(page.locator("#trouble1")).to_contain_text("exists")
     page.locator("#another").click()
     expect(page.locator("#name textarea, #name input")).to_have_value("ann-2")
+    named(page, "Ann 😀")
+    expect(page.locator("#trouble1 .problem")).to_contain_text("cannot be used")
     named(page, "Zoë")
     expect(page.locator("#trouble1 .problem")).to_have_count(0)
     named(page, "ann")
+    expect(page.locator("#trouble1 .problem")).to_have_count(1)
     page.get_by_label("Replace the voice").check()
     expect(page.locator("#trouble1 .problem")).to_have_count(0)
     page.locator("#main").click()
@@ -272,20 +275,47 @@ def test_an_evaluation_tells_how_long_and_leaves_one_bad_file_out(browser, empti
     page.context.close()
 
 
-def test_the_old_guess_and_verdict_go_with_the_old_sounds(browser, emptied):
+def test_the_old_guess_and_verdict_go_with_the_old_sounds(browser, emptied, monkeypatch):
+    import numpy as np
     from playwright.sync_api import expect
 
+    from app import warm
+    from tts_meta.voices import synthesize, voice_file
+
+    class Stub:
+        def speak(self, text):
+            return synthesize.Spoken(np.full(22050, 0.01, np.float32), np.zeros((1, 80)), [], [text])
+
+    monkeypatch.setattr(warm, "network", lambda: None)
+    monkeypatch.setattr(voice_file, "load_voice", lambda *given: None)
+    monkeypatch.setattr(synthesize.Synthesizer, "of", lambda *given: Stub())
     address, home = emptied
-    clone(home, 1, "interrupted", kept=(0,))
+    job = clone(home, 1, "interrupted", kept=(0,))
+    job.set_state(voice=str(home / "none.voice"))
+    tone(job.file("real.wav"), 2)
     page = opened(browser, address)
     page.locator("#to4").click()
+    guess = page.locator("#guess").get_by_label("A", exact=True)
     expect(page.locator("#soundA")).not_to_be_visible()
-    page.locator("#guess").get_by_label("A", exact=True).check()
-    expect(page.locator("#verdict")).to_contain_text("Listen first")
+    expect(guess).not_to_be_visible()
+    page.get_by_label("Blind").check()
+    page.locator("#compare").click()
+    guess.check()
+    expect(page.locator("#verdict")).to_contain_text("is the recording")
+    assert "is the recording" not in page.locator("#said").inner_text()
+    for button in page.locator("#soundA a[download], #soundB a[download]").all():
+        assert "real" not in button.get_attribute("href") and "clone" not in button.get_attribute("href")
+    page.locator("#compare").click()
+    expect(page.locator("#verdict")).not_to_contain_text("is the recording")
+    expect(guess).not_to_be_checked()
+    guess.check()
+    expect(page.locator("#verdict")).to_contain_text("is the recording")
+    # Sounds that cannot be made take the old guess with them too.
+    job.set_state(voice="")
     page.locator("#compare").click()
     expect(page.locator("#trouble5")).to_contain_text("no voice yet")
-    expect(page.locator("#verdict")).not_to_contain_text("Listen first")
-    assert not page.locator("#guess").get_by_label("A", exact=True).is_checked()
+    expect(page.locator("#verdict")).not_to_contain_text("is the recording")
+    expect(guess).not_to_be_visible()
     page.context.close()
 
 

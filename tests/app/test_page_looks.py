@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
-from tests.app.browsing import CHROMIUM, UNREADABLE, opened
-from tests.app.stubs import checkup, clone
+from tests.app.browsing import CHROMIUM, FAINT, MISPLACED, UNREADABLE, opened
+from tests.app.stubs import checkup, clone, running
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (make test installs it)")
 NETWORK = False
@@ -17,6 +18,7 @@ LEAST = 4.5
 def full(emptied, starter, monkeypatch):
     """A page with something in every place: clips of which one is left out, and a clone that was interrupted."""
     from app import warm
+    from tts_meta import doctor as machine
     from tts_meta.voices.checkup import checkup as doctor
 
     monkeypatch.setattr(warm, "network", lambda: starter)
@@ -28,13 +30,21 @@ def full(emptied, starter, monkeypatch):
             verdicts.clips[number].findings.append(said)
         return verdicts
 
+    examined = [{"name": "a part", "ok": n == 0, "optional": n == 1, "detail": "/home/somebody/of/a/long/name/" + "part-" * 30}
+                for n in range(3)]
     monkeypatch.setattr(doctor, "check_clips", found)
+    monkeypatch.setattr(machine, "run_checks", lambda which: examined)
     clone(emptied[1], 1, "interrupted", kept=(0, 30))
     return emptied
 
 
 def unreadable(page, where):
-    return [f"{where}: {line}" for line in page.evaluate(UNREADABLE, LEAST)]
+    """What cannot be read at a place, by its colours or because it does not fit."""
+    found = [*page.evaluate(UNREADABLE, LEAST), *page.evaluate(FAINT), *page.evaluate(MISPLACED)]
+    wide = page.evaluate("document.documentElement.scrollWidth")
+    if wide > page.viewport_size["width"]:
+        found.append(f"it is {wide} px wide")
+    return [f"{where}: {line}" for line in found]
 
 
 def everywhere(page):
@@ -66,6 +76,9 @@ def everywhere(page):
         if wrong:
             page.locator(wrong).click()
             page.locator(".problem:visible").wait_for()
+        if name == "Doctor":
+            page.locator("#examine").click()
+            expect(page.locator("#doctor li")).to_have_count(3)
         yield name
 
 
@@ -78,11 +91,10 @@ def test_every_text_can_be_read_and_fits(browser, full, width, dark):
     for place in everywhere(page):
         page.wait_for_timeout(400)  # colours fade in
         found += unreadable(page, place)
-        if page.evaluate("document.documentElement.scrollWidth") > width:
-            found.append(f"{place} is {page.evaluate('document.documentElement.scrollWidth')} px wide")
         if place == "clips":
             rows = page.locator("#checked li").all()
             assert len(rows) == 10
+            assert "the pauses" in page.locator("#meter").inner_text()
             for row in rows:
                 box, why = row.bounding_box(), row.locator(".why")
                 assert box["x"] >= 0 and box["x"] + box["width"] <= width
@@ -113,4 +125,77 @@ def test_who_uses_the_keyboard_sees_where_they_are(browser, full, dark):
       const [a, b] = [light(s.outlineColor), light(getComputedStyle(document.body).backgroundColor)].sort((x, y) => y - x);
       return [document.activeElement.innerText, s.outlineStyle, parseFloat(s.outlineWidth), (a + 0.05) / (b + 0.05)]; }""")
     assert ring[0].strip() == "Next: text" and ring[1] == "solid" and ring[2] >= 2 and ring[3] >= 3, ring
+    page.context.close()
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_a_clone_that_runs_and_names_without_an_end_can_be_read_on_a_telephone(browser, emptied, dark):
+    from playwright.sync_api import expect
+
+    address, home = emptied
+    with running(home, name="x" * 64, kept=(0, 30)):
+        page = opened(browser, address, 390, 900, dark)
+        expect(page.locator("#main")).to_have_text("Stop")
+        expect(page.locator("#likeness svg")).to_be_visible()
+        page.mouse.move(1, 1)
+        page.locator("#name textarea, #name input").fill("y" * 300)
+        expect(page.locator("#trouble1")).to_contain_text("cannot be used")
+        page.wait_for_timeout(400)
+        assert not unreadable(page, "adapt")
+        page.context.close()
+
+
+def test_every_letter_is_of_one_font(browser, emptied):
+    """A font that lacks a letter in bold takes it from another, and the word looks broken."""
+    page = opened(browser, emptied[0])
+    page.evaluate("""() => { const e = document.createElement('strong'); e.id = 'letters';
+      e.textContent = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ abcdefghijklmnopqrstuvwxyz 0123456789 .,;:!?';
+      document.querySelector('#enough p').append(e); }""")
+    tool = page.context.new_cdp_session(page)
+    tool.send("DOM.enable")
+    tool.send("CSS.enable")
+    root = tool.send("DOM.getDocument")["root"]["nodeId"]
+    for where in ("#letters", "h1", "#to2"):
+        node = tool.send("DOM.querySelector", {"nodeId": root, "selector": where})["nodeId"]
+        fonts = tool.send("CSS.getPlatformFontsForNode", {"nodeId": node})["fonts"]
+        assert len(fonts) == 1, (where, fonts)
+    page.context.close()
+
+
+def test_lists_of_what_was_spoken_fit_a_telephone(browser, emptied, starter, tmp_path, monkeypatch):
+    from playwright.sync_api import expect
+
+    from app import warm
+    from tts_meta.voices import batch, synthesize, voice_file
+
+    class Stub:
+        def stream(self, text, *settings, at_once=False):
+            yield synthesize.Spoken(np.full(22050, 0.01, np.float32), np.zeros((1, 80)), [], [text])
+
+    def run_batch(network, lines, out):
+        (out / batch.MANIFEST).write_text("")
+        for number, status in ((1, "made"), (2, "failed")):
+            yield {"number": number, "text": "A text of some length. " * 9, "voice": "example", "seconds": 1.25,
+                   "status": status, "reason": "It is too long for a telephone. " * 4}
+
+    monkeypatch.setattr(warm, "network", lambda: starter)
+    monkeypatch.setattr(voice_file, "load_voice", lambda *given: None)
+    monkeypatch.setattr(synthesize.Synthesizer, "of", lambda *given: Stub())
+    monkeypatch.setattr(batch, "run_batch", run_batch)
+    page = opened(browser, emptied[0], 390, 900)
+    page.get_by_role("tab", name="Speak").click()
+    page.locator("#text textarea").fill("A sentence that is longer than a telephone is wide, and said at once.")
+    page.locator("#go").click()
+    expect(page.locator("#spoken li")).to_contain_text("1.00 s")
+    page.wait_for_timeout(400)
+    found = unreadable(page, "Speak")
+    page.get_by_role("tab", name="Batch").click()
+    (tmp_path / "lines.txt").write_text("One.\nTwo.\n")
+    page.locator("#batch-file input[type=file]").set_input_files(str(tmp_path / "lines.txt"))
+    expect(page.locator("#batch-file")).to_contain_text("lines")
+    page.locator("#batch-go").click()
+    expect(page.locator("#batch-status")).to_contain_text("1 of 2 made")
+    expect(page.locator("#batch-rows li")).to_have_count(2)
+    page.wait_for_timeout(400)
+    assert not found + unreadable(page, "Batch")
     page.context.close()

@@ -232,7 +232,7 @@ def test_library_round_trip(cloned, starter, library, tmp_path):
     assert list_voices() == []
 
 
-def test_the_example_speaks_at_once_and_stays_as_it_is(starter, library, tmp_path):
+def test_the_example_speaks_at_once_and_stays_as_it_is(starter, library, tmp_path, monkeypatch):
     """With an empty library there is one voice: of the starter in the package, with its consent; it can only be copied."""
     assert list_voices() == [] and voice_names() == [EXAMPLE]
     voice = load_voice(find_voice(EXAMPLE), starter)
@@ -243,6 +243,9 @@ def test_the_example_speaks_at_once_and_stays_as_it_is(starter, library, tmp_pat
             change(EXAMPLE)
     copy_voice(EXAMPLE, "mine")
     assert voice_names() == ["mine", EXAMPLE] and [r["name"] for r in describe_voices()] == ["mine"]
+    assert [r["name"] for r in describe_voices(example=True)] == ["mine", EXAMPLE]
+    monkeypatch.setenv("TTS_META_NETWORK", "kokoro")  # has a file of another name for it
+    assert [r["name"] for r in describe_voices(example=True)] == ["mine", EXAMPLE]
     rename_voice("mine", EXAMPLE)
     assert voice_names() == [EXAMPLE] and find_voice(EXAMPLE).parent == library
     with pytest.raises(InputError, match=r"no voice 'nobody'.*example"):

@@ -202,8 +202,10 @@ def read_date(iso: str) -> str:
 def describe_voices(example: bool = False) -> list[dict]:
     """A row for every voice of the library, and for the example if asked; `problem` is a sentence where a file cannot be read."""
     rows = []
-    for path in map(named_voice, voice_names()) if example else list_voices():
-        row = {"name": path.stem, "path": str(path), "bytes": path.stat().st_size, "problem": ""}
+    # The example's file is called after its network; people know the voice as "example".
+    found = {name: named_voice(name) for name in voice_names()} if example else {p.stem: p for p in list_voices()}
+    for name, path in found.items():
+        row = {"name": name, "path": str(path), "bytes": path.stat().st_size, "problem": ""}
         try:
             header = read_header(path)
         except InputError as e:
