@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import gradio as gr
 
+from tts_meta.adaptation.clone_settings import usual_steps
 from tts_meta.audio.files import SUFFIXES
-from tts_meta.voices.settings import usual_steps
-from tts_meta.voices.transcripts import TEXT_FILES
+from tts_meta.clips.transcripts import TEXT_FILES
 
 from . import adapting, rows, show, watching
 

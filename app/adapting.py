@@ -9,14 +9,14 @@ from pathlib import Path
 import gradio as gr
 import pandas as pd
 
+from tts_meta.adaptation.clone_settings import Settings
 from tts_meta.audio.files import SUFFIXES
+from tts_meta.clips.draft_clips import Draft, Row
+from tts_meta.clips.transcripts import TEXT_FILES, complete_transcripts, texts_in
 from tts_meta.errors import InputError
-from tts_meta.voices.draft import Draft, Row
-from tts_meta.voices.jobs.folder import Job, delete_job, find_job, forget_plans, list_jobs
+from tts_meta.jobs.job_folder import Job, delete_job, find_job, forget_plans, list_jobs
+from tts_meta.places import check_name
 from tts_meta.voices.library import voice_names
-from tts_meta.voices.places import check_name
-from tts_meta.voices.settings import Settings
-from tts_meta.voices.transcripts import TEXT_FILES, complete_transcripts, texts_in
 
 from . import gathering, rows, show, warm, watching, windows
 
@@ -73,8 +73,8 @@ def make_plan(window: str, shown: str, name: str, consent: bool, who: str, purpo
             raise InputError(taken(called))
         if draft.job and is_going(draft.job):
             raise InputError("A clone of these clips runs; stop it before another is planned.")
-        from tts_meta.voices.checkup.checkup import check_clips
-        from tts_meta.voices.jobs import control
+        from tts_meta.clips.checkup import check_clips
+        from tts_meta.jobs import job_control
 
         starter = warm.network()
         paths = [draft.path(r.clip) for r in clips]
@@ -88,7 +88,7 @@ def make_plan(window: str, shown: str, name: str, consent: bool, who: str, purpo
             called, int(steps), consent=f"{AGREED}{(who or '').strip() or SOMEBODY}.", purpose=(purpose or "").strip(), stop=True,
         )
         mark = mark_of(draft, clips, *form_of(settings))
-        job, _ = control.create(starter, checkup, settings, force=replace)
+        job, _ = job_control.create(starter, checkup, settings, force=replace)
         if draft.job:
             forget_plans(0, draft.job)
         draft.plan(job.id, mark)
@@ -118,13 +118,13 @@ def press(window: str, shown: str, label: str, job_id: str, name: str, consent: 
         made, trouble = make_plan(*asked)
         return made or job_id, trouble
     try:
-        from tts_meta.voices.jobs import control
+        from tts_meta.jobs import job_control
 
         job = find_job(job_id)
         if label == watching.STOP:
             if not is_going(job_id):
                 return job_id, show.fine("It has ended already.")
-            control.stop(job)
+            job_control.stop(job)
             return job_id, show.fine("Stopping; the best step is kept as a voice.")
         draft, clips = wanted(window, shown)
         now = (check_name((name or "").strip()), (who or "").strip(), (purpose or "").strip(), int(steps))
@@ -134,7 +134,7 @@ def press(window: str, shown: str, label: str, job_id: str, name: str, consent: 
                 "The clips, texts or settings have changed since the plan: this is the new one. Press Start.")
         if not consent:
             raise InputError("Tick that the speaker agrees: a voice is made only with consent.")
-        control.start(job)
+        job_control.start(job)
     except InputError as e:
         return job_id, show.problem(str(e))
     return job_id, ""  # the line says that it runs
@@ -161,9 +161,9 @@ def use(job_id: str, step: int | None) -> str:
     if not job_id or step is None:
         return show.problem("Choose a step first.")
     try:
-        from tts_meta.voices.jobs import control
+        from tts_meta.jobs import job_control
 
-        path = control.use_step(find_job(job_id), int(step))
+        path = job_control.use_step(find_job(job_id), int(step))
     except InputError as e:
         return show.problem(str(e))
     return show.fine(f"{path.name} is now the voice of step {step}.")
@@ -177,14 +177,14 @@ def add_more(window: str, job_id: str, files: list[str] | None):
             raise InputError("There is no clone to add clips to yet; plan and start one, or choose an earlier one.")
         if not paths:
             raise InputError("No clips were given; choose some to add.")
-        from tts_meta.voices.checkup.checkup import check_clips
-        from tts_meta.voices.jobs import control
+        from tts_meta.clips.checkup import check_clips
+        from tts_meta.jobs import job_control
 
         starter = warm.network()
         notes: list[str] = []
         known = texts_in([Path(f) for f in files or [] if Path(f).suffix.lower() in TEXT_FILES], paths, notes.append)
         texts = {**complete_transcripts([p for p in paths if p not in known], None, notes.append), **known}
-        job = control.go_on(starter, find_job(job_id), more=check_clips(paths, texts, starter))
+        job = job_control.go_on(starter, find_job(job_id), more=check_clips(paths, texts, starter))
     except InputError as e:
         return job_id, show.problem(without_folders(str(e), files))
     Draft.of(window).plan(job.id)

@@ -25,8 +25,8 @@ from starlette.exceptions import HTTPException
 
 from tts_meta.audio.vocoder import prepare_vocoder
 from tts_meta.errors import InputError
+from tts_meta.starters.chosen_starter import default_starter
 from tts_meta.voices.library import describe_voices
-from tts_meta.voices.networks import default_starter
 
 from .encoders import FORMATS, encoder
 from .requests import LARGEST_BODY, Refusal, Speech, read_speech

@@ -20,7 +20,7 @@ def batch(file: str | None, voice: str | None) -> Iterator:
     if not file:
         yield show.problem("Give a txt, csv, tsv or epub file."), gr.skip(), gr.File(None, visible=False)
         return
-    from tts_meta.voices.batch import MANIFEST, read_lines, run_batch
+    from tts_meta.speaking.spoken_batch import MANIFEST, read_lines, run_batch
 
     try:
         lines, out = read_lines(Path(file), voice), show.new_folder()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import gradio as gr
 
 from tts_meta.audio.files import SUFFIXES
-from tts_meta.voices.transcripts import TEXT_FILES
+from tts_meta.clips.transcripts import TEXT_FILES
 
 from . import gathering, greeting, rows, show, watching
 

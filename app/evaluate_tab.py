@@ -12,9 +12,9 @@ from pathlib import Path
 import gradio as gr
 
 from tts_meta.audio.files import SUFFIXES, told
+from tts_meta.clips.transcripts import TEXT_FILES
 from tts_meta.errors import InputError
 from tts_meta.voices import library
-from tts_meta.voices.transcripts import TEXT_FILES
 
 from . import show, warm
 
@@ -58,7 +58,7 @@ def evaluate(name: str | None, files: list[str] | None) -> Iterator:
 def _measured(name: str, folder: Path, out: Path, say: Callable[[str], None], on: Callable[[int, int], None]) -> str:
     """Evaluate the voice by the recordings in a folder; returns the verdict."""
     from tts_meta.evaluation.evaluate import evaluate_voice, load_reference
-    from tts_meta.voices.jobs.making import making_of
+    from tts_meta.jobs.voice_origin import making_of
     from tts_meta.voices.voice_file import load_voice
 
     starter, path = warm.network(), library.named_voice(name)

@@ -8,12 +8,12 @@ import gradio as gr
 import soundfile
 
 from tts_meta.audio.files import SUFFIXES, read_audio
+from tts_meta.clips.draft_clips import EXAMPLE, Draft
+from tts_meta.clips.sound_coverage import prompts
+from tts_meta.clips.transcripts import TEXT_FILES, find_transcripts, texts_in
 from tts_meta.errors import InputError
-from tts_meta.voices.checkup.sounds import prompts
-from tts_meta.voices.draft import EXAMPLE, Draft
-from tts_meta.voices.jobs.folder import forget_plans, list_jobs
+from tts_meta.jobs.job_folder import forget_plans, list_jobs
 from tts_meta.voices.library import voice_names
-from tts_meta.voices.transcripts import TEXT_FILES, find_transcripts, texts_in
 
 from . import rows, show, warm
 
@@ -147,7 +147,7 @@ def start_over(sure: str | None, window: str):
 def recognise(window: str, shown: str):
     """Fill in the texts that are missing; what is there stays, what was heard with doubt says so, and what cannot be heard
     is named."""
-    from tts_meta.evaluation.intelligibility import WHY_MISSING, load_recogniser
+    from tts_meta.measures.intelligibility import WHY_MISSING, load_recogniser
 
     draft = rows.typed(window, shown)
     recogniser = load_recogniser()
@@ -197,7 +197,7 @@ def check(window: str, shown: str):
     draft = rows.typed(window, shown)
     if not draft.clips:
         return *lists(draft), "", show.problem("There are no clips yet: record or upload some, or use the examples.")
-    from tts_meta.voices.checkup.checkup import check_clips
+    from tts_meta.clips.checkup import check_clips
 
     checkup = check_clips(draft.clips, draft.texts, warm.network())
     keep_verdicts(draft, checkup)

@@ -10,8 +10,8 @@ from pathlib import Path
 import gradio as gr
 
 from tts_meta.audio.files import write_sound
+from tts_meta.places import NETWORKS, chosen_network
 from tts_meta.voices.library import EXAMPLE, named_voice
-from tts_meta.voices.places import NETWORKS, chosen_network
 
 from . import show
 
@@ -33,8 +33,8 @@ def main() -> None:
     import os
 
     from tts_meta.audio.mel import SAMPLE_RATE
-    from tts_meta.voices.networks import starter_of
-    from tts_meta.voices.synthesize import Synthesizer
+    from tts_meta.speaking.synthesize import Synthesizer
+    from tts_meta.starters.chosen_starter import starter_of
     from tts_meta.voices.voice_file import load_voice
 
     for network in NETWORKS:

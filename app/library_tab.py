@@ -9,8 +9,8 @@ import gradio as gr
 import pandas as pd
 
 from tts_meta.errors import InputError
+from tts_meta.jobs.job_folder import PREVIEW
 from tts_meta.voices import library
-from tts_meta.voices.jobs.folder import PREVIEW
 
 from . import rows, show, warm
 
@@ -92,7 +92,7 @@ def details(name: str, play: bool):
     """(frame, facts, module table, sample sound, file to keep) of a voice. Raises InputError."""
     from tts_meta.audio.files import write_wav
     from tts_meta.audio.mel import SAMPLE_RATE
-    from tts_meta.voices.synthesize import Synthesizer
+    from tts_meta.speaking.synthesize import Synthesizer
     from tts_meta.voices.voice_file import load_voice
 
     path = library.named_voice(name)

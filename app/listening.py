@@ -8,7 +8,7 @@ from pathlib import Path
 import gradio as gr
 
 from tts_meta.errors import InputError
-from tts_meta.voices.jobs.folder import Job, find_job
+from tts_meta.jobs.job_folder import Job, find_job
 from tts_meta.voices.library import facts
 from tts_meta.voices.voice_header import read_header
 
@@ -32,7 +32,7 @@ def compare(job_id: str, blind: bool):
         job, voice = made(job_id)
         from tts_meta.audio.files import read_audio, write_wav
         from tts_meta.audio.mel import SAMPLE_RATE
-        from tts_meta.voices.synthesize import Synthesizer
+        from tts_meta.speaking.synthesize import Synthesizer
         from tts_meta.voices.voice_file import load_voice
 
         starter = warm.network()

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 import gradio as gr
 
-from tts_meta.voices.draft import Draft
+from tts_meta.clips.draft_clips import Draft
 
 BADGES = {"green": "✓ good", "amber": "! check", "red": "✗ left out", "none": "not checked"}
 """Shape and words beside the colour: not everybody sees colours apart."""

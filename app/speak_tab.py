@@ -49,8 +49,8 @@ def speak(text: str, voice: str | None, speed: float, pitch: float, energy: floa
     spoken: list[list] = []
     try:
         from tts_meta.audio.mel import SAMPLE_RATE
+        from tts_meta.speaking.synthesize import Synthesizer
         from tts_meta.text.reading import speakable
-        from tts_meta.voices.synthesize import Synthesizer
         from tts_meta.voices.voice_file import load_voice
 
         voice = voice or voice_names()[0]  # the list may be newer than the page

@@ -9,11 +9,11 @@ from itertools import count
 from starlette.concurrency import run_in_threadpool
 
 from tts_meta.errors import InputError
+from tts_meta.speaking.synthesize import Spoken, Synthesizer, check_settings
+from tts_meta.starters.chosen_starter import default_starter
 from tts_meta.text.phonemes import phonemes_of
 from tts_meta.text.reading import notes, read, speakable
 from tts_meta.voices.library import NoVoice, named_voice, voice_names
-from tts_meta.voices.networks import default_starter
-from tts_meta.voices.synthesize import Spoken, Synthesizer, check_settings
 from tts_meta.voices.voice_file import load_voice
 
 from .requests import Refusal, Speech

@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tts_meta.voices.network import Network
+    from tts_meta.starters.interface import Network
 
 _LOADING = threading.Lock()
 """Two that ask at the same time must not load it twice."""
@@ -17,7 +17,7 @@ def network() -> Network:
     """The starter's network, on as many threads as pay."""
     with _LOADING:
         from tts_meta.processor import use_threads
-        from tts_meta.voices.networks import default_starter
+        from tts_meta.starters.chosen_starter import default_starter
 
         use_threads()
         return default_starter()
@@ -30,7 +30,7 @@ def begin() -> None:
         with contextlib.suppress(Exception):  # whoever needs it is told what was wrong
             network()
             from tts_meta.audio.vocoder import prepare_vocoder
-            from tts_meta.voices.jobs import control  # noqa: F401 (loads what a plan needs)
+            from tts_meta.jobs import job_control  # noqa: F401 (loads what a plan needs)
 
             prepare_vocoder()
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import gradio as gr
 
 from tts_meta.errors import InputError
-from tts_meta.voices.jobs.folder import Job, find_job, list_jobs
+from tts_meta.jobs.job_folder import Job, find_job, list_jobs
 
 from . import show
 from .chart import chart
@@ -84,7 +84,7 @@ def describe(job: Job) -> str:
     if s.status == "planned":
         return f"<strong>Planned:</strong> {name}, {s.steps} steps. Nothing runs yet."
     if s.status == "queued":
-        from tts_meta.voices.jobs.control import waiting_before
+        from tts_meta.jobs.job_control import waiting_before
 
         before = waiting_before(job)
         others = f"{before} clone{'s' * (before != 1)} before it" if before else "it starts in a moment"

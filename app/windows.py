@@ -7,8 +7,8 @@ import uuid
 
 import gradio as gr
 
+from tts_meta.clips.draft_clips import Draft
 from tts_meta.errors import InputError
-from tts_meta.voices.draft import Draft
 
 OPEN: dict[str, str] = {}
 """The windows' names by gradio's session."""

@@ -20,6 +20,8 @@ from pathlib import Path
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from tts_meta.clips.transcripts import complete_transcripts, find_clips
+from tts_meta.clips.whole_clips import whole_clips
 from tts_meta.data.tasks import SpeakerTask
 from tts_meta.meta.algorithms.gradient import Gradient
 from tts_meta.meta.hypergrad.displacement import Displacement
@@ -27,11 +29,9 @@ from tts_meta.meta.loss import ModuleLoss
 from tts_meta.meta.task import Stacked
 from tts_meta.nets.likelihood import utterance_loss
 from tts_meta.processor import use_bf16
+from tts_meta.starters.chosen_starter import default_starter
 from tts_meta.training.parts import build
 from tts_meta.training.sigma_reptile import ADAM
-from tts_meta.voices.clips import whole_clips
-from tts_meta.voices.networks import default_starter
-from tts_meta.voices.transcripts import complete_transcripts, find_clips
 
 EXAMPLES = Path(__file__).parent.parent / "app" / "examples"
 

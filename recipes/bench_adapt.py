@@ -12,11 +12,11 @@ from pathlib import Path
 import torch
 from alternate import in_turns, show_ratio
 
-from tts_meta.voices.adapt import AdaptationRun
-from tts_meta.voices.clips import whole_clips
-from tts_meta.voices.methods import free, shrinking
-from tts_meta.voices.networks import default_starter
-from tts_meta.voices.transcripts import complete_transcripts, find_clips
+from tts_meta.adaptation.adaptation_run import AdaptationRun
+from tts_meta.adaptation.methods import free, shrinking
+from tts_meta.clips.transcripts import complete_transcripts, find_clips
+from tts_meta.clips.whole_clips import whole_clips
+from tts_meta.starters.chosen_starter import default_starter
 
 CLIPS = Path(__file__).parent.parent / "app" / "examples" / "p225" / "clips"
 STEPS = 10

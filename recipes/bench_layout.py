@@ -23,16 +23,16 @@ from torch import nn
 
 from tts_meta.audio.mel import HOP, SAMPLE_RATE, log_mel
 from tts_meta.audio.vocoder import HiFiGan
+from tts_meta.clips.transcripts import complete_transcripts, find_clips
+from tts_meta.clips.whole_clips import check_clip, whole_clips
 from tts_meta.data.batch import collate
 from tts_meta.nets.acoustic import AcousticModel
 from tts_meta.nets.channels_last import Conv1d, ConvTranspose1d
 from tts_meta.nets.likelihood import Scales, negative_log_likelihood
 from tts_meta.processor import bf16_is_fast
-from tts_meta.voices.clips import check_clip, whole_clips
+from tts_meta.speaking.synthesize import Synthesizer
+from tts_meta.starters.chosen_starter import default_starter
 from tts_meta.voices.library import EXAMPLE, named_voice
-from tts_meta.voices.networks import default_starter
-from tts_meta.voices.synthesize import Synthesizer
-from tts_meta.voices.transcripts import complete_transcripts, find_clips
 from tts_meta.voices.voice_file import load_voice
 
 CLIPS = Path(__file__).parent.parent / "app" / "examples" / "p225" / "clips"

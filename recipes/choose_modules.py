@@ -19,11 +19,11 @@ import numpy as np
 import torch
 from speech_run import load_trainer, make_starter, phase2_parts
 
+from tts_meta.adaptation.adaptation_run import AdaptationRun
+from tts_meta.adaptation.methods import shrinking
 from tts_meta.audio.files import replace_file
+from tts_meta.starters.small_starter import Starter
 from tts_meta.training.sigma_reptile import SigmaReptileTrainer
-from tts_meta.voices.adapt import AdaptationRun
-from tts_meta.voices.methods import shrinking
-from tts_meta.voices.starter import Starter
 
 
 def worth_of(trainer: SigmaReptileTrainer, starter: Starter, speaker: str, steps: int) -> dict:

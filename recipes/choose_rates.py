@@ -22,8 +22,8 @@ from nearest import CONFIGS
 from omegaconf import open_dict
 from speech_run import load_trainer
 
+from tts_meta.adaptation.adaptation_run import AdaptationRun
 from tts_meta.audio.files import replace_file
-from tts_meta.voices.adapt import AdaptationRun
 
 TIE = 0.15  # nats per frame
 

@@ -27,24 +27,24 @@ from nearest import check_overrides
 from omegaconf import DictConfig, OmegaConf
 from speech_run import LAST, make_starter, phase1_parts, phase2_parts
 
+from tts_meta.adaptation.adaptation_run import AdaptationRun
+from tts_meta.adaptation.methods import Method, free, shrinking
 from tts_meta.audio.files import replace_file
 from tts_meta.audio.mel import HOP, SAMPLE_RATE
 from tts_meta.audio.vocoder import default_vocoder
+from tts_meta.clips.whole_clips import LONGEST, UsedClip, check_clip, whole_clips
 from tts_meta.data.batch import Item, collate
 from tts_meta.errors import InputError
-from tts_meta.evaluation.intelligibility import load_recogniser
 from tts_meta.evaluation.judge import Judge, Sentence, Sound, beside, realtime_factor
 from tts_meta.evaluation.kept import Measured
 from tts_meta.evaluation.protocol import HeldOutSpeaker, heldout_speakers
-from tts_meta.evaluation.similarity import embed
+from tts_meta.measures.intelligibility import load_recogniser
+from tts_meta.measures.similarity import embed
 from tts_meta.meta.tree import Tree
 from tts_meta.nets.likelihood import Scales, negative_log_likelihood
-from tts_meta.voices.adapt import AdaptationRun
-from tts_meta.voices.clips import LONGEST, UsedClip, check_clip, whole_clips
-from tts_meta.voices.methods import Method, free, shrinking
-from tts_meta.voices.starter import Starter, load_starter
-from tts_meta.voices.synthesize import Synthesizer
-from tts_meta.voices.variance import measure_gains
+from tts_meta.speaking.synthesize import Synthesizer
+from tts_meta.starters.small_starter import Starter, load_starter
+from tts_meta.starters.variance import measure_gains
 
 PHASE1 = "recipes/baselines/phase1.safetensors"
 """The phase 1 that the published cells begin from (recipes/export_phase1.py)."""

@@ -34,7 +34,7 @@ from tts_meta.evaluation.grid import (
     verification,
     words_of,
 )
-from tts_meta.evaluation.verification import TRIALS
+from tts_meta.measures.verification import TRIALS
 
 NATIVE = ("vctk", "librispeech-test-other")
 

@@ -10,8 +10,8 @@ import numpy as np
 from module_picture import module_table
 
 from tts_meta.evaluation.grid import pooled_wer, verification, words_of
-from tts_meta.evaluation.verification import TRIALS
-from tts_meta.voices.starter import load_starter
+from tts_meta.measures.verification import TRIALS
+from tts_meta.starters.small_starter import load_starter
 
 if TYPE_CHECKING:
     from evidence import Grid

@@ -19,7 +19,7 @@ from safetensors.numpy import save
 from speech_run import make_starter, phase2_parts
 
 from tts_meta.audio.files import read_audio, replace_file
-from tts_meta.evaluation.similarity import embed
+from tts_meta.measures.similarity import embed
 from tts_meta.training.modules import print_module_table
 
 

@@ -16,17 +16,17 @@ from pathlib import Path
 import torch
 from tables import small_heldout
 
+from tts_meta.adaptation.clone_at_once import clone_voice
 from tts_meta.audio.files import replace_file
 from tts_meta.audio.mel import SAMPLE_RATE
+from tts_meta.clips.whole_clips import check_clip
 from tts_meta.errors import InputError
 from tts_meta.evaluation.evaluate import Reference, evaluate_voice
-from tts_meta.evaluation.intelligibility import load_recogniser, word_error_rate
 from tts_meta.evaluation.protocol import HeldOutSpeaker, heldout_speakers
-from tts_meta.voices.clips import check_clip
-from tts_meta.voices.clone import clone_voice
-from tts_meta.voices.networks import default_starter
-from tts_meta.voices.starter import Starter
-from tts_meta.voices.synthesize import Synthesizer
+from tts_meta.measures.intelligibility import load_recogniser, word_error_rate
+from tts_meta.speaking.synthesize import Synthesizer
+from tts_meta.starters.chosen_starter import default_starter
+from tts_meta.starters.small_starter import Starter
 from tts_meta.voices.voice_file import FORMAT, load_voice
 
 SENTENCES = (Path(__file__).parent / "sentences.txt").read_text().splitlines()

@@ -17,16 +17,16 @@ import torch
 from tts_meta.audio.files import replace_file, write_wav
 from tts_meta.audio.mel import SAMPLE_RATE
 from tts_meta.data.batch import Normaliser
-from tts_meta.evaluation.intelligibility import load_recogniser, word_error_rate
+from tts_meta.measures.intelligibility import load_recogniser, word_error_rate
 from tts_meta.meta.prior import Shrinkage
 from tts_meta.meta.tree import pick
 from tts_meta.nets.acoustic import AcousticConfig, AcousticModel
 from tts_meta.nets.likelihood import Scales
+from tts_meta.speaking.synthesize import Synthesizer
+from tts_meta.starters.small_starter import Starter
 from tts_meta.text.phonemes import SymbolTable
 from tts_meta.training.checkpoint import load_checkpoint
 from tts_meta.training.modules import speech_partition
-from tts_meta.voices.starter import Starter
-from tts_meta.voices.synthesize import Synthesizer
 
 
 def phase1_voice(checkpoint: Path, voice: str) -> Starter:

@@ -13,7 +13,7 @@ import matplotlib
 import numpy as np
 
 from tts_meta.audio.files import replace_file
-from tts_meta.voices.starter import load_starter
+from tts_meta.starters.small_starter import load_starter
 
 matplotlib.use("Agg")
 from matplotlib import pyplot

@@ -15,10 +15,10 @@ matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt  # noqa: E402
 
+from tts_meta.clips.transcripts import complete_transcripts, find_clips  # noqa: E402
+from tts_meta.clips.whole_clips import whole_clips  # noqa: E402
+from tts_meta.starters.small_starter import load_starter  # noqa: E402
 from tts_meta.text.phonemes import phonemize  # noqa: E402
-from tts_meta.voices.clips import whole_clips  # noqa: E402
-from tts_meta.voices.starter import load_starter  # noqa: E402
-from tts_meta.voices.transcripts import complete_transcripts, find_clips  # noqa: E402
 
 
 def main() -> None:

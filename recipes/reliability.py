@@ -26,14 +26,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from tts_meta.adaptation.clone_settings import Settings
 from tts_meta.audio.files import replace_file
-from tts_meta.voices.checkup.checkup import check_clips
-from tts_meta.voices.jobs import control
-from tts_meta.voices.jobs.folder import Job
-from tts_meta.voices.networks import default_starter
-from tts_meta.voices.settings import Settings
-from tts_meta.voices.synthesize import Synthesizer
-from tts_meta.voices.transcripts import find_clips, find_transcripts
+from tts_meta.clips.checkup import check_clips
+from tts_meta.clips.transcripts import find_clips, find_transcripts
+from tts_meta.jobs import job_control
+from tts_meta.jobs.job_folder import Job
+from tts_meta.speaking.synthesize import Synthesizer
+from tts_meta.starters.chosen_starter import default_starter
 from tts_meta.voices.voice_file import load_voice
 
 ROOT = Path(__file__).parent.parent
@@ -56,7 +56,7 @@ def checked(count: int = 10):
 
 
 def new_job(checkup, name: str, steps: int) -> Job:
-    return control.create(default_starter(), checkup, Settings(name, steps, stop=True), force=True)[0]
+    return job_control.create(default_starter(), checkup, Settings(name, steps, stop=True), force=True)[0]
 
 
 def wait(job: Job, seconds: float = 1800) -> None:
@@ -84,11 +84,11 @@ def killed(kills: int = 20, steps: int = 120) -> dict:
     """Kill a clone again and again at random moments; compare its end with one that ran through."""
     checkup = checked()
     whole = new_job(checkup, "whole", steps)
-    control.start(whole)
+    job_control.start(whole)
     wait(whole)
     rng, job = random.Random(0), new_job(checkup, "killed", steps)
     lost, steps_lost, done, ended = [], [], 0, []
-    control.start(job)
+    job_control.start(job)
     while done < kills:
         events = [e for e in job.events()[0] if e["kind"] == "progress"]
         begin = time.time()
@@ -101,7 +101,7 @@ def killed(kills: int = 20, steps: int = 120) -> dict:
         if job.state.status == "done":
             ended.append(deltas_equal(Path(whole.state.voice), Path(job.state.voice)))
             job = new_job(checkup, "killed", steps)
-            control.start(job)
+            job_control.start(job)
             continue
         kill(job)
         done += 1
@@ -110,7 +110,7 @@ def killed(kills: int = 20, steps: int = 120) -> dict:
         # As after ten seconds: a process that has just been started may not hold its job yet.
         stored = json.loads(job.file("state.json").read_text())
         job.file("state.json").write_text(json.dumps({**stored, "updated": 0.0}))
-        control.start(job)
+        job_control.start(job)
         while not any(e["kind"] in ("resumed",) and e["time"] > last["time"] for e in job.events()[0]):
             if not job.file("run.safetensors").exists():
                 break
@@ -165,7 +165,7 @@ def queue(count: int = 8, steps: int = 20) -> dict:
     jobs = [new_job(checkup, f"queued-{i}", steps) for i in range(count)]
     begin = time.monotonic()
     for j in jobs:
-        control.start(j)
+        job_control.start(j)
     together, order = 0, []
     while any(j.state.status != "done" for j in jobs):
         running = [j.id for j in jobs if j.state.status == "running"]
@@ -186,7 +186,7 @@ def api(requests: int = 100, clients: int = 4) -> dict:
     starter = default_starter()
     checkup = checked(5)
     job = new_job(checkup, "api", 10)
-    control.start(job)
+    job_control.start(job)
     wait(job)
     voice = load_voice(Path(job.state.voice), starter)
     texts = [f"This is the answer to question number {i}." for i in range(10)]
@@ -226,7 +226,7 @@ def long(words: int = 8000) -> dict:
     """A long text, sentence by sentence: all of them spoken, none suspect, memory that does not grow with the text."""
     starter = default_starter()
     job = new_job(checked(5), "long", 10)
-    control.start(job)
+    job_control.start(job)
     wait(job)
     lines = (ROOT / "recipes" / "sentences.txt").read_text().splitlines()
     text, count = [], 0
@@ -254,15 +254,15 @@ def disk() -> dict:
     starter = default_starter()
     checkup = checked(5)
     job = new_job(checkup, "disk", 10)
-    control.start(job)
+    job_control.start(job)
     wait(job)
     before = Path(job.state.voice).read_bytes()
-    again = control.create(starter, checkup, Settings("disk", 10), force=True)[0]
+    again = job_control.create(starter, checkup, Settings("disk", 10), force=True)[0]
     again.set_state(status="queued", queued_at=time.time())
     script = (
         "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
         "resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000)); "
-        "from tts_meta.voices.jobs.worker import main; main()"
+        "from tts_meta.jobs.job_process import main; main()"
     )
     subprocess.run([sys.executable, "-c", script, str(again.path)], env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False)
     state = again.state

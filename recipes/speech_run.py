@@ -10,10 +10,10 @@ import torch
 from tts_meta.errors import InputError
 from tts_meta.meta.tree import Tree, pick
 from tts_meta.nets.acoustic import AcousticConfig, AcousticModel
+from tts_meta.starters.small_starter import Starter, load_starter, save_starter
 from tts_meta.training.checkpoint import load_checkpoint
 from tts_meta.training.modules import speech_partition
 from tts_meta.training.sigma_reptile import SigmaReptileConfig, SigmaReptileTrainer
-from tts_meta.voices.starter import Starter, load_starter, save_starter
 
 LAST = "last.safetensors"
 CORPORA = {

@@ -17,11 +17,11 @@ import torch
 from choose_modules import choose
 from speech_run import load_trainer, make_starter, phase1_parts
 
+from tts_meta.adaptation.adaptation_run import AdaptationRun
+from tts_meta.adaptation.methods import free
 from tts_meta.audio.files import replace_file
 from tts_meta.meta.prior import module_rms
-from tts_meta.voices.adapt import AdaptationRun
-from tts_meta.voices.methods import free
-from tts_meta.voices.starter import load_starter
+from tts_meta.starters.small_starter import load_starter
 
 
 def main() -> None:

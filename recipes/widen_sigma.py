@@ -19,18 +19,18 @@ import numpy as np
 import torch
 from speech_run import load_trainer, make_starter, phase2_parts
 
+from tts_meta.adaptation.adaptation_run import AdaptationRun
+from tts_meta.adaptation.methods import shrinking
 from tts_meta.audio.files import replace_file
 from tts_meta.audio.mel import SAMPLE_RATE
 from tts_meta.audio.vocoder import default_vocoder
 from tts_meta.data.batch import Item
 from tts_meta.data.tasks import SpeakerTask
-from tts_meta.evaluation.intelligibility import load_recogniser, word_error_rate
-from tts_meta.evaluation.similarity import embed, similarity
-from tts_meta.voices.adapt import AdaptationRun
-from tts_meta.voices.methods import shrinking
-from tts_meta.voices.starter import Starter
-from tts_meta.voices.synthesize import Synthesizer
-from tts_meta.voices.variance import measure_gains
+from tts_meta.measures.intelligibility import load_recogniser, word_error_rate
+from tts_meta.measures.similarity import embed, similarity
+from tts_meta.speaking.synthesize import Synthesizer
+from tts_meta.starters.small_starter import Starter
+from tts_meta.starters.variance import measure_gains
 
 
 def widths(moved: list[str], out: float, conv: float) -> dict[str, float]:

@@ -22,7 +22,7 @@ EXAMPLES = ROOT / "app" / "examples" / "p225"
 
 
 LONG = [
-    "app/test_page.py", "recipes/test_doc_commands.py", "voices/test_jobs.py", "kokoro/test_starter.py",
+    "app/test_page.py", "recipes/test_doc_commands.py", "jobs/test_jobs.py", "kokoro/test_starter.py",
     "training/test_fewshot_runs.py", "test_wheel.py", "recipes/test_own_starter.py", "recipes/test_compare.py",
     "evaluation/test_people.py", "hostile/test_clips.py", "voices/test_voices.py", "app/test_openai_client.py",
 ]
@@ -44,7 +44,7 @@ def one_thread():
 
 @pytest.fixture(scope="session")
 def starter():
-    from tts_meta.voices.starter import load_starter
+    from tts_meta.starters.small_starter import load_starter
 
     return load_starter()
 
@@ -60,7 +60,7 @@ def library(tmp_path, monkeypatch):
 @pytest.fixture(scope="session")
 def cloned(tmp_path_factory, starter):
     """A voice cloned with few steps from the example clips, once a session."""
-    from tts_meta.voices.clone import clone_voice
+    from tts_meta.adaptation.clone_at_once import clone_voice
 
     folder = tmp_path_factory.mktemp("cloned")
     return clone_voice(starter, [EXAMPLES / "clips"], "p225", folder, steps=12, consent="VCTK, CC BY 4.0")
@@ -73,9 +73,9 @@ TINY = {"task": 4, "teach": 2}
 @pytest.fixture(scope="session")
 def tiny_corpus(tmp_path_factory):
     """A prepared corpus of 18 short recordings: 4 speakers of the corpus `task`, 2 of `teach`."""
+    from tts_meta.clips.transcripts import find_transcripts
     from tts_meta.data.layouts import Clip
     from tts_meta.data.speech import prepare
-    from tts_meta.voices.transcripts import find_transcripts
 
     paths = sorted([*(EXAMPLES / "clips").glob("*.flac"), *(EXAMPLES / "reference").glob("*.flac")])
     texts = find_transcripts(paths, None)

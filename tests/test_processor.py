@@ -10,9 +10,9 @@ import torch
 
 from tests.conftest import ROOT
 from tts_meta import processor
+from tts_meta.adaptation.clone_plan import watch_seconds
 from tts_meta.audio.vocoder import HiFiGan
 from tts_meta.errors import InputError
-from tts_meta.voices.jobs.plan import watch_seconds
 
 
 @pytest.fixture

@@ -58,7 +58,7 @@ def test_a_voice_is_copied_and_listed_without_torch(cloned, tmp_path):
     from tts_meta.voices.voice_header import read_header
 
     assert read_header(tmp_path / "other.voice")["name"] == "other"
-    from tts_meta.voices.starter import load_starter
+    from tts_meta.starters.small_starter import load_starter
 
     first, second = (load_voice(p, load_starter()) for p in (cloned.path, tmp_path / "other.voice"))
     assert first.deltas.keys() == second.deltas.keys()

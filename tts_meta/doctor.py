@@ -39,7 +39,7 @@ def _packages() -> str:
 
 def _weights() -> str:
     """The starters' files against their digests, and where Kokoro's own weights come from."""
-    from tts_meta.voices.places import chosen_network
+    from tts_meta.places import chosen_network
 
     kind = chosen_network()
     for name in {"starter", "starter" if kind == "small" else kind}:
@@ -87,7 +87,7 @@ def _phonemes() -> str:
 
 
 def _starter() -> str:
-    from tts_meta.voices.networks import default_starter
+    from tts_meta.starters.chosen_starter import default_starter
 
     s = default_starter()
     return f"network {s.kind}, {s.size:,} parameters, sounds: {' '.join(sorted(s.inventory))}"
@@ -104,7 +104,7 @@ def _vocoder() -> str:
 def _similarity() -> str:
     import numpy as np
 
-    from tts_meta.evaluation.similarity import ENCODER, embed
+    from tts_meta.measures.similarity import ENCODER, embed
 
     noise = np.random.default_rng(0).normal(size=22050).astype(np.float32) * 0.1
     return f"{ENCODER['name']} {ENCODER['version']}, {len(embed(noise, 22050))} dimensions"
@@ -119,7 +119,7 @@ def _activity() -> str:
 
 
 def _recogniser() -> str:
-    from tts_meta.evaluation.intelligibility import WHY_MISSING, load_recogniser
+    from tts_meta.measures.intelligibility import WHY_MISSING, load_recogniser
 
     found = load_recogniser()
     if found is None:
@@ -128,7 +128,7 @@ def _recogniser() -> str:
 
 
 def _disk() -> str:
-    from tts_meta.voices.places import library_folder
+    from tts_meta.places import library_folder
 
     folder = library_folder()
     existing = next(p for p in [folder, *folder.parents] if p.exists())

@@ -17,7 +17,7 @@ import numpy as np
 from tts_meta.errors import InputError
 
 if TYPE_CHECKING:
-    from tts_meta.voices.synthesize import Synthesizer
+    from tts_meta.speaking.synthesize import Synthesizer
 
 Recording = tuple[np.ndarray, int, str]
 """Samples `[N]` (mono, -1 to 1), their rate (Hz), and what is said (empty: not known)."""
@@ -85,8 +85,8 @@ def load(voice: str | Path) -> SpeakingVoice:
 
 
 def _loaded(path: Path) -> SpeakingVoice:
-    from tts_meta.voices.networks import default_starter
-    from tts_meta.voices.synthesize import Synthesizer
+    from tts_meta.speaking.synthesize import Synthesizer
+    from tts_meta.starters.chosen_starter import default_starter
     from tts_meta.voices.voice_file import load_voice
 
     found = load_voice(path, default_starter())
@@ -105,12 +105,12 @@ def clone(
     on_progress: Callable[[Any], None] = lambda progress: None,
 ) -> SpeakingVoice:
     """Clone a voice. `consent` says who allowed it, and is kept in the file; `on_progress` gets a
-    `tts_meta.voices.adapt.Progress` every few steps, `on_message` sentences about the clips.
+    `tts_meta.adaptation.adaptation_run.Progress` every few steps, `on_message` sentences about the clips.
 
     Raises InputError for anything that the caller can mend.
     """
-    from tts_meta.voices.clone import clone_voice
-    from tts_meta.voices.networks import default_starter
+    from tts_meta.adaptation.clone_at_once import clone_voice
+    from tts_meta.starters.chosen_starter import default_starter
 
     with _files(clips) as paths, tempfile.TemporaryDirectory(prefix="tts-meta-") as folder:
         made = clone_voice(
@@ -130,7 +130,7 @@ def evaluate(
     """How good a voice is, by recordings it was not made from: the numbers of `tts-meta evaluate`, and with
     `out` its report. Raises InputError for fewer than two usable recordings."""
     from tts_meta.evaluation.evaluate import evaluate_voice, load_reference
-    from tts_meta.voices.networks import default_starter
+    from tts_meta.starters.chosen_starter import default_starter
     from tts_meta.voices.voice_file import load_voice
 
     spoken = voice if isinstance(voice, SpeakingVoice) else load(voice)

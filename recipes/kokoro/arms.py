@@ -26,16 +26,16 @@ sys.path[:0] = [str(ROOT), str(ROOT / "recipes" / "kokoro")]
 from heldout import LONGEST, SENTENCES, cut_alike, naturalness, spoken  # noqa: E402
 from people import Person, people  # noqa: E402
 
+from tts_meta.adaptation.adaptation_run import AdaptationRun  # noqa: E402
+from tts_meta.adaptation.methods import free, shrinking  # noqa: E402
 from tts_meta.audio.files import replace_file  # noqa: E402
 from tts_meta.audio.mel import SAMPLE_RATE  # noqa: E402
-from tts_meta.evaluation.intelligibility import load_recogniser, word_errors  # noqa: E402
-from tts_meta.evaluation.quality import dnsmos  # noqa: E402
-from tts_meta.evaluation.similarity import centroid, embed, other_speakers  # noqa: E402
+from tts_meta.measures.intelligibility import load_recogniser, word_errors  # noqa: E402
+from tts_meta.measures.quality import dnsmos  # noqa: E402
+from tts_meta.measures.similarity import centroid, embed, other_speakers  # noqa: E402
 from tts_meta.processor import bf16_is_fast  # noqa: E402
-from tts_meta.voices.adapt import AdaptationRun  # noqa: E402
-from tts_meta.voices.kokoro_starter import KokoroStarter, load_kokoro  # noqa: E402
-from tts_meta.voices.methods import free, shrinking  # noqa: E402
-from tts_meta.voices.synthesize import Synthesizer  # noqa: E402
+from tts_meta.speaking.synthesize import Synthesizer  # noqa: E402
+from tts_meta.starters.kokoro_starter import KokoroStarter, load_kokoro  # noqa: E402
 
 SUPPORT, REFERENCE = 10, 8
 SENTENCE = 290

@@ -30,8 +30,8 @@ from tts_meta.meta.partition import Partition  # noqa: E402
 from tts_meta.nets.kokoro.likelihood import KokoroScales  # noqa: E402
 from tts_meta.nets.kokoro.network import Kokoro, KokoroConfig  # noqa: E402
 from tts_meta.nets.kokoro.speaker_loss import MANNER, TIMBRE, speaker_parameters  # noqa: E402
-from tts_meta.voices.kokoro_files import write_files  # noqa: E402
-from tts_meta.voices.kokoro_starter import NAME, SCALE  # noqa: E402
+from tts_meta.starters.kokoro_files import write_files  # noqa: E402
+from tts_meta.starters.kokoro_starter import NAME, SCALE  # noqa: E402
 
 
 def pack(name: str, value: Tensor) -> dict[str, Tensor]:

@@ -30,17 +30,17 @@ import torch
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
+from tts_meta.adaptation.clone_at_once import clone_voice  # noqa: E402
 from tts_meta.audio.features import clip_features  # noqa: E402
 from tts_meta.audio.files import replace_file, write_wav  # noqa: E402
 from tts_meta.audio.mel import HOP, SAMPLE_RATE  # noqa: E402
 from tts_meta.audio.pitch import f0_at_frames  # noqa: E402
 from tts_meta.audio.vocoder import default_vocoder  # noqa: E402
-from tts_meta.evaluation.intelligibility import load_recogniser, word_errors  # noqa: E402
-from tts_meta.evaluation.quality import distillmos, dnsmos  # noqa: E402
-from tts_meta.evaluation.similarity import centroid, embed, other_speakers  # noqa: E402
-from tts_meta.voices.clone import clone_voice  # noqa: E402
-from tts_meta.voices.networks import default_starter  # noqa: E402
-from tts_meta.voices.synthesize import Synthesizer  # noqa: E402
+from tts_meta.measures.intelligibility import load_recogniser, word_errors  # noqa: E402
+from tts_meta.measures.quality import distillmos, dnsmos  # noqa: E402
+from tts_meta.measures.similarity import centroid, embed, other_speakers  # noqa: E402
+from tts_meta.speaking.synthesize import Synthesizer  # noqa: E402
+from tts_meta.starters.chosen_starter import default_starter  # noqa: E402
 from tts_meta.voices.voice_file import load_voice  # noqa: E402
 
 SENTENCES = [

@@ -128,7 +128,7 @@ def align(out: Path, ready: bool) -> None:
     """Writes aligned.npz, by the starter's aligner or by one estimated here (aligner.safetensors)."""
     files = sorted((out / "clips").glob("*.npz"))
     if ready:
-        from tts_meta.voices.kokoro_starter import load_kokoro
+        from tts_meta.starters.kokoro_starter import load_kokoro
 
         aligner = load_kokoro().aligner
     else:

@@ -20,8 +20,8 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT)]
 
 from tts_meta.nets.kokoro.speaker_loss import MANNER, TIMBRE  # noqa: E402
-from tts_meta.voices.kokoro_files import read_files, write_files  # noqa: E402
-from tts_meta.voices.kokoro_starter import NAME  # noqa: E402
+from tts_meta.starters.kokoro_files import read_files, write_files  # noqa: E402
+from tts_meta.starters.kokoro_starter import NAME  # noqa: E402
 
 # Sigma of what has no learned one, by kind: styles, low-rank factors, shifts and biases.
 STYLE, FACTOR, SHIFT = 0.1, 0.01, 0.05

@@ -37,10 +37,10 @@ from tts_meta.meta.ranks import start_ranks  # noqa: E402
 from tts_meta.meta.trainer import MetaTrainer  # noqa: E402
 from tts_meta.meta.tree import Tree  # noqa: E402
 from tts_meta.processor import bf16_is_fast  # noqa: E402
+from tts_meta.starters.kokoro_starter import KokoroStarter, load_kokoro  # noqa: E402
 from tts_meta.training.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
 from tts_meta.training.parts import build  # noqa: E402
 from tts_meta.training.sigma_reptile import ADAM  # noqa: E402
-from tts_meta.voices.kokoro_starter import KokoroStarter, load_kokoro  # noqa: E402
 
 ESTIMATORS = {
     "first_order": Displacement("first_order"), "implicit": Displacement("implicit", cg_steps=4),

@@ -29,8 +29,8 @@ from rewrite import load  # noqa: E402
 
 from tts_meta.nets.kokoro.layers import LowRankConv  # noqa: E402
 from tts_meta.processor import bf16_is_fast  # noqa: E402
-from tts_meta.voices.kokoro_files import write_files  # noqa: E402
-from tts_meta.voices.kokoro_starter import NAME, SCALE, KokoroStarter, load_kokoro, unpack  # noqa: E402
+from tts_meta.starters.kokoro_files import write_files  # noqa: E402
+from tts_meta.starters.kokoro_starter import NAME, SCALE, KokoroStarter, load_kokoro, unpack  # noqa: E402
 
 
 def layers(starter: KokoroStarter, parts: tuple[str, ...]) -> dict[str, LowRankConv]:

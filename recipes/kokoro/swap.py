@@ -28,8 +28,8 @@ from tts_meta.kokoro.clips import KokoroItem  # noqa: E402
 from tts_meta.kokoro.register import REGISTER, Register  # noqa: E402
 from tts_meta.nets.kokoro.network import hard_voicing, token_index  # noqa: E402
 from tts_meta.nets.kokoro.speaker_loss import MANNER, TIMBRE  # noqa: E402
-from tts_meta.voices.kokoro_starter import load_kokoro  # noqa: E402
-from tts_meta.voices.synthesize import Synthesizer  # noqa: E402
+from tts_meta.speaking.synthesize import Synthesizer  # noqa: E402
+from tts_meta.starters.kokoro_starter import load_kokoro  # noqa: E402
 
 MIXES = {
     "all drawn": "", "recorded durations": "d", "recorded durations and F0": "df", "recorded durations and energy": "de",

@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from tts_meta.voices.checkup.checkup import Checkup, ClipCheck
-from tts_meta.voices.checkup.findings import Finding
-from tts_meta.voices.checkup.meter import Meter
-from tts_meta.voices.jobs.folder import Job, whole_job
-from tts_meta.voices.settings import Settings
+from tts_meta.adaptation.clone_settings import Settings
+from tts_meta.clips.checkup import Checkup, ClipCheck
+from tts_meta.clips.findings import Finding
+from tts_meta.clips.speech_meter import Meter
+from tts_meta.jobs.job_folder import Job, whole_job
 
 PLAN = {"clips": 2, "held_out": 1, "seconds": 9.0, "modules": ["speaker", "pitch.head"], "parameters": 1000, "share": 0.18,
         "steps": 72, "minutes": 1.5, "memory_mb": 1300, "sentence": "A plan."}
@@ -42,8 +42,8 @@ def checkup(paths, texts, bad=()) -> Checkup:
 def without_network(monkeypatch, bad=()):
     """Plans without listening or timing; returns the list of (checkup, settings, force) that plans were made of."""
     from app import warm
-    from tts_meta.voices.checkup import checkup as doctor
-    from tts_meta.voices.jobs import control
+    from tts_meta.clips import checkup as doctor
+    from tts_meta.jobs import job_control
 
     made = []
 
@@ -56,7 +56,7 @@ def without_network(monkeypatch, bad=()):
 
     monkeypatch.setattr(warm, "network", lambda: None)
     monkeypatch.setattr(doctor, "check_clips", lambda paths, texts, network: checkup(paths, texts, bad))
-    monkeypatch.setattr(control, "create", create)
+    monkeypatch.setattr(job_control, "create", create)
     return made
 
 

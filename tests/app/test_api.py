@@ -16,8 +16,8 @@ from app.encoders import PCM_RATE
 from app.turns import Busy, Turns
 from tts_meta.audio.files import resample
 from tts_meta.audio.mel import SAMPLE_RATE
+from tts_meta.speaking.synthesize import Synthesizer
 from tts_meta.voices.library import copy_voice, import_voice
-from tts_meta.voices.synthesize import Synthesizer
 from tts_meta.voices.voice_file import load_voice
 
 

@@ -12,8 +12,8 @@ import pytest
 from app import adapting, gathering, rows, watching, windows
 from tests.app.stubs import checkup, clone, running, tone, without_network
 from tests.conftest import EXAMPLES
+from tts_meta.clips.draft_clips import Draft
 from tts_meta.errors import InputError
-from tts_meta.voices.draft import Draft
 
 CLIPS = sorted((EXAMPLES / "clips").glob("*.flac"))[:3]
 WINDOW, OTHER = uuid.UUID(int=1).hex, uuid.UUID(int=2).hex
@@ -155,7 +155,7 @@ def test_a_row_is_heard_and_removed(home):
 
 
 def test_one_unreadable_file_is_named_and_the_others_are_recognised(home, tmp_path, monkeypatch):
-    from tts_meta.evaluation import intelligibility
+    from tts_meta.measures import intelligibility
 
     class Stub:
         name = "a stub"
@@ -206,10 +206,10 @@ def test_a_plan_is_made_of_exactly_what_the_window_shows(home, tmp_path, monkeyp
 
 
 def test_start_makes_a_new_plan_where_something_was_changed_since(home, tmp_path, monkeypatch):
-    from tts_meta.voices.jobs import control
+    from tts_meta.jobs import job_control
 
     made, started = without_network(monkeypatch), []
-    monkeypatch.setattr(control, "start", lambda job: started.append(job.id))
+    monkeypatch.setattr(job_control, "start", lambda job: started.append(job.id))
     gathered(tmp_path)
     job, _ = planned()
     form = ("ann", True, "", "", 60, False)
@@ -303,7 +303,7 @@ def test_usable_seconds_are_explained():
 
 
 def test_the_doctor_names_a_file_as_it_is_called_and_no_command(home, tmp_path, starter):
-    from tts_meta.voices.checkup.checkup import check_clips
+    from tts_meta.clips.checkup import check_clips
 
     (tmp_path / "bad.wav").write_text("This is a text.")
     found = check_clips([tmp_path / "bad.wav"], {}, starter)
@@ -326,7 +326,8 @@ def test_the_line_says_what_a_clone_waits_for_and_what_stopping_at_once_left(hom
 
 def test_a_download_of_the_blind_test_does_not_tell(home, monkeypatch, tmp_path):
     from app import listening, warm
-    from tts_meta.voices import synthesize, voice_file
+    from tts_meta.speaking import synthesize
+    from tts_meta.voices import voice_file
 
     class Spoken:
         samples, seconds = [0.0] * 2205, 0.1

@@ -13,8 +13,8 @@ import soundfile
 import uvicorn
 
 from app.api import build
+from tts_meta.speaking.synthesize import Synthesizer
 from tts_meta.voices.library import import_voice
-from tts_meta.voices.synthesize import Synthesizer
 
 openai = pytest.importorskip("openai")
 LONG = " ".join(f"This is sentence number {n} of a long text." for n in range(1, 31))

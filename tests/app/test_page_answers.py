@@ -8,8 +8,8 @@ import pytest
 
 from tests.app.browsing import CHROMIUM, UNREADABLE, opened, ready, step
 from tests.app.stubs import clone, tone, without_network
+from tts_meta.clips.draft_clips import Draft
 from tts_meta.errors import InputError
-from tts_meta.voices.draft import Draft
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (make test installs it)")
 NETWORK = False
@@ -122,7 +122,7 @@ def test_start_over_leaves_no_clone_whose_button_would_go_on_with_other_clips(br
 def test_one_file_that_is_no_sound_stops_nothing(browser, emptied, tmp_path, monkeypatch):
     from playwright.sync_api import expect
 
-    from tts_meta.evaluation import intelligibility
+    from tts_meta.measures import intelligibility
 
     class Hearing:
         name = "a stub"

@@ -201,7 +201,8 @@ def test_a_long_text_counts_grows_and_is_stopped(browser, emptied, monkeypatch):
     from playwright.sync_api import expect
 
     from app import warm
-    from tts_meta.voices import synthesize, voice_file
+    from tts_meta.speaking import synthesize
+    from tts_meta.voices import voice_file
 
     class Network:
         espeak_voice = "en-us"
@@ -280,7 +281,8 @@ def test_the_old_guess_and_verdict_go_with_the_old_sounds(browser, emptied, monk
     from playwright.sync_api import expect
 
     from app import warm
-    from tts_meta.voices import synthesize, voice_file
+    from tts_meta.speaking import synthesize
+    from tts_meta.voices import voice_file
 
     class Stub:
         def speak(self, text):

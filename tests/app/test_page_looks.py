@@ -19,7 +19,7 @@ def full(emptied, starter, monkeypatch):
     """A page with something in every place: clips of which one is left out, and a clone that was interrupted."""
     from app import warm
     from tts_meta import doctor as machine
-    from tts_meta.voices.checkup import checkup as doctor
+    from tts_meta.clips import checkup as doctor
 
     monkeypatch.setattr(warm, "network", lambda: starter)
 
@@ -166,7 +166,8 @@ def test_lists_of_what_was_spoken_fit_a_telephone(browser, emptied, starter, tmp
     from playwright.sync_api import expect
 
     from app import warm
-    from tts_meta.voices import batch, synthesize, voice_file
+    from tts_meta.speaking import synthesize
+    from tts_meta.voices import voice_file
 
     class Stub:
         def stream(self, text, *settings, at_once=False):

@@ -50,9 +50,9 @@ def test_the_greeting_is_what_the_example_voice_says(starter):
     import numpy as np
 
     from app.greeting import TEXT, sound
-    from tts_meta.evaluation.similarity import embed
+    from tts_meta.measures.similarity import embed
+    from tts_meta.speaking.synthesize import Synthesizer
     from tts_meta.voices.library import EXAMPLE, named_voice
-    from tts_meta.voices.synthesize import Synthesizer
     from tts_meta.voices.voice_file import load_voice
 
     spoken = Synthesizer.of(starter, load_voice(named_voice(EXAMPLE), starter)).speak(TEXT)

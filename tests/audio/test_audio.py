@@ -201,7 +201,7 @@ def test_the_vocoders_windows_join_to_what_the_whole_mel_gives_and_are_all_of_on
 def test_the_watermark_is_found_again_and_only_where_it_is(tmp_path, starter, cloned):
     from tts_meta.audio.files import write_wav
     from tts_meta.audio.watermark import apply, detect_file, name
-    from tts_meta.voices.synthesize import Synthesizer, comment
+    from tts_meta.speaking.synthesize import Synthesizer, comment
     from tts_meta.voices.voice_file import load_voice
 
     pytest.importorskip("perth")
@@ -225,7 +225,7 @@ def test_the_watermark_is_found_again_and_only_where_it_is(tmp_path, starter, cl
 
 def test_a_watermark_that_cannot_be_had_stops_the_speech(monkeypatch, starter, cloned):
     from tts_meta.audio import watermark
-    from tts_meta.voices.synthesize import Synthesizer
+    from tts_meta.speaking.synthesize import Synthesizer
     from tts_meta.voices.voice_file import load_voice
 
     watermark._marker.cache_clear()

@@ -10,8 +10,8 @@ import soundfile
 
 from tests.conftest import EXAMPLES
 from tts_meta.audio.files import read_audio, read_recording
+from tts_meta.clips.recordings import find_clips
 from tts_meta.errors import InputError
-from tts_meta.voices.recordings import find_clips
 
 GOOD = EXAMPLES / "clips" / "p225_003.flac"
 
@@ -125,8 +125,8 @@ def test_what_is_passed_over_is_said(tmp_path, good):
 
 
 def test_a_long_recording_is_cut(tmp_path, good, monkeypatch):
-    from tts_meta.voices.long_recordings import cut_long_recordings
-    from tts_meta.voices.transcripts import complete_transcripts, find_transcripts
+    from tts_meta.clips.long_recordings import cut_long_recordings
+    from tts_meta.clips.transcripts import complete_transcripts, find_transcripts
 
     samples, rate = good
     pause = np.zeros(rate // 2, np.float32)
@@ -140,6 +140,6 @@ def test_a_long_recording_is_cut(tmp_path, good, monkeypatch):
     lengths = [len(read_audio(c)[0]) / rate for c in clips[1:]]
     assert max(lengths) <= 16 and sum(lengths) > 0.8 * count * len(samples) / rate
     # Who has no recogniser is told of the recording, not of a temporary clip.
-    monkeypatch.setattr("tts_meta.evaluation.intelligibility.load_recogniser", lambda: None)
+    monkeypatch.setattr("tts_meta.measures.intelligibility.load_recogniser", lambda: None)
     with pytest.raises(InputError, match=r"long\.flac is a long recording.*tts-meta\[asr\]"):
         complete_transcripts(clips[1:3], None)

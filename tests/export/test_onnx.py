@@ -18,10 +18,10 @@ from tts_meta import onnx_say
 from tts_meta.audio.vocoder import HiFiGan
 from tts_meta.errors import InputError
 from tts_meta.export.voice_onnx import export_voice
+from tts_meta.starters.chosen_starter import starter_of
+from tts_meta.starters.interface import Controls
 from tts_meta.text.phonemes import phonemize
 from tts_meta.voices.library import named_voice
-from tts_meta.voices.network import Controls
-from tts_meta.voices.networks import starter_of
 from tts_meta.voices.voice_file import load_voice
 
 NETWORKS = ("small", pytest.param("kokoro", marks=pytest.mark.sweep))

@@ -78,7 +78,7 @@ def test_clipped(run, tmp_path):
 
 
 def test_transcript_missing(run, tmp_path, monkeypatch):
-    monkeypatch.setattr("tts_meta.evaluation.intelligibility.load_recogniser", lambda: None)
+    monkeypatch.setattr("tts_meta.measures.intelligibility.load_recogniser", lambda: None)
     shutil.copy(CLIPS / "p225_002.flac", tmp_path)
     refused(run("clone", tmp_path, "--name", "x"), "p225_002.flac has no transcript", "--transcripts")
 

@@ -15,9 +15,9 @@ import soundfile
 from tests.conftest import EXAMPLES
 from tests.hostile.test_bad_input import CLIPS, run  # noqa: F401
 from tts_meta.audio.files import MAX_SAMPLES, read_audio
+from tts_meta.clips.checkup import check_clips
+from tts_meta.clips.transcripts import find_clips
 from tts_meta.errors import InputError
-from tts_meta.voices.checkup.checkup import check_clips
-from tts_meta.voices.transcripts import find_clips
 
 GOOD = EXAMPLES / "clips" / "p225_003.flac"
 

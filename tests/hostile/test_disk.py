@@ -10,10 +10,10 @@ import pytest
 
 from tests.conftest import EXAMPLES
 from tests.hostile.test_bad_input import refused, run  # noqa: F401
+from tts_meta.clips.draft_clips import Draft
 from tts_meta.errors import InputError
-from tts_meta.voices.draft import Draft
-from tts_meta.voices.jobs import control, worker
-from tts_meta.voices.jobs.folder import list_jobs
+from tts_meta.jobs import job_control, job_process
+from tts_meta.jobs.job_folder import list_jobs
 from tts_meta.voices.library import copy_voice, import_voice, note_voice, voice_names
 
 CLIPS = EXAMPLES / "clips"
@@ -92,16 +92,17 @@ def test_a_full_library_keeps_what_it_has(roomy, cloned, starter):
 
 
 def test_a_disk_that_fills_while_a_job_runs(roomy, starter, monkeypatch):
-    from tts_meta.voices.checkup.checkup import check_clips
-    from tts_meta.voices.settings import Settings
-    from tts_meta.voices.transcripts import find_clips, find_transcripts
+    from tts_meta.adaptation.clone_settings import Settings
+    from tts_meta.clips.checkup import check_clips
+    from tts_meta.clips.transcripts import find_clips, find_transcripts
 
     clips = find_clips([CLIPS])
-    job, _ = control.create(starter, check_clips(clips, find_transcripts(clips, None), starter), Settings("x", 12, consent="y"))
+    checked = check_clips(clips, find_transcripts(clips, None), starter)
+    job, _ = job_control.create(starter, checked, Settings("x", 12, consent="y"))
     job.set_state(status="queued", queued_at=1.0)
     fill(roomy, left=64 * 1024)
     monkeypatch.setattr(sys, "argv", ["worker", str(job.path)])
-    worker.main()
+    job_process.main()
     state = job.state
     assert state.status == "failed" and "could not be written" in state.reason and "No space left" in state.reason, state
     assert job.events()[0][-1]["kind"] == "failed"
@@ -111,7 +112,7 @@ def test_a_disk_that_fills_while_a_job_runs(roomy, starter, monkeypatch):
     # With room again it goes on.
     (roomy / "filler").unlink()
     job.set_state(status="queued", queued_at=1.0)
-    worker.main()
+    job_process.main()
     assert job.state.status == "done" and (roomy / "x.voice").exists() and not job.file("reserve").exists()
 
 

@@ -12,7 +12,7 @@ import soundfile
 
 from tests.hostile.test_bad_input import refused, run  # noqa: F401
 from tts_meta.errors import InputError
-from tts_meta.voices.batch import read_lines, run_batch
+from tts_meta.speaking.spoken_batch import read_lines, run_batch
 from tts_meta.voices.library import copy_voice, export_voice, find_voice, import_voice, rename_voice, voice_names
 
 

@@ -12,7 +12,7 @@ import soundfile
 
 from tests.hostile import sounds
 from tests.hostile.test_bad_input import CLIPS, refused, run  # noqa: F401
-from tts_meta.voices.transcripts import find_clips, find_transcripts
+from tts_meta.clips.transcripts import find_clips, find_transcripts
 
 
 def made(folder: Path, change) -> Path:

@@ -17,7 +17,7 @@ import soxr
 from tests.conftest import EXAMPLES
 from tests.hostile.test_bad_input import CLIPS, refused, run  # noqa: F401
 from tts_meta.audio.measures import clipped_share
-from tts_meta.voices.transcripts import find_clips, find_transcripts
+from tts_meta.clips.transcripts import find_clips, find_transcripts
 
 ODD = CLIPS / "p225_003.flac"
 

@@ -16,8 +16,8 @@ from safetensors.torch import load_file, save
 
 from tests.conftest import ROOT
 from tts_meta.errors import InputError
+from tts_meta.speaking.synthesize import Synthesizer
 from tts_meta.voices.library import import_voice, rename_voice
-from tts_meta.voices.synthesize import Synthesizer
 from tts_meta.voices.voice_file import load_voice
 from tts_meta.voices.voice_header import read_header
 from tts_meta.voices.voice_schema import KEYS, describe

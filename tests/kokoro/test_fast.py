@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tests.conftest import ROOT
-from tts_meta.evaluation.intelligibility import load_recogniser, word_error_rate
+from tts_meta.measures.intelligibility import load_recogniser, word_error_rate
+from tts_meta.speaking.synthesize import Synthesizer
+from tts_meta.starters.chosen_starter import default_starter
 from tts_meta.voices.library import named_voice
-from tts_meta.voices.networks import default_starter
-from tts_meta.voices.synthesize import Synthesizer
 from tts_meta.voices.voice_file import load_voice
 
 SENTENCES = (ROOT / "recipes" / "sentences.txt").read_text(encoding="utf-8").splitlines()[:10]

@@ -12,15 +12,15 @@ import pytest
 import torch
 
 from tests.conftest import EXAMPLES
+from tts_meta.adaptation.clone_at_once import clone_voice
 from tts_meta.audio.features import clip_features
 from tts_meta.audio.files import read_audio
+from tts_meta.clips.prepared_clips import load_prepared, save_prepared
+from tts_meta.clips.transcripts import complete_transcripts
 from tts_meta.errors import InputError
 from tts_meta.kokoro.register import REGISTER, Register
-from tts_meta.voices.clone import clone_voice
-from tts_meta.voices.kokoro_starter import load_kokoro
-from tts_meta.voices.prepared import load_prepared, save_prepared
-from tts_meta.voices.synthesize import Synthesizer
-from tts_meta.voices.transcripts import complete_transcripts
+from tts_meta.speaking.synthesize import Synthesizer
+from tts_meta.starters.kokoro_starter import load_kokoro
 from tts_meta.voices.voice_file import load_voice
 
 ASSETS = Path(str(files("tts_meta") / "assets"))
@@ -147,8 +147,8 @@ def test_speed_pitch_and_emphasis_do_what_they_say(kokoro):
 
 
 def test_prepared_clips_belong_to_their_network(made, kokoro, starter, tmp_path):
-    from tts_meta.voices.checkup.checkup import check_clips
-    from tts_meta.voices.prepared import prepare
+    from tts_meta.clips.checkup import check_clips
+    from tts_meta.clips.prepared_clips import prepare
 
     path = next((EXAMPLES / "clips").glob("*001.flac"))
     texts = complete_transcripts([path], None, lambda message: None)
@@ -196,7 +196,7 @@ def test_a_damaged_starter_is_told_in_a_sentence(tmp_path):
 
 
 def test_an_unknown_network_is_refused(monkeypatch):
-    from tts_meta.voices.places import chosen_network
+    from tts_meta.places import chosen_network
 
     monkeypatch.setenv("TTS_META_NETWORK", "huge")
     with pytest.raises(InputError, match="kokoro, small"):

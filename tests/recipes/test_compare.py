@@ -11,7 +11,7 @@ import pytest
 
 from tests.conftest import EXAMPLES, ROOT
 from tests.recipes.test_train import environment
-from tts_meta.voices.transcripts import find_transcripts
+from tts_meta.clips.transcripts import find_transcripts
 
 SPEAKERS = 5
 

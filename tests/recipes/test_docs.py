@@ -88,7 +88,7 @@ def test_the_tables_of_what_is_accepted_name_every_ending():
     """docs/troubleshooting.md and the lists of the code are the same."""
     from app.requests import Speech
     from tts_meta.audio.files import PACKED, PLAIN
-    from tts_meta.voices.transcripts import BESIDE, TEXT_FILES
+    from tts_meta.clips.transcripts import BESIDE, TEXT_FILES
 
     page = (ROOT / "docs" / "troubleshooting.md").read_text()
     accepted = page.partition("## What is accepted")[2]

@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 
 from tests.conftest import EXAMPLES, ROOT
+from tts_meta.clips.transcripts import find_transcripts
 from tts_meta.data.speech import Utterance
 from tts_meta.errors import InputError
+from tts_meta.starters.small_starter import load_starter
 from tts_meta.training.checkpoint import load_checkpoint
 from tts_meta.training.split import draw_weights, split_speakers, take_fold
-from tts_meta.voices.starter import load_starter
-from tts_meta.voices.transcripts import find_transcripts
 
 PAGE = (ROOT / "docs" / "train-your-own.md").read_text()
 PEOPLE = 6
@@ -79,9 +79,9 @@ def test_the_page_from_a_corpus_to_a_starter_that_clones(desk):
     rows = [json.loads(line) for line in (desk / "runs/own/phase2/log.jsonl").read_text().splitlines()]
     assert len(rows) == 2 and all(np.isfinite(row[k]) for row in rows for k in ("query_loss", "support_last"))
     assert all(bool(v.isfinite().all()) for v in load_checkpoint(desk / "runs/own/phase1/last.safetensors")[0].values())
-    from tts_meta.voices.adapt import AdaptationRun
-    from tts_meta.voices.clips import whole_clips
-    from tts_meta.voices.methods import choose_method
+    from tts_meta.adaptation.adaptation_run import AdaptationRun
+    from tts_meta.adaptation.methods import choose_method
+    from tts_meta.clips.whole_clips import whole_clips
 
     paths = sorted((EXAMPLES / "clips").glob("*.flac"))[:2]
     items = [c.item for c in whole_clips(paths, find_transcripts(paths, None), starter).values()]

@@ -6,10 +6,10 @@ import torch
 from tts_meta.errors import InputError
 from tts_meta.kokoro.register import REGISTER
 from tts_meta.nets.kokoro.speaker_loss import MANNER, TIMBRE
-from tts_meta.voices.gains import Gains
-from tts_meta.voices.kokoro_starter import load_kokoro
+from tts_meta.starters.gains import Gains
+from tts_meta.starters.kokoro_starter import load_kokoro
+from tts_meta.starters.small_starter import load_starter
 from tts_meta.voices.kokoro_voice import styles, write_kokoro_voice
-from tts_meta.voices.starter import load_starter
 from tts_meta.voices.voice_file import Voice
 
 

@@ -10,12 +10,27 @@ import pytest
 import torch
 
 from tests.conftest import EXAMPLES
+from tts_meta.adaptation.adaptation_run import AdaptationRun
+from tts_meta.adaptation.clone_in_progress import hold_out
+from tts_meta.adaptation.methods import choose_method, free, shrinking
+from tts_meta.adaptation.stopping import last_gain, plateau
+from tts_meta.clips.transcripts import complete_transcripts, find_clips
+from tts_meta.clips.whole_clips import whole_clips
 from tts_meta.errors import InputError
 from tts_meta.meta.solvers.adam import ProximalAdam
 from tts_meta.meta.solvers.gd import ProximalGD
-from tts_meta.voices.adapt import AdaptationRun
-from tts_meta.voices.clips import whole_clips
-from tts_meta.voices.cloning import hold_out
+from tts_meta.speaking.synthesize import Synthesizer
+from tts_meta.starters.small_starter import load_starter
+from tts_meta.starters.variance import (
+    COEFFICIENTS,
+    HIGHEST,
+    LOWEST,
+    Gains,
+    measure_gains,
+    restore_variance,
+    spreads,
+    stretch_melody,
+)
 from tts_meta.voices.library import (
     EXAMPLE,
     copy_voice,
@@ -28,21 +43,6 @@ from tts_meta.voices.library import (
     note_voice,
     rename_voice,
     voice_names,
-)
-from tts_meta.voices.methods import choose_method, free, shrinking
-from tts_meta.voices.starter import load_starter
-from tts_meta.voices.stopping import last_gain, plateau
-from tts_meta.voices.synthesize import Synthesizer
-from tts_meta.voices.transcripts import complete_transcripts, find_clips
-from tts_meta.voices.variance import (
-    COEFFICIENTS,
-    HIGHEST,
-    LOWEST,
-    Gains,
-    measure_gains,
-    restore_variance,
-    spreads,
-    stretch_melody,
 )
 from tts_meta.voices.voice_file import load_voice, pack
 from tts_meta.voices.voice_header import read_header
@@ -177,7 +177,7 @@ def test_the_melody_is_stretched_half_way_to_the_speakers_own(starter, items, mo
     assert torch.allclose(stretch_melody(pitches, 2.0), torch.tensor([[16.0, 0.0, 4.0, -20.0]]))
     assert torch.allclose(stretch_melody(pitches[:, :1], 2.0), pitches[:, :1])
     lines = []
-    monkeypatch.setattr("tts_meta.voices.small_mel.line_through", lambda x, *rest: lines.append(x) or line_through(x, *rest))
+    monkeypatch.setattr("tts_meta.starters.small_mel.line_through", lambda x, *rest: lines.append(x) or line_through(x, *rest))
     for g in (1.0, 2.0):
         Synthesizer(starter, gains=Gains(np.ones(COEFFICIENTS), g)).sentence_mel("Good morning to you all.")
     assert torch.allclose(stretch_melody(lines[0], 2.0), lines[1], atol=1e-5)

@@ -18,9 +18,9 @@ MARKS = {"green": "ok   ", "amber": "check", "red": "BAD  "}
 
 
 def _checked(clips: list[Path], transcripts: Path | None, need_texts: bool):
-    from tts_meta.voices.checkup.checkup import check_clips
-    from tts_meta.voices.long_recordings import cut_long_recordings
-    from tts_meta.voices.transcripts import complete_transcripts, find_clips, find_transcripts
+    from tts_meta.clips.checkup import check_clips
+    from tts_meta.clips.long_recordings import cut_long_recordings
+    from tts_meta.clips.transcripts import complete_transcripts, find_clips, find_transcripts
 
     notes: list[str] = []
 
@@ -56,7 +56,7 @@ def check(clips: Clips, transcripts: Transcripts = None, as_json: Json = False) 
 
 def prompts(as_json: Json = False) -> None:
     """Twenty sentences to read aloud, which hold every sound of English. Example: tts-meta prompts > read_me.txt"""
-    from tts_meta.voices.checkup.sounds import prompts as sentences
+    from tts_meta.clips.sound_coverage import prompts as sentences
 
     emit({"prompts": sentences()}, as_json, "\n".join(sentences()))
 
@@ -79,11 +79,11 @@ def clone(
     as_json: Json = False,
 ) -> None:
     """Clone a voice. Example: tts-meta clone my_clips/ --name me --consent "my own voice" """
-    from tts_meta.voices.clone import free_path, tell
-    from tts_meta.voices.jobs import control
-    from tts_meta.voices.jobs.folder import PREVIEW, delete_job
-    from tts_meta.voices.places import library_folder
-    from tts_meta.voices.settings import Settings
+    from tts_meta.adaptation.clone_at_once import free_path, tell
+    from tts_meta.adaptation.clone_settings import Settings
+    from tts_meta.jobs import job_control
+    from tts_meta.jobs.job_folder import PREVIEW, delete_job
+    from tts_meta.places import library_folder
 
     base = starter()
     settings = Settings(
@@ -92,14 +92,14 @@ def clone(
     free_path(out or library_folder(), name, force)
     checkup = _checked(clips, transcripts, need_texts=True)
     tell(checkup, say)
-    job, planned = control.create(base, checkup, settings, out, force, preview or PREVIEW)
+    job, planned = job_control.create(base, checkup, settings, out, force, preview or PREVIEW)
     if plan:
         delete_job(job)
         emit(planned.to_dict(), as_json, planned.sentence)
         return
     say(planned.sentence)
     say(f"what is learned from the clips is kept in {job.path} until `tts-meta jobs delete {job.id}`")
-    control.start(job)
+    job_control.start(job)
     if background:
         emit({"job": job.id}, as_json, f"{job.id}\nsee it with: tts-meta jobs watch {job.id}")
         return
@@ -108,12 +108,12 @@ def clone(
 
 def _follow(job, as_json: bool) -> None:
     """Show a job's events until it ends, then its result."""
-    from tts_meta.voices.clone import summary
-    from tts_meta.voices.jobs import control
+    from tts_meta.adaptation.clone_at_once import summary
+    from tts_meta.jobs import job_control
 
     shown = -20
     try:
-        for e in control.watch(job):
+        for e in job_control.watch(job):
             if e["kind"] == "progress" and (
                 e["heldout"] is not None or e["likeness"] is not None or e["step"] >= shown + 20 or e["step"] == e["steps"]
             ):
@@ -127,9 +127,9 @@ def _follow(job, as_json: bool) -> None:
             elif e["kind"] == "resumed":
                 say(f"going on from step {e['step']}")
     except KeyboardInterrupt:
-        control.stop(job)
+        job_control.stop(job)
         say(f"stopping; the best step is kept as a voice. Continue with: tts-meta jobs continue {job.id}")
-        for _ in control.watch(job):
+        for _ in job_control.watch(job):
             pass
     state = job.state
     if state.status in ("failed", "interrupted"):
@@ -156,7 +156,7 @@ def _row(job) -> dict:
 @jobs.command("list")
 def jobs_list(as_json: Json = False) -> None:
     """All jobs, newest first."""
-    from tts_meta.voices.jobs.folder import list_jobs
+    from tts_meta.jobs.job_folder import list_jobs
 
     rows = [_row(j) for j in list_jobs()]
     text = "\n".join(f"{r['job']}  {r['status']:11s} {r['step']:5d}/{r['steps']:<5d} {r['name']} {r['reason']}" for r in rows)
@@ -166,7 +166,7 @@ def jobs_list(as_json: Json = False) -> None:
 @jobs.command("show")
 def jobs_show(job: JobId = "last", as_json: Json = False) -> None:
     """One job: its state, plan and kept steps."""
-    from tts_meta.voices.jobs.folder import find_job
+    from tts_meta.jobs.job_folder import find_job
 
     found = find_job(job)
     row = {**_row(found), "plan": found.spec["plan"]}
@@ -176,7 +176,7 @@ def jobs_show(job: JobId = "last", as_json: Json = False) -> None:
 @jobs.command("watch")
 def jobs_watch(job: JobId = "last", as_json: Json = False) -> None:
     """Follow a job until it ends."""
-    from tts_meta.voices.jobs.folder import find_job
+    from tts_meta.jobs.job_folder import find_job
 
     _follow(find_job(job), as_json)
 
@@ -184,11 +184,11 @@ def jobs_watch(job: JobId = "last", as_json: Json = False) -> None:
 @jobs.command("stop")
 def jobs_stop(job: JobId = "last", as_json: Json = False) -> None:
     """Stop a job; its best step becomes the voice, and it can be continued."""
-    from tts_meta.voices.jobs import control
-    from tts_meta.voices.jobs.folder import find_job
+    from tts_meta.jobs import job_control
+    from tts_meta.jobs.job_folder import find_job
 
     found = find_job(job)
-    control.stop(found)
+    job_control.stop(found)
     emit({"job": found.id}, as_json, f"stopping {found.id}")
 
 
@@ -201,14 +201,14 @@ def jobs_continue(
     as_json: Json = False,
 ) -> None:
     """Go on with a job that was stopped or killed, or add steps or clips to one that is done."""
-    from tts_meta.voices.clone import tell
-    from tts_meta.voices.jobs import control
-    from tts_meta.voices.jobs.folder import find_job
+    from tts_meta.adaptation.clone_at_once import tell
+    from tts_meta.jobs import job_control
+    from tts_meta.jobs.job_folder import find_job
 
     more = _checked(add, transcripts, need_texts=True) if add else None
     if more:
         tell(more, say)
-    _follow(control.go_on(starter(), find_job(job), steps, more, say), as_json)
+    _follow(job_control.go_on(starter(), find_job(job), steps, more, say), as_json)
 
 
 @jobs.command("use")
@@ -218,17 +218,17 @@ def jobs_use(
     force: Force = False, as_json: Json = False,
 ) -> None:
     """Make another kept step the voice."""
-    from tts_meta.voices.jobs import control
-    from tts_meta.voices.jobs.folder import find_job
+    from tts_meta.jobs import job_control
+    from tts_meta.jobs.job_folder import find_job
 
-    path = control.use_step(find_job(job), step, name, force)
+    path = job_control.use_step(find_job(job), step, name, force)
     emit({"voice": str(path), "step": step}, as_json, str(path))
 
 
 @jobs.command("delete")
 def jobs_delete(job: JobId, as_json: Json = False) -> None:
     """Delete a job with its clips and kept steps; the voice it made stays."""
-    from tts_meta.voices.jobs.folder import delete_job, find_job
+    from tts_meta.jobs.job_folder import delete_job, find_job
 
     found = find_job(job)
     delete_job(found)

@@ -31,7 +31,7 @@ def edge(name: str) -> ModuleType:
 def starter():
     """The package's starter."""
     from tts_meta.processor import use_threads
-    from tts_meta.voices.networks import default_starter
+    from tts_meta.starters.chosen_starter import default_starter
 
     use_threads()
     return default_starter()

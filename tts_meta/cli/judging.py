@@ -47,7 +47,7 @@ def evaluate(
 ) -> None:
     """Measure how good a clone is. Example: tts-meta evaluate --voice me --reference more_clips/ --out report/"""
     from tts_meta.evaluation.evaluate import evaluate_voice, load_reference
-    from tts_meta.voices.jobs.making import making_of
+    from tts_meta.jobs.voice_origin import making_of
     from tts_meta.voices.library import find_voice
     from tts_meta.voices.voice_file import load_voice
 
@@ -122,7 +122,7 @@ def listening_make(
 ) -> None:
     """Make a page for listeners. Example: tts-meta listening make me --reference more_clips/ --out test.html"""
     from tts_meta.evaluation.listening import KINDS, Heard, key_path, make_page
-    from tts_meta.voices.synthesize import Synthesizer
+    from tts_meta.speaking.synthesize import Synthesizer
 
     if kind not in KINDS:
         raise InputError(f"The kind of test is {kind!r}; one of {', '.join(KINDS)} is expected.")

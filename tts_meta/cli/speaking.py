@@ -14,7 +14,7 @@ from tts_meta.cli.common import say as tell
 from tts_meta.errors import InputError
 
 if TYPE_CHECKING:
-    from tts_meta.voices.network import Network
+    from tts_meta.starters.interface import Network
 
 Watermark = Annotated[bool, typer.Option("--watermark", help="Mark the speech inaudibly (extra `watermark`).")]
 Lexicon = Annotated[Path | None, typer.Option(help="File of `word IPA` lines.")]
@@ -45,8 +45,8 @@ def say(
     prepare_vocoder()
 
     from tts_meta.audio.watermark import name
+    from tts_meta.speaking.synthesize import Synthesizer, comment
     from tts_meta.text.reading import notes
-    from tts_meta.voices.synthesize import Synthesizer, comment
     from tts_meta.voices.voice_file import load_voice
 
     base = starter()
@@ -128,7 +128,7 @@ def batch(
     as_json: Json = False,
 ) -> None:
     """Speak many texts; run it again to go on. Example: tts-meta batch book.epub --voice me --out book/"""
-    from tts_meta.voices.batch import MANIFEST, read_lines, run_batch
+    from tts_meta.speaking.spoken_batch import MANIFEST, read_lines, run_batch
 
     lines = read_lines(file, voice, tell)
     rows = []
@@ -174,7 +174,7 @@ def page(
     password: Annotated[str | None, typer.Option(envvar="TTS_META_PASSWORD", help="Of the user `me`.")] = None,
 ) -> None:
     """Open the page in a browser. Example: tts-meta app"""
-    from tts_meta.voices.places import chosen_network
+    from tts_meta.places import chosen_network
 
     chosen_network()
     _warn(host, "page", password is not None)

@@ -78,9 +78,9 @@ def voices_sample(name: str, out: Path, as_json: Json = False) -> None:
     """Write a wav of the voice saying a sample sentence."""
     from tts_meta.audio.files import write_wav
     from tts_meta.audio.mel import SAMPLE_RATE
-    from tts_meta.voices.jobs.folder import PREVIEW
+    from tts_meta.jobs.job_folder import PREVIEW
+    from tts_meta.speaking.synthesize import Synthesizer
     from tts_meta.voices.library import find_voice
-    from tts_meta.voices.synthesize import Synthesizer
     from tts_meta.voices.voice_file import load_voice
 
     base = starter()

@@ -15,7 +15,7 @@ from tts_meta.errors import InputError
 from tts_meta.evaluation.evaluate import Reference, evaluate_voice
 from tts_meta.evaluation.kept import Kept
 from tts_meta.evaluation.report import embedded_sounds
-from tts_meta.voices.network import Network
+from tts_meta.starters.interface import Network
 from tts_meta.voices.voice_file import Voice
 
 _PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8">

@@ -21,19 +21,19 @@ from tts_meta.audio.features import ClipFeatures
 from tts_meta.audio.files import replace_file, write_wav
 from tts_meta.audio.mel import SAMPLE_RATE
 from tts_meta.audio.vocoder import default_vocoder
+from tts_meta.clips.transcripts import complete_transcripts, find_clips
+from tts_meta.clips.whole_clips import check_clip
 from tts_meta.errors import InputError
-from tts_meta.evaluation import quality
-from tts_meta.evaluation.intelligibility import WHY_MISSING, load_recogniser, word_error_rate
 from tts_meta.evaluation.judge import Judge, Said, Sentence, realtime_factor, versions
 from tts_meta.evaluation.kept import Kept
 from tts_meta.evaluation.report import Story, write_report
-from tts_meta.evaluation.similarity import ENCODER, centroid, embed, other_speakers, similarity
 from tts_meta.evaluation.spread import pitch_ratios, spread_ratios
-from tts_meta.voices.clips import check_clip
-from tts_meta.voices.jobs.making import Making
-from tts_meta.voices.network import Network
-from tts_meta.voices.synthesize import Synthesizer
-from tts_meta.voices.transcripts import complete_transcripts, find_clips
+from tts_meta.jobs.voice_origin import Making
+from tts_meta.measures import quality
+from tts_meta.measures.intelligibility import WHY_MISSING, load_recogniser, word_error_rate
+from tts_meta.measures.similarity import ENCODER, centroid, embed, other_speakers, similarity
+from tts_meta.speaking.synthesize import Synthesizer
+from tts_meta.starters.interface import Network
 from tts_meta.voices.voice_file import Voice
 
 STEP_SENTENCES = 3

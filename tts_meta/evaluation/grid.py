@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tts_meta.evaluation.intelligibility import word_errors
-from tts_meta.evaluation.similarity import similarity
-from tts_meta.evaluation.verification import equal_error_rate, pair_accuracy, trials
+from tts_meta.measures.intelligibility import word_errors
+from tts_meta.measures.similarity import similarity
+from tts_meta.measures.verification import equal_error_rate, pair_accuracy, trials
 
 REPEATS = 1000
 

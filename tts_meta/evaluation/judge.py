@@ -15,14 +15,14 @@ from tts_meta.audio.features import ClipFeatures
 from tts_meta.audio.loudness import normalise_loudness
 from tts_meta.audio.mel import SAMPLE_RATE, log_mel
 from tts_meta.audio.pitch import f0_at_frames
-from tts_meta.evaluation import quality
-from tts_meta.evaluation.distortion import f0_rmse_cents, mel_cepstral_distortion, voicing_error
-from tts_meta.evaluation.intelligibility import Recogniser
 from tts_meta.evaluation.kept import Kept, Measured
-from tts_meta.evaluation.quality import predicted
-from tts_meta.evaluation.similarity import embed
+from tts_meta.measures import quality
+from tts_meta.measures.distortion import f0_rmse_cents, mel_cepstral_distortion, voicing_error
+from tts_meta.measures.intelligibility import Recogniser
+from tts_meta.measures.quality import predicted
+from tts_meta.measures.similarity import embed
 from tts_meta.processor import use_bf16
-from tts_meta.voices.synthesize import Synthesizer
+from tts_meta.speaking.synthesize import Synthesizer
 
 
 @dataclass(frozen=True)

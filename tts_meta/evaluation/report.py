@@ -15,7 +15,7 @@ from jinja2 import Environment, select_autoescape
 from tts_meta.audio.files import replace_file
 
 if TYPE_CHECKING:
-    from tts_meta.voices.network import Network
+    from tts_meta.starters.interface import Network
 
 _PAGE = (files("tts_meta") / "assets" / "report.html.jinja").read_text(encoding="utf-8")
 

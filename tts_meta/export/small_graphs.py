@@ -12,8 +12,8 @@ from tts_meta.data.batch import Normaliser, harmonic_pattern
 from tts_meta.meta.tree import Tree
 from tts_meta.nets.acoustic import AcousticModel
 from tts_meta.nets.cepstra import cepstral_basis
-from tts_meta.voices.gains import Gains
-from tts_meta.voices.variance import stretch_melody
+from tts_meta.starters.gains import Gains
+from tts_meta.starters.variance import stretch_melody
 
 
 def merged(model: AcousticModel, params: Tree) -> AcousticModel:

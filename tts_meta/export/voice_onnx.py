@@ -25,10 +25,10 @@ from tts_meta.export.eight_bits import eight_bits
 from tts_meta.kokoro.symbols import AMERICAN, BRITISH, SYMBOLS
 from tts_meta.nets.channels_last import Conv1d, ConvTranspose1d
 from tts_meta.nets.kokoro.head import FEATURE_RATE
-from tts_meta.voices.kokoro_starter import KokoroStarter
-from tts_meta.voices.network import Network
-from tts_meta.voices.small_mel import LONGEST_PHONE
-from tts_meta.voices.starter import Starter
+from tts_meta.starters.interface import Network
+from tts_meta.starters.kokoro_starter import KokoroStarter
+from tts_meta.starters.small_mel import LONGEST_PHONE
+from tts_meta.starters.small_starter import Starter
 from tts_meta.voices.voice_file import Voice
 
 OPSET = 17

@@ -3,7 +3,7 @@ other parts, the meta-trained methods it is compared with (configs/experiment/ba
 
 phi starts at phase 1's moving average (the speaker embedding at the mean of its table), every sigma_m at a few percent
 of its module's RMS; a task is one speaker of the fold with disjoint support and query utterances; the inner loop is
-the very one a clone runs (`tts_meta.voices.adapt`).
+the very one a clone runs (`tts_meta.adaptation.adaptation_run`).
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""The voice file: its header, its schema, the folder of voices."""

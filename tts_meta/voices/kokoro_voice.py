@@ -16,7 +16,7 @@ from tts_meta.audio.files import replace_file
 from tts_meta.errors import InputError
 from tts_meta.kokoro.register import REGISTER
 from tts_meta.nets.kokoro.speaker_loss import MANNER, TIMBRE
-from tts_meta.voices.network import Network
+from tts_meta.starters.interface import Network
 from tts_meta.voices.voice_file import Voice
 
 ROWS = 510

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tts_meta.errors import InputError
-from tts_meta.voices.places import check_name, chosen_network, library_folder
+from tts_meta.places import check_name, chosen_network, library_folder
 from tts_meta.voices.voice_header import change_header, read_header
 
 if TYPE_CHECKING:
-    from tts_meta.voices.network import Network
+    from tts_meta.starters.interface import Network
 
 EXAMPLE = "example"
 """The voice that can be spoken with before anything was cloned: VCTK p225 (CC BY 4.0), of the clips in app/examples."""

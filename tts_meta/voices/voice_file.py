@@ -21,8 +21,8 @@ from safetensors.torch import load, save
 from tts_meta.audio.files import replace_file
 from tts_meta.errors import InputError
 from tts_meta.meta.tree import Tree
-from tts_meta.voices.gains import Gains
-from tts_meta.voices.network import Network
+from tts_meta.starters.gains import Gains
+from tts_meta.starters.interface import Network
 from tts_meta.voices.voice_header import read_header
 from tts_meta.voices.voice_schema import FORMAT
 

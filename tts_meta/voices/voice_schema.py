@@ -9,12 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from tts_meta.errors import InputError
-from tts_meta.voices.places import check_name
+from tts_meta.places import check_name
+from tts_meta.starters.gains import GAINS, HIGHEST, LOWEST
 
 FORMAT = 4
-GAINS = 40
-"""Cepstral coefficients whose variance is restored (tts_meta/voices/variance.py)."""
-LOWEST, HIGHEST = 0.5, 4.0
 LONGEST_TEXT = 2000  # characters of a statement or a note
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 

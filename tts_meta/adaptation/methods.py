@@ -1,0 +1,58 @@
+"""What a clone moves, from where, under which prior, by which solver."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+import torch
+
+from tts_meta.meta.prior import Shrinkage
+from tts_meta.meta.solvers.adam import ProximalAdam
+from tts_meta.meta.solvers.base import Stepping
+from tts_meta.starters.interface import Network
+from tts_meta.training.parts import build
+from tts_meta.training.sigma_reptile import ADAM
+
+
+@dataclass(frozen=True)
+class Method:
+    """`modules` move, under `prior` (infinite sigmas: none). With `rank` their weights move by low-rank updates."""
+
+    modules: tuple[str, ...]
+    prior: Shrinkage
+    solver: Stepping
+    rank: int = 0
+
+
+def shrinking(starter: Network, threshold: float | None = None, widened: bool = True) -> Method:
+    """The modules that the starter moves, under its sigmas times their widths (as they were learned without `widened`);
+    with `threshold` those whose relative sigma reaches it, under the sigmas as they were learned."""
+    solver = build(starter.adaptation.need("solver"), ADAM)
+    prior = starter.clone_prior if threshold is None and widened else starter.prior
+    return Method(tuple(starter.moved(threshold)), prior, solver)
+
+
+def free(starter: Network, patterns: Sequence[str], rate: float, decay: float = 0.0, rank: int = 0) -> Method:
+    """Modules by name pattern, by Adam without a prior. Raises ValueError for a pattern that no module matches."""
+    modules = starter.partition.modules
+    for p in patterns:
+        if not any(fnmatchcase(m, p) for m in modules):
+            raise ValueError(f"No module of the starter matches {p!r}; there are {', '.join(modules[:8])}, ...")
+    none = Shrinkage(starter.partition, torch.full_like(starter.prior.log_sigma2, math.inf))
+    chosen = tuple(m for m in modules if any(fnmatchcase(m, p) for p in patterns))
+    return Method(chosen, none, ProximalAdam(rate, whiten=False, decay=decay), rank)
+
+
+def choose_method(starter: Network, name: str) -> Method:
+    """`sigma`: the starter's modules under the learned prior. `embedding`: the speaker embedding alone (SEA-Emb).
+    `all`: every weight, no prior. The rates of the last two were chosen on training speakers.
+    """
+    if name == "sigma":
+        return shrinking(starter)
+    patterns = {"embedding": starter.adaptation.embedding, "all": ["*"]}
+    if name in patterns:
+        return free(starter, patterns[name], starter.adaptation.need(f"{name}_rate"))
+    raise ValueError(f"method is {name!r}; sigma, embedding or all is expected.")

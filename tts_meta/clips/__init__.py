@@ -1,0 +1,1 @@
+"""What people bring: recordings and their texts, read, checked, cut, and kept ready for a clone."""

@@ -1,0 +1,1 @@
+"""What a sound is measured by: likeness, words, quality, distortion. Knows no voice."""
