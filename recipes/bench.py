@@ -14,218 +14,24 @@ import json
 import os
 import platform
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
-import torch.distributed as dist
-import torch.multiprocessing as mp
 from bench_acoustic import acoustic
-from torch import Tensor, nn
-from torch.func import functional_call
-from torch.nn import functional as F
+from bench_ours import RATE, Ranks, images, trainer
+from bench_rivals import higher_maml, sequential_imaml, sequential_reptile
 
 from tts_meta.audio.files import replace_file
 from tts_meta.data.episodes import FewShot
 from tts_meta.meta.algorithms.gradient import Gradient
-from tts_meta.meta.hypergrad.displacement import Displacement
-from tts_meta.meta.hypergrad.implicit import Implicit
 from tts_meta.meta.hypergrad.unroll import Unroll
-from tts_meta.meta.outer import Group
 from tts_meta.meta.partition import Partition
-from tts_meta.meta.solvers.adam import ProximalAdam
 from tts_meta.meta.solvers.gd import ProximalGD
-from tts_meta.meta.trainer import MetaTrainer
 from tts_meta.nets.conv4 import Conv4
 from tts_meta.training.fewshot.base import Network
 from tts_meta.training.fewshot.images import classification_criterion
-
-RATE, LAM = 0.1, 2.0
-
-
-def images(tasks: int, shots: int, queries: int) -> tuple[Tensor, ...]:
-    """Support and query images and labels of random 5-way tasks."""
-    g = torch.Generator().manual_seed(0)
-    sx, qx = (torch.rand(tasks, 5 * n, 1, 28, 28, generator=g) for n in (shots, queries))
-    sy, qy = (torch.arange(5).repeat_interleave(n).expand(tasks, -1) for n in (shots, queries))
-    return sx, sy, qx, qy
-
-
-def algorithm(kind: str) -> tuple[Gradient, Network]:
-    net = Network(lambda: Conv4(5, 64, 1, 28, False), classification_criterion("mean"))
-    parts = {
-        "maml": (ProximalGD(RATE), Unroll(), 5, float("inf")),
-        "imaml": (ProximalGD(RATE), Implicit(cg_steps=5, tolerance=0.0), 16, LAM**-0.5),
-        "reptile": (ProximalAdam(1e-3, 0.0, 0.999, whiten=False), Displacement("none"), 8, float("inf")),
-    }
-    solver, hypergrad, steps, sigma = parts[kind]
-    return Gradient(net.loss, Partition.single, solver, hypergrad, steps, sigma), net
-
-
-def trainer(kind: str, tasks: int, shots: int, queries: int, chunk: int, rank: int, world: int) -> MetaTrainer:
-    sx, sy, qx, qy = images(tasks, shots, queries)
-    algo, net = algorithm(kind)
-
-    def draw(step: int, positions) -> FewShot:
-        i = list(positions)
-        return FewShot({"x": sx[i], "y": sy[i]}, {"x": qx[i], "y": qy[i]})
-
-    outer = {"phi": Group("phi/*", lambda p: torch.optim.Adam(p, lr=1e-3))}
-    return MetaTrainer(algo, algo.init(net.fresh), draw, outer, tasks, chunk, 0, rank, world)
-
-
-class Ranks:
-    """Two worker processes that run meta-steps on command; the time of a step is the slower one's."""
-
-    def __init__(self, world: int, port: int) -> None:
-        context = mp.get_context("spawn")
-        self.pipes = []
-        for rank in range(world):
-            here, there = context.Pipe()
-            process = context.Process(target=_serve, args=(rank, world, port, there), daemon=True)
-            process.start()
-            self.pipes.append(here)
-
-    def _all(self, message) -> list:
-        for p in self.pipes:
-            p.send(message)
-        return [p.recv() for p in self.pipes]
-
-    def set(self, **spec) -> None:
-        self._all(("set", spec))
-
-    def step(self) -> float:
-        return max(self._all(("step", None)))
-
-    def close(self) -> None:
-        for p in self.pipes:
-            p.send(("stop", None))
-
-
-def _serve(rank: int, world: int, port: int, pipe) -> None:
-    torch.set_num_threads(1)
-    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
-    dist.init_process_group("gloo", rank=rank, world_size=world)
-    work = None
-    while True:
-        verb, spec = pipe.recv()
-        if verb == "stop":
-            dist.destroy_process_group()  # a process of multiprocessing ends without atexit
-            return
-        if verb == "set":
-            work = trainer(**spec, rank=rank, world=world)
-            work.step()
-            pipe.send(0.0)
-        else:
-            dist.barrier()
-            begin = time.perf_counter()
-            work.step()  # type: ignore[union-attr]
-            pipe.send(time.perf_counter() - begin)
-
-
-class Plain(nn.Module):
-    """The same classifier with torch's own layers, for the other side."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        blocks = [
-            nn.Sequential(
-                nn.Conv2d(1 if i == 0 else 64, 64, 3, stride=2, padding=1),
-                nn.BatchNorm2d(64, track_running_stats=False), nn.ReLU(),
-            ) for i in range(4)
-        ]
-        self.body, self.head = nn.Sequential(*blocks), nn.Linear(64, 5)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.body(x).mean((2, 3)))
-
-
-def higher_maml(tasks: int, shots: int, queries: int) -> Callable[[], None]:
-    try:
-        import higher
-    except ImportError:
-        sys.exit("The comparison needs the package higher: pip install -e '.[bench]'.")
-    sx, sy, qx, qy = images(tasks, shots, queries)
-    net = Plain()
-    inner = torch.optim.SGD(net.parameters(), lr=RATE)
-    outer = torch.optim.Adam(net.parameters(), lr=1e-3)
-
-    def step() -> None:
-        outer.zero_grad()
-        for i in range(tasks):
-            with higher.innerloop_ctx(net, inner, copy_initial_weights=False) as (fast, steps):
-                for _ in range(5):
-                    steps.step(F.cross_entropy(fast(sx[i]), sy[i]))
-                (F.cross_entropy(fast(qx[i]), qy[i]) / tasks).backward()
-        outer.step()
-
-    return step
-
-
-def sequential_imaml(tasks: int, shots: int, queries: int) -> Callable[[], None]:
-    """16 proximal GD steps, 5 CG steps on I + H / lambda, one task after the other."""
-    sx, sy, qx, qy = images(tasks, shots, queries)
-    net = Plain()
-    outer = torch.optim.Adam(net.parameters(), lr=1e-3)
-    names = [n for n, _ in net.named_parameters()]
-
-    def step() -> None:
-        phi = [p.detach() for p in net.parameters()]
-        total = [torch.zeros_like(p) for p in phi]
-        for i in range(tasks):
-            def loss(theta, x, y):
-                return F.cross_entropy(functional_call(net, dict(zip(names, theta, strict=True)), (x,)), y)
-
-            theta = [p.clone() for p in phi]
-            for _ in range(16):
-                theta = [t.requires_grad_() for t in theta]
-                g = torch.autograd.grad(loss(theta, sx[i], sy[i]), theta)
-                theta = [(p + (t.detach() - RATE * d - p) / (1 + RATE * LAM)) for t, d, p in zip(theta, g, phi, strict=True)]
-            theta = [t.requires_grad_() for t in theta]
-            b = torch.autograd.grad(loss(theta, qx[i], qy[i]), theta)
-            x = [torch.zeros_like(v) for v in b]
-            r, p = list(b), list(b)
-            rr = sum((v * v).sum() for v in r)
-            for _ in range(5):
-                g = torch.autograd.grad(loss(theta, sx[i], sy[i]), theta, create_graph=True)
-                h = torch.autograd.grad(sum((a * v).sum() for a, v in zip(g, p, strict=True)), theta)
-                ap = [v + w / LAM for v, w in zip(p, h, strict=True)]
-                alpha = rr / sum((v * w).sum() for v, w in zip(p, ap, strict=True))
-                x = [v + alpha * w for v, w in zip(x, p, strict=True)]
-                r = [v - alpha * w for v, w in zip(r, ap, strict=True)]
-                new = sum((v * v).sum() for v in r)
-                p = [v + new / rr * w for v, w in zip(r, p, strict=True)]
-                rr = new
-            total = [a + v / tasks for a, v in zip(total, x, strict=True)]
-        for q, t in zip(net.parameters(), total, strict=True):
-            q.grad = t
-        outer.step()
-
-    return step
-
-
-def sequential_reptile(tasks: int, shots: int, queries: int) -> Callable[[], None]:
-    sx, sy, _, _ = images(tasks, shots, queries)
-    net = Plain()
-
-    def step() -> None:
-        phi = {k: v.detach().clone() for k, v in net.state_dict().items()}
-        total = {k: torch.zeros_like(v) for k, v in phi.items()}
-        for i in range(tasks):
-            net.load_state_dict(phi)
-            inner = torch.optim.Adam(net.parameters(), lr=1e-3, betas=(0.0, 0.999))
-            for _ in range(8):
-                inner.zero_grad()
-                F.cross_entropy(net(sx[i]), sy[i]).backward()
-                inner.step()
-            for k, v in net.state_dict().items():
-                total[k] += (v - phi[k]) / tasks
-        net.load_state_dict({k: phi[k] + 0.1 * total[k] for k in phi})
-
-    return step
-
 
 CASES = {
     "MAML 5w1s, 16 tasks, 5 steps, 1 query a class": ("maml", higher_maml, "higher", (16, 1, 1), 2.5),

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from compare import Query, World
+from compare_measures import Query
+from compare_world import World
 from hydra import compose, initialize_config_dir
 from nearest import CONFIGS
 from omegaconf import open_dict

@@ -14,7 +14,7 @@ from tts_meta.measures.verification import TRIALS
 from tts_meta.starters.small_starter import load_starter
 
 if TYPE_CHECKING:
-    from evidence import Grid
+    from evidence_cells import Grid
 
 matplotlib.use("Agg")
 from matplotlib import pyplot

@@ -179,7 +179,7 @@ def test_a_heldout_row_of_another_number_of_steps_is_made_again(starter, monkeyp
 def test_what_going_on_loses_does_not_depend_on_the_unit_of_the_mel(monkeypatch):
     """Nats above the best, and the share of what was gained: a constant added to the log-density changes neither."""
     monkeypatch.syspath_prepend(str(ROOT / "recipes"))
-    from evidence import lost_by_going_on, share_lost
+    from evidence_tables import lost_by_going_on, share_lost
 
     curve = {0: 70.0, 30: 46.0, 100: 45.0, 300: 47.5, 1000: 44.0}
     assert lost_by_going_on(curve, 300) == pytest.approx((2.5, 25.0))
