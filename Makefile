@@ -53,13 +53,13 @@ test-all: install browser
 
 # The whole validation table, resumable row by row (about three hours on two cores).
 validation: install
-	$(BIN)/python recipes/validate.py
+	$(BIN)/python recipes/validation/validate.py
 
 # Speed against other implementations and memory against inner steps (about ten minutes, on an idle machine).
 bench: install
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[bench]"
-	$(BIN)/python recipes/bench.py
-	$(BIN)/python recipes/memory_curve.py
+	$(BIN)/python recipes/bench/bench.py
+	$(BIN)/python recipes/bench/memory_curve.py
 
 lint: install
 	$(BIN)/ruff check --fix .

@@ -19,8 +19,8 @@ from typing import Any
 import hydra
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
-from nearest import check_overrides
 from omegaconf import DictConfig, OmegaConf
+from shared.nearest import check_overrides
 
 from tts_meta.audio.files import replace_file
 from tts_meta.errors import InputError

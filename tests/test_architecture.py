@@ -142,7 +142,7 @@ def test_nothing_is_pickled():
 
 
 def test_one_thread_unless_asked_for():
-    """Two OpenMP threads stall as soon as anything else runs (recipes/bench_threads.py)."""
+    """Two OpenMP threads stall as soon as anything else runs (recipes/bench/bench_threads.py)."""
     code = "from tts_meta.cli.common import starter; starter(); import torch; print(torch.get_num_threads())"
     for asked, threads in ((None, "1"), ("2", "2")):
         environment = {k: v for k, v in os.environ.items() if k != "TTS_META_THREADS"} | {"PYTHONPATH": str(ROOT)}
@@ -197,7 +197,7 @@ def test_what_is_asked_for_is_imported_and_what_is_imported_is_asked_for():
     unused = {n for n, module in modules(project["dependencies"]).items() if module not in everything} - INDIRECT
     assert not unused, f"asked of every user and never imported: {unused}"
     known = {m.split(".")[0] for m in modules([*project["dependencies"], *extras]).values()}
-    ours = {"tts_meta", "app", *(p.stem for p in files("recipes"))}
+    ours = {"tts_meta", "app", "shared", *(p.stem for p in files("recipes"))}
     undeclared = {m.split(".")[0] for m in found} - set(sys.stdlib_module_names) - known - ours - set(COMES_WITH)
     assert set(COMES_WITH.values()) <= set(modules([*project["dependencies"], *extras]))
     assert not undeclared, f"imported and not asked for: {undeclared}"

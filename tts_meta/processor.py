@@ -100,7 +100,7 @@ def use_threads() -> None:
 
     Two OpenMP threads wait for each other in a busy loop, and stall as soon as anything else runs: 72 steps of a clone
     took 11 s with one thread and 9 s with two on two idle cores, 12 s and 227 s beside one busy process
-    (recipes/bench_threads.py).
+    (recipes/bench/bench_threads.py).
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""recipes/compare.py and evidence.py on a few made-up speakers: cells, resume, continuation, tables and page."""
+"""recipes/evidence/compare.py and evidence.py on a few made-up speakers: cells, resume, continuation, tables and page."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def compare(heldout, out, steps: int, *more: str) -> subprocess.CompletedProcess
         f"blocks.main.steps={steps}", "blocks.main.shots=[5]", "judged=[4,best]", "quality=[]", "sounds=[s0]", *more,
     ]
     return subprocess.run(
-        [sys.executable, "recipes/compare.py", *words], cwd=ROOT, env=environment(), capture_output=True, text=True
+        [sys.executable, "recipes/evidence/compare.py", *words], cwd=ROOT, env=environment(), capture_output=True, text=True
     )
 
 
@@ -94,7 +94,7 @@ def test_methods_of_one_starter_share_how_its_phi_speaks(heldout, tmp_path):
 
 
 def evidence(*arguments: object) -> subprocess.CompletedProcess:
-    command = [sys.executable, "recipes/evidence.py", "--step", "4", *map(str, arguments)]
+    command = [sys.executable, "recipes/evidence/evidence.py", "--step", "4", *map(str, arguments)]
     return subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True)
 
 
@@ -138,7 +138,7 @@ def test_the_tables_and_the_page(made, tmp_path):
     assert (again / "evidence_tables.md").read_text() == text
     assert (again / "cells.tar.xz").read_bytes() == cells.read_bytes()
     done = evidence("--cells", tmp_path / "none.tar.xz")
-    assert done.returncode == 1 and "does not exist; run recipes/compare.py first" in done.stderr
+    assert done.returncode == 1 and "does not exist; run recipes/evidence/compare.py first" in done.stderr
 
 
 def test_the_published_tables_are_those_of_the_published_cells(tmp_path):
@@ -149,7 +149,7 @@ def test_the_published_tables_are_those_of_the_published_cells(tmp_path):
 
 
 def test_modules_are_taken_by_worth_a_parameter_within_the_budget(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT / "recipes"))
+    monkeypatch.syspath_prepend(str(ROOT / "recipes" / "starter"))
     from choose_modules import choose
 
     worth = {"large": 5.0, "small": 1.0, "useless": -0.1, "tiny": 0.01}
@@ -159,7 +159,7 @@ def test_modules_are_taken_by_worth_a_parameter_within_the_budget(monkeypatch):
 
 
 def test_widths_are_those_of_the_moved_modules_of_a_kind(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT / "recipes"))
+    monkeypatch.syspath_prepend(str(ROOT / "recipes" / "starter"))
     from widen_sigma import widths
 
     moved = ["speaker", "decoder.out", "decoder.blocks.7.conv", "decoder.blocks.7.film.bias"]
@@ -169,8 +169,8 @@ def test_widths_are_those_of_the_moved_modules_of_a_kind(monkeypatch):
 
 
 def test_a_heldout_row_of_another_number_of_steps_is_made_again(starter, monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT / "recipes"))
-    from heldout import made_of
+    monkeypatch.syspath_prepend(str(ROOT / "recipes" / "evidence"))
+    from heldout_people import made_of
 
     asked = starter.adaptation.steps
     assert made_of(starter, None) == made_of(starter, asked) != made_of(starter, asked + 1)
@@ -178,7 +178,7 @@ def test_a_heldout_row_of_another_number_of_steps_is_made_again(starter, monkeyp
 
 def test_what_going_on_loses_does_not_depend_on_the_unit_of_the_mel(monkeypatch):
     """Nats above the best, and the share of what was gained: a constant added to the log-density changes neither."""
-    monkeypatch.syspath_prepend(str(ROOT / "recipes"))
+    monkeypatch.syspath_prepend(str(ROOT / "recipes" / "evidence"))
     from evidence_tables import lost_by_going_on, share_lost
 
     curve = {0: 70.0, 30: 46.0, 100: 45.0, 300: 47.5, 1000: 44.0}

@@ -1,4 +1,4 @@
-"""recipes/train.py and recipes/validate.py on few-shot domains from the command line: kill -9, ranks, the table."""
+"""recipes/train.py and recipes/validation/validate.py on few-shot domains from the command line: kill -9, ranks, the table."""
 
 from __future__ import annotations
 
@@ -67,7 +67,8 @@ def test_two_workers_learn_what_one_does(whole, tmp_path):
 
 def test_the_validation_table_is_resumable_row_by_row(tmp_path):
     words = [
-        sys.executable, "recipes/validate.py", f"folder={tmp_path}/runs", f"docs={tmp_path}/docs", "only=[few_tasks_100]",
+        sys.executable, "recipes/validation/validate.py", f"folder={tmp_path}/runs", f"docs={tmp_path}/docs",
+        "only=[few_tasks_100]",
         "blocks.few_tasks_100.algorithms=[maml,sigma_reptile]",
         'blocks.few_tasks_100.overrides=["domain=sinusoid","meta_steps=3","test.tasks=4","inner.sigma.steps=3"]',
     ]
@@ -91,11 +92,11 @@ def test_the_validation_table_is_resumable_row_by_row(tmp_path):
 
 
 def test_discovery_needs_a_sigma_run(whole, tmp_path):
-    words = [sys.executable, "recipes/discover_modules.py", str(tmp_path)]
+    words = [sys.executable, "recipes/validation/discover_modules.py", str(tmp_path)]
     from_nothing = subprocess.run(words, cwd=ROOT, env=environment(), capture_output=True, text=True)
     assert from_nothing.returncode and "is not a finished run" in from_nothing.stderr
     done = subprocess.run(
-        [sys.executable, "recipes/discover_modules.py", str(whole), "--tasks", "4"], cwd=ROOT, env=environment(),
+        [sys.executable, "recipes/validation/discover_modules.py", str(whole), "--tasks", "4"], cwd=ROOT, env=environment(),
         capture_output=True, text=True,
     )
     assert done.returncode == 0, done.stderr

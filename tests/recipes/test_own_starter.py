@@ -8,6 +8,7 @@ import re
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -58,7 +59,7 @@ def commands() -> list[list[str]]:
     for block in re.findall(r"^```\n(.*?)^```", PAGE, re.S | re.M):
         for line in block.splitlines():
             words = shlex.split(re.sub(r"\s+#.*$", "", line))
-            if words[0] == "python" and words[1] != "recipes/heldout.py":
+            if words[0] == "python" and words[1] != "recipes/evidence/heldout_people.py":
                 found.setdefault(words[1], words)
     return list(found.values())
 
@@ -67,7 +68,7 @@ def test_the_page_from_a_corpus_to_a_starter_that_clones(desk):
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     names = []
     for _, script, *words in commands():
-        name = script.removeprefix("recipes/").removesuffix(".py")
+        name = Path(script).stem
         names.append(name)
         command = [sys.executable, str(ROOT / script), *words, *TINY[name]]
         done = subprocess.run(command, cwd=desk, env=environment, capture_output=True, text=True)

@@ -64,7 +64,7 @@ def test_sigma_is_learned_on_speakers_that_phi_never_saw(whole):
 
 def test_a_packed_phase_1_can_be_meta_trained_from(whole, tiny_corpus, tmp_path):
     source, packed = (folder / "phase1" / "last.safetensors" for folder in (whole[0], tmp_path))
-    words = [sys.executable, "recipes/export_phase1.py", str(source), str(packed)]
+    words = [sys.executable, "recipes/starter/export_phase1.py", str(source), str(packed)]
     assert subprocess.run(words, cwd=ROOT, env=environment()).returncode == 0
     (a, _), (b, meta) = load_checkpoint(source), load_checkpoint(packed)
     assert packed.stat().st_size * 4 < source.stat().st_size and meta["step"] == 12

@@ -28,7 +28,7 @@ from tts_meta.processor import cores, use_bf16, use_threads
 
 WINDOW = 160
 """Frames that go through the network at a time in bfloat16. oneDNN makes its kernels anew for every shape it has not met, which
-takes many times as long as to run them, and no two sentences are of one length (`recipes/bench_layout.py`)."""
+takes many times as long as to run them, and no two sentences are of one length (`recipes/bench/bench_layout.py`)."""
 
 LONGEST, STEP = 640, 32
 """The same in float32, whose kernels are made in a quarter of a second while frames cost most: as many as there are, up to

@@ -42,7 +42,7 @@ def read_manifest(path: Path) -> list[dict[str, str]]:
 def read_pack(root: str | Path, words: str | Path | None = None) -> list[Clip]:
     """A pack of this project: `manifest.tsv` beside the clips.
 
-    `words` (JSON made by recipes/transcribe_words.py: path -> word times) cuts the clips it names at their pauses;
+    `words` (JSON made by recipes/starter/transcribe_words.py: path -> word times) cuts the clips it names at their pauses;
     clips whose text came from a recogniser and that have no word times are left out.
     """
     root = Path(root)

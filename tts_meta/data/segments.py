@@ -1,6 +1,6 @@
 """Cut a long transcribed clip at its pauses, so that one recording gives several training utterances.
 
-Word times come from a recogniser (`recipes/transcribe_words.py`) and are only good to about 0.1 s, so a cut is made
+Word times come from a recogniser (`recipes/starter/transcribe_words.py`) and are only good to about 0.1 s, so a cut is made
 in the middle of a quiet stretch that lies between two words, never inside a word.
 """
 

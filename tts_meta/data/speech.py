@@ -112,7 +112,7 @@ class SpeechCorpus:
     def __init__(self, folder: str | Path) -> None:
         folder = Path(folder)
         if not (folder / INDEX).is_file():
-            raise InputError(f"{folder} is not a prepared corpus; run `python recipes/prepare.py` to make it.")
+            raise InputError(f"{folder} is not a prepared corpus; run `python recipes/starter/prepare.py` to make it.")
         index = json.loads((folder / INDEX).read_text())
         self.symbols: list[str] = index["symbols"]
         self.espeak_voice: str = index.get("espeak_voice", "en-us")

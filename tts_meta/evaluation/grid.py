@@ -1,4 +1,4 @@
-"""From the cells of a comparison (recipes/compare.py) to numbers with intervals: means over speakers, bootstrapped."""
+"""From the cells of a comparison (recipes/evidence/compare.py) to numbers with intervals: means over speakers, bootstrapped."""
 
 from __future__ import annotations
 

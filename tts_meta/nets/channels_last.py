@@ -2,7 +2,7 @@
 
 oneDNN multiplies matrices of channels. Of torch's own layout it makes that one before every convolution, and undoes it
 after; its 1-D convolutions keep no layout, so these are 2-D ones over one row. The numbers are the same to rounding
-(`recipes/bench_layout.py` has the times: the vocoder, which convolves longest, gains most).
+(`recipes/bench/bench_layout.py` has the times: the vocoder, which convolves longest, gains most).
 """
 
 from __future__ import annotations

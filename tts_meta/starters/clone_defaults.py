@@ -39,10 +39,11 @@ CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
 class Adaptation:
     """`clips` utterances enter a step of `solver` (a part of the learning core: its `kind` and options).
 
-    `moved` are the modules that a clone moves (recipes/choose_modules.py), None for all but those that match `frozen`;
-    `embedding` are those that say who speaks and nothing else; `widths` are factors of their sigma (recipes/widen_sigma.py),
-    1 where a module has none. `steps` is what a clone does unless it is told otherwise; the rates are those of the methods
-    without a prior. A starter that is made to be compared with may leave the last three and the solver out.
+    `moved` are the modules that a clone moves (recipes/starter/choose_modules.py), None for all but those that match `frozen`;
+    `embedding` are those that say who speaks and nothing else; `widths` are factors of their sigma
+    (recipes/starter/widen_sigma.py), 1 where a module has none. `steps` is what a clone does unless it is told otherwise;
+    the rates are those of the methods without a prior. A starter that is made to be compared with may leave the last
+    three and the solver out.
     """
 
     clips: int
@@ -78,5 +79,5 @@ class Adaptation:
         """The value of a key. Raises InputError when the starter leaves it out."""
         value = getattr(self, key)
         if value is None:
-            raise InputError(f"The starter does not say its {key}; one made by recipes/export_starter.py is expected.")
+            raise InputError(f"The starter does not say its {key}; one made by recipes/starter/export_starter.py is expected.")
         return value

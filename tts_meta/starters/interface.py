@@ -132,7 +132,7 @@ class Network(ABC):
         """Modules that a clone moves, in network order: the starter's list, or those whose relative sigma reaches
         `threshold`.
 
-        The list (`adaptation.moved` of the JSON) was made by recipes/choose_modules.py from what each module's
+        The list (`adaptation.moved` of the JSON) was made by recipes/starter/choose_modules.py from what each module's
         movement under its sigma was worth to development speakers. Without a list everything moves; the modules under
         `adaptation.frozen` are on no list and over no threshold.
         """
@@ -147,7 +147,7 @@ class Network(ABC):
 
     @property
     def widths(self) -> Mapping[str, float]:
-        """{module: factor of its sigma when a clone moves the starter's list} (recipes/widen_sigma.py); others have 1."""
+        """{module: factor of its sigma when a clone moves the starter's list} (recipes/starter/widen_sigma.py); others have 1."""
         return self.adaptation.widths
 
     @property

@@ -1,0 +1,107 @@
+"""The validation table: every row a resumable run of recipes/train.py, two at a time; writes docs/validation.json and
+docs/validation_tables.md with pictures.
+
+    python recipes/validation/validate.py                       # all rows that are not done yet
+    python recipes/validation/validate.py only=[sinusoid_10]    # one block
+    python recipes/validation/validate.py workers=0             # only rewrite the documents from what is there
+
+A row whose results were made with other settings is refused, with the difference; `resume=false` makes it anew.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import hydra
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from validation_tables import write_tables
+
+from tts_meta.errors import InputError
+from tts_meta.training.fewshot.run import ELSEWHERE
+from tts_meta.training.settings import check_same, settings_of
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))  # recipes/, for what they share
+
+from shared.nearest import CONFIGS, check_overrides  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def rows(cfg: DictConfig) -> list[tuple[str, Path, list[str]]]:
+    """(block, folder, overrides) of every row."""
+    out = []
+    for block, spec in cfg.blocks.items():
+        if cfg.only and block not in cfg.only:
+            continue
+        for algorithm in spec.algorithms:
+            folder = Path(cfg.folder) / cfg.size / block / f"{algorithm}-seed{cfg.seed}"
+            words = [*spec.overrides, f"algorithm={algorithm}", f"size={cfg.size}", f"seed={cfg.seed}", f"run={folder}"]
+            out.append((str(block), folder, words))
+    return out
+
+
+def changed(row: tuple[str, Path, list[str]]) -> str:
+    """What speaks against the results that a row's folder holds: a sentence, or nothing."""
+    _, folder, words = row
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        cfg = instantiate(compose("train", words).fewshot.cfg, _convert_="all")
+    try:
+        found = json.loads((folder / "results.json").read_text())
+        check_same(folder, found.get("settings"), settings_of(cfg, ELSEWHERE))
+    except InputError as e:
+        return str(e)
+    return ""
+
+
+@hydra.main(version_base="1.3", config_path="../../configs", config_name="validation")
+def main(cfg: DictConfig) -> None:
+    table = rows(cfg)
+    GlobalHydra.instance().clear()  # the rows' configurations are composed here too
+    stale = {r[1]: why for r in table if (r[1] / "results.json").exists() and (why := changed(r))}
+    if stale and cfg.resume:
+        print(f"Error: {next(iter(stale.values()))}", file=sys.stderr)
+        sys.exit(2)
+    waiting = [r for r in table if r[1] in stale or not (r[1] / "results.json").exists()] if cfg.workers else []
+    running: list[tuple[subprocess.Popen, Path]] = []
+    start, done, total = time.monotonic(), 0, len(waiting)
+    failed = []
+    while waiting or running:
+        while waiting and len(running) < cfg.workers:
+            _, folder, words = waiting.pop(0)
+            folder.mkdir(parents=True, exist_ok=True)
+            words = [*words, f"resume={folder not in stale}"]
+            with open(folder / "log.txt", "a") as log:
+                process = subprocess.Popen(
+                    [sys.executable, str(ROOT / "recipes" / "train.py"), *words], stdout=log, stderr=log,
+                    env={**os.environ, "OMP_NUM_THREADS": "1"},
+                )
+            running.append((process, folder))
+        time.sleep(0.5)
+        for item in [r for r in running if r[0].poll() is not None]:
+            running.remove(item)
+            done += 1
+            minutes = (time.monotonic() - start) / 60
+            print(f"{done}/{total} {item[1]} {minutes:.0f} min, about {minutes / done * (total - done):.0f} min left", flush=True)
+            if item[0].returncode:
+                failed.append(item[1])
+                print(f"  failed, see {item[1]}/log.txt", flush=True)
+    found = {}
+    for block, folder, words in rows(cfg):
+        if (folder / "results.json").exists():
+            found.setdefault(block, []).append(json.loads((folder / "results.json").read_text()) | {"overrides": words[:-1]})
+    write_tables(found, OmegaConf.to_container(cfg, resolve=True), Path(cfg.docs))  # type: ignore[arg-type]
+    if failed:
+        sys.exit(f"{len(failed)} of {total} rows failed: {', '.join(map(str, failed))}")
+
+
+if __name__ == "__main__":
+    check_overrides("validation", sys.argv[1:])
+    main()

@@ -1,0 +1,109 @@
+"""Tables and pictures of the validation runs."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tts_meta.audio.files import replace_file
+from tts_meta.data.hierarchical_gaussian import EXPERIMENTS, linear_table, noise_floor
+from tts_meta.training.fewshot.plots import plot_curve, plot_modules, plot_recovery
+
+
+def cell(value: dict[str, float], measure: str) -> str:
+    """"mean ± ci", in per cent for accuracies."""
+    scale, digits = (100, 2) if measure in ("accuracy", "inductive") else (1, 3)
+    return f"{scale * value['mean']:.{digits}f} ± {scale * value['ci95']:.{digits}f}"
+
+
+def measures_of(rows: list[dict[str, Any]]) -> list[str]:
+    return list(rows[0]["result"])
+
+
+def block_table(rows: list[dict[str, Any]]) -> str:
+    names = measures_of(rows)
+    best_at = {}
+    for r in rows:
+        sign = 1 if r["better"] == "lower" else -1
+        best_at[r["algorithm"]] = min(r["curve"], key=lambda k, r=r, sign=sign: sign * r["curve"][k][r["measure"]]["mean"])
+    head = ["algorithm", "at step", *names, f"best {names[0]} (step)", "last step", "train min"]
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    for r in rows:
+        curve = r["curve"]
+        best, last = best_at[r["algorithm"]], max(curve, key=int)
+        lines.append("| " + " | ".join([
+            r["algorithm"], str(r["report"]), *(cell(r["result"][m], m) for m in names),
+            f"{cell(curve[best][names[0]], names[0])} ({best})", f"{cell(curve[last][names[0]], names[0])} ({last})",
+            f"{r['train_seconds'] / 60:.1f}",
+        ]) + " |")
+    return "\n".join(lines)
+
+
+def gaussian_lines(block: str) -> dict[str, float]:
+    """Closed-form references of the linear experiment."""
+    if block != "gaussian_linear":
+        return {"noise floor": noise_floor("spiral")}
+    exact = linear_table(4)
+    return {"converged MLE": exact["mle"], "best single sigma": exact["single"], "true sigmas": exact["modular"]}
+
+
+def sigma_table(rows: list[dict[str, Any]], true: Sequence[float]) -> str:
+    """Learned against true sigma of the hierarchical Gaussian, a column an algorithm."""
+    lines = ["| module | true sigma | " + " | ".join(r["algorithm"] for r in rows) + " |", "|---" * (len(rows) + 2) + "|"]
+    for i, t in enumerate(true):
+        learned = " | ".join(f"{r['modules'][i]['sigma']:.2f}" for r in rows)
+        lines.append(f"| {rows[0]['modules'][i]['name']} | {t:g} | {learned} |")
+    return "\n".join(lines)
+
+
+def fill_expected(found: dict[str, list[dict[str, Any]]], page: Path) -> None:
+    """Write the measured numbers into a page's <!--expect block/algorithm-->...<!--/--> marks."""
+    by_name = {f"{block}/{r['algorithm']}": r for block, rows in found.items() for r in rows}
+
+    def fill(mark: re.Match) -> str:
+        r = by_name.get(mark[1])
+        if r is None:
+            return mark[0]
+        value = cell(r["result"][r["measure"]], r["measure"])
+        value = f"{r['measure']} {value} at step {r['report']}, {r['train_seconds'] / 60:.1f} min to train"
+        return f"<!--expect {mark[1]}-->{value}<!--/-->"
+
+    if page.is_file():
+        page.write_text(re.sub(r"<!--expect (\S+)-->.*?<!--/-->", fill, page.read_text()))
+
+
+def write_tables(found: dict[str, list[dict[str, Any]]], cfg: dict[str, Any], docs: Path) -> None:
+    """docs/validation.json, docs/validation_tables.md and docs/validation/*.png."""
+    pictures = docs / "validation"
+    pictures.mkdir(parents=True, exist_ok=True)
+    parts = [
+        "<!-- Written by recipes/validation/validate.py; do not edit. -->",
+        f"Size {cfg['size']}, seed {cfg['seed']}; ± is half a 95 % interval over the test tasks.",
+    ]
+    for block, rows in found.items():
+        title = cfg["blocks"][block]["title"]
+        measure = rows[0]["measure"]
+        lines = gaussian_lines(block) if block.startswith("gaussian") else None
+        curves = {r["algorithm"]: r["curve"] for r in rows if len(r["curve"]) > 1}
+        plot_curve(curves, measure, pictures / f"{block}.png", title, lines)
+        tasks = rows[0]["test_tasks"]
+        parts += [f"## {title}", f"{tasks} test tasks.", block_table(rows), f"![{title}](validation/{block}.png)"]
+        learned = [r for r in rows if r["modules"]]
+        if block.startswith("gaussian") and learned:
+            true = EXPERIMENTS[block.split("_")[1]].sigma
+            learned = [r for r in learned if len(r["modules"]) == len(true)]  # one sigma for all is no recovery
+            picture = f"validation/{block}-sigma.png"
+            plot_recovery({r["algorithm"]: [m["sigma"] for m in r["modules"]] for r in learned}, true, docs / picture)
+            parts += ["Learned sigma:", sigma_table(learned, true), f"![learned against true sigma]({picture})"]
+            continue
+        for r in learned:
+            if r["algorithm"] in ("sigma_reptile", "sigma_imaml", "sigma_maml", "joint_map"):
+                name = f"{block}-{r['algorithm']}-modules.png"
+                plot_modules(r["modules"], pictures / name, f"{title}: {r['algorithm']}")
+                parts += [f"![learned sigma](validation/{name})"]
+    replace_file(docs / "validation_tables.md", ("\n\n".join(parts) + "\n").encode())
+    replace_file(docs / "validation.json", json.dumps(found, indent=1).encode())
+    fill_expected(found, docs / "algorithms.md")
