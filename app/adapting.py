@@ -44,6 +44,7 @@ def name_of(name: str, replace: bool, job_id: str):
 
 
 def taken(name: str) -> str:
+    """What is said of a name that a voice has already."""
     return f"A voice {name!r} exists: tick that it may be replaced, or choose another name."
 
 
@@ -104,6 +105,7 @@ def form_of(s: Settings) -> tuple[str, str, str, int]:
 
 
 def is_going(job_id: str) -> bool:
+    """Whether a job waits or runs."""
     try:
         return find_job(job_id).state.status in ("queued", "running")
     except InputError:
@@ -158,6 +160,7 @@ def modules(job_id: str) -> pd.DataFrame | None:
 
 
 def use(job_id: str, step: int | None) -> str:
+    """Make a kept step the voice; what to say of it."""
     if not job_id or step is None:
         return show.problem("Choose a step first.")
     try:

@@ -61,6 +61,8 @@ class Encoder:
 
 
 class Wav(Encoder):
+    """A wav whose length is not known when it begins."""
+
     def __init__(self) -> None:
         self._begun = False
 
@@ -73,6 +75,8 @@ class Wav(Encoder):
 
 
 class Pcm(Encoder):
+    """16 bit at PCM_RATE (Hz), as OpenAI's clients play it."""
+
     def __init__(self) -> None:
         self._stream = soxr.ResampleStream(SAMPLE_RATE, PCM_RATE, 1, dtype="float32")
 

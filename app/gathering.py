@@ -75,6 +75,7 @@ def add_files(window: str, shown: str, files: list[str] | None):
 
 
 def count(draft: Draft) -> str:
+    """How many clips a draft has."""
     clips = len(draft.clips)
     return show.fine(f"{clips} clip{'s' * (clips != 1)} so far.")
 
@@ -119,10 +120,12 @@ def add_recording(window: str, shown: str, path: str | None, number: int):
 
 
 def prompt_text(number: int) -> str:
+    """HTML of a prompt, with its number."""
     return f'<div class="prompt" aria-live="polite"><small>{number + 1} of {len(prompts())}</small><br>{prompts()[number]}</div>'
 
 
 def step_prompt(number: int, by: int):
+    """The prompt `by` places further: (its number, its HTML, an empty recorder)."""
     number = min(max(0, number + by), len(prompts()) - 1)
     return number, prompt_text(number), None
 

@@ -53,6 +53,7 @@ def rows(items: Iterable[str], empty: str) -> str:
 
 
 def badge(level: str) -> str:
+    """A verdict as a colour and a shape."""
     return f'<span class="badge {level}">{BADGES[level]}</span>'
 
 

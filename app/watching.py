@@ -110,6 +110,7 @@ def kept_steps(job: Job) -> gr.Radio:
 
 
 def called(step: int) -> str:
+    """What a step is called."""
     return f"step {step}" if step else "step 0 (before it learned: an average voice)"
 
 

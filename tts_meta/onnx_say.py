@@ -18,6 +18,8 @@ MARKS = tuple(",.?!;:")
 
 
 class Voice:
+    """The graphs of a folder made by `tts-meta export-onnx`."""
+
     def __init__(self, folder: str) -> None:
         self.about = json.loads((Path(folder) / "voice.json").read_text(encoding="utf-8"))
         self.text, self.sound, self.vocoder = (

@@ -1,0 +1,1 @@
+"""Sound: decoding, mels, F0, loudness, the vocoder, files."""

@@ -173,6 +173,7 @@ def open_source(path: Path) -> Source:
 
 
 def unreadable(path: Path) -> InputError:
+    """What is said of a file that no decoder reads."""
     return InputError(f"{path} could not be read as audio; give a wav, flac, mp3, ogg or opus file (convert it first).")
 
 

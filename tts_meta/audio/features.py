@@ -18,6 +18,8 @@ from tts_meta.audio.pitch import f0_at_frames
 
 @dataclass(frozen=True)
 class ClipFeatures:
+    """What a clip is to a network: trimmed sound, log-mel, F0, and the seconds in which somebody speaks."""
+
     samples: np.ndarray  # [N] at 22.05 kHz
     mel: np.ndarray  # [L, 80] nats
     f0: np.ndarray  # [L] Hz, 0 = unvoiced

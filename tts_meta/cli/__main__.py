@@ -1,3 +1,5 @@
+"""`python -m tts_meta.cli`."""
+
 from tts_meta.cli import main
 
 main()

@@ -15,10 +15,12 @@ Force = Annotated[bool, typer.Option("--force", help="Replace what exists.")]
 
 
 def say(message: str) -> None:
+    """A line for people, on stderr."""
     typer.echo(message, err=True)
 
 
 def emit(result: dict, as_json: bool, text: str) -> None:
+    """The result of a verb, on stdout: as JSON, or as a text for people."""
     typer.echo(json.dumps(result) if as_json else text)
 
 

@@ -70,6 +70,7 @@ def cut(samples: np.ndarray, rate: int, text: str | None, starter: Starter) -> l
 
 
 def middle(span: tuple[float, float]) -> float:
+    """Of a span (s)."""
     return (span[0] + span[1]) / 2
 
 

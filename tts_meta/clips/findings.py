@@ -9,6 +9,8 @@ LEVELS = ("green", "amber", "red")
 
 @dataclass(frozen=True)
 class Finding:
+    """What is wrong or doubtful, and what to do about it."""
+
     level: str
     about: str  # a short key: clipping, noise, text, ...
     sentence: str

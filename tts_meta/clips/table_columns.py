@@ -37,6 +37,7 @@ class Columns:
 
 
 def name_of(cell: str) -> str:
+    """A column's name as it is compared: small letters, one underscore for what parts words."""
     return re.sub(r"[\s-]+", "_", cell.strip().lower())
 
 

@@ -14,6 +14,8 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Experiment:
+    """True phi, sigma and spread of observations xi, a number each per module."""
+
     phi: tuple[float, ...]
     sigma: tuple[float, ...]
     xi: tuple[float, ...]

@@ -17,6 +17,8 @@ FAMILIES = {"maml": ((1.0, 1.0), (0.0, math.pi), 0.0), "bmaml": ((0.5, 2.0), (0.
 
 @dataclass(frozen=True)
 class Wave:
+    """One task: amplitude * sin(frequency * x - phase), with noise of that standard deviation."""
+
     amplitude: float
     frequency: float
     phase: float

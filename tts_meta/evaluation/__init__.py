@@ -1,0 +1,1 @@
+"""How good a voice is: measures beside recordings, reports, comparisons, listening tests."""

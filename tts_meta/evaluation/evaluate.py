@@ -46,6 +46,8 @@ APART = 0.1
 
 @dataclass(frozen=True)
 class Reference:
+    """A recording of the speaker that a voice is judged by, with its text."""
+
     path: Path
     text: str
     features: ClipFeatures

@@ -80,5 +80,6 @@ def verification(judged: dict[str, dict], speakers: dict[str, dict], seed: int =
 
 
 def pooled_eer(groups: list[tuple[np.ndarray, np.ndarray]]) -> float:
+    """Equal error rate over the trials of all speakers, (genuine, impostor) scores of each."""
     return equal_error_rate(np.concatenate([g[0] for g in groups]), np.concatenate([g[1] for g in groups]))
 

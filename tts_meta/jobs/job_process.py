@@ -39,6 +39,7 @@ def _older_waits(job: Job) -> bool:
 
 
 def main() -> None:
+    """Wait for the job's turn, then clone; what goes wrong is written into its state."""
     job = Job(Path(sys.argv[1]))
     with job.hold() as got, turn(job) as mine:
         if not got:

@@ -1,0 +1,1 @@
+"""The learning core: partition, prior, task, solvers, hypergradients, algorithms, trainer."""

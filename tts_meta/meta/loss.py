@@ -20,6 +20,8 @@ from tts_meta.meta.tree import Tree
 
 
 class TaskLoss(Protocol):
+    """Negative log-likelihood of each task `[T]`, summed over its data (nats), of parameters `[T, ...]`."""
+
     def __call__(self, params: Tree, batch: Batch) -> Tensor: ...
 
 

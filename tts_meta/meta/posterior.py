@@ -16,6 +16,8 @@ Outputs = Callable[[Tree, Batch], Tensor]
 
 
 class Posterior(Protocol):
+    """What is known of a task's parameters after its support set."""
+
     def outputs(self, batch: Batch) -> Tensor:
         """Network outputs of every sample, `[S, T, B, C]`; S is 1 for a point."""
         ...

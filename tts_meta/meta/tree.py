@@ -24,6 +24,7 @@ def per_task(a: float | Tensor, like: Tensor) -> float | Tensor:
 
 
 def sub(x: Tree, y: Tree) -> Tree:
+    """x - y, name by name."""
     return {k: x[k] - y[k] for k in x}
 
 
@@ -44,6 +45,7 @@ def mean(x: Tree) -> Tree:
 
 
 def detach(x: Tree) -> Tree:
+    """The same values, cut off from how they were computed."""
     return {k: v.detach() for k, v in x.items()}
 
 

@@ -1,0 +1,1 @@
+"""Networks and likelihoods, as functions of their parameters."""

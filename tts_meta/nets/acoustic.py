@@ -120,6 +120,8 @@ class Predictor(nn.Module):
 
 
 class TextEncoder(nn.Module):
+    """Symbols and stress `[B, P]` -> `[B, P, C]`, the same for every speaker."""
+
     def __init__(self, c: AcousticConfig) -> None:
         super().__init__()
         self.symbol = nn.Embedding(c.symbols, c.hidden)
@@ -139,6 +141,8 @@ class TextEncoder(nn.Module):
 
 
 class Decoder(nn.Module):
+    """Frames of encoded phones, F0 and energy -> log-mel `[B, L, 80]`, at half the frame rate inside."""
+
     def __init__(self, c: AcousticConfig) -> None:
         super().__init__()
         self.c = c

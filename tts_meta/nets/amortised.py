@@ -18,6 +18,7 @@ def class_means(h: Tensor, y: Tensor, ways: int) -> tuple[Tensor, Tensor]:
 
 
 def amortiser(inputs: int, outputs: int, width: int) -> nn.Sequential:
+    """Two hidden layers with ELU (Gordon et al. 2019, appendix)."""
     return nn.Sequential(nn.Linear(inputs, width), nn.ELU(), nn.Linear(width, width), nn.ELU(), nn.Linear(width, outputs))
 
 

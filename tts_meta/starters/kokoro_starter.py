@@ -44,6 +44,8 @@ DECIBEL = float(np.log(10) / 10)
 
 @dataclass
 class KokoroStarter(Network):
+    """The starter on Kokoro-82M, behind the interface of all networks."""
+
     net: Kokoro
     aligner: TokenAligner
     scales: KokoroScales

@@ -1,0 +1,1 @@
+"""A text as it is said, and its phonemes."""

@@ -23,6 +23,8 @@ _CHUNK = re.compile(r"(\[\[.*?\]\]|[,.?!;:])")
 
 @dataclass(frozen=True)
 class Phone:
+    """A symbol of espeak, with its stress: 0 none, 1 secondary, 2 primary."""
+
     symbol: str
     stress: int = 0
 

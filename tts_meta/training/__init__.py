@@ -1,0 +1,1 @@
+"""The three phases of the small starter, and the validation domains."""

@@ -24,6 +24,7 @@ class NoVoice(InputError):
 
 
 def voice_path(name: str, folder: Path | None = None) -> Path:
+    """Where a voice of this name lies. Raises InputError for what is no name."""
     return (folder or library_folder()) / f"{check_name(name)}.voice"
 
 
@@ -84,6 +85,7 @@ def own_voice(name: str) -> Path:
 
 
 def delete_voice(name: str) -> Path:
+    """Delete it for good; returns the file that is gone."""
     path = own_voice(name)
     path.unlink()
     return path

@@ -19,6 +19,8 @@ Fresh = Callable[[int], Tree]
 
 
 class Algorithm(Protocol):
+    """From meta-parameters and episodes to gradients of the meta-parameters."""
+
     def bounds(self, state: Tree) -> dict[str, tuple[Tensor, Tensor]]:
         """Clamps of the state: {key: (lowest, highest)}."""
         ...

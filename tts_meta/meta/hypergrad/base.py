@@ -75,6 +75,8 @@ class Inner:
 
 
 class Hypergradient(Protocol):
+    """Gradients of the outer loss through, or around, the inner loop."""
+
     def __call__(self, inner: Inner, episodes: Episodes) -> MetaGrads: ...
 
 

@@ -71,6 +71,8 @@ class HarmonicPattern(nn.Module):
 
 
 class HeadBlock(nn.Module):
+    """ConvNeXt block (Liu et al. 2022) whose norm's scale and shift come from the style."""
+
     def __init__(self, channels: int, rank: int) -> None:
         super().__init__()
         self.affine = StyleAffine(channels)
@@ -88,6 +90,8 @@ class HeadBlock(nn.Module):
 
 
 class MelHead(nn.Module):
+    """Features of the acoustic blocks `[B, 512, 2L]` and F0 -> log-mel, in place of the original's generator."""
+
     def __init__(
         self, rank: int, bands: Tensor, rate: int, hop: int, channels: int = 448, layers: int = 6, inputs: int = 512
     ) -> None:

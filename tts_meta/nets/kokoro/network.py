@@ -47,6 +47,8 @@ class Read:
 
 
 class Kokoro(nn.Module):
+    """Kokoro-82M without its generator, with a mel head; what may move is given from outside as speaker parameters."""
+
     def __init__(self, config: KokoroConfig, bands: Tensor) -> None:
         """`bands` `[80, F]` is the mel filter bank of the vocoder."""
         super().__init__()

@@ -32,6 +32,8 @@ class Line(nn.Module):
 
 
 class Prosody(nn.Module):
+    """Durations, F0 and energy from the text and the manner style (StyleTTS 2, Li et al. 2023, section 3.2)."""
+
     def __init__(self, rank: int, channels: int = 512, layers: int = 3) -> None:
         super().__init__()
         self.lstms = nn.ModuleList(BiLSTM(channels + STYLE, channels) for _ in range(layers))

@@ -46,6 +46,8 @@ class PhonemeBert(nn.Module):
 
 
 class ChannelNorm(nn.Module):
+    """Layer norm over the channels of `[B, C, P]`."""
+
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.gamma, self.beta = nn.Parameter(torch.ones(channels)), nn.Parameter(torch.zeros(channels))

@@ -80,6 +80,7 @@ def choose(kind: str, builders: Mapping[str, Callable[[], nn.Module]], domain: s
 
 
 def rngs_of(seed: int, step: int, positions: Sequence[int], purpose: int) -> list[torch.Generator]:
+    """A generator of each position of a step, for a purpose."""
     return [task_rng(seed, step, p, purpose) for p in positions]
 
 
