@@ -12,7 +12,7 @@ import numpy as np
 import soundfile
 
 from tts_meta.adaptation.clone_settings import Settings
-from tts_meta.clips.checkup import Checkup, ClipCheck
+from tts_meta.clips.clip_check import Checkup, ClipCheck
 from tts_meta.clips.findings import Finding
 from tts_meta.clips.speech_meter import Meter
 from tts_meta.jobs.job_folder import Job, whole_job

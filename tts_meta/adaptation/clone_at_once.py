@@ -10,7 +10,8 @@ from pathlib import Path
 from tts_meta.adaptation.adaptation_run import Progress
 from tts_meta.adaptation.clone_in_progress import Cloning
 from tts_meta.adaptation.clone_settings import Settings
-from tts_meta.clips.checkup import Checkup, check_clips
+from tts_meta.clips.checkup import check_clips
+from tts_meta.clips.clip_check import Checkup
 from tts_meta.clips.long_recordings import cut_long_recordings
 from tts_meta.clips.prepared_clips import prepare
 from tts_meta.clips.transcripts import complete_transcripts, find_clips, find_transcripts

@@ -17,7 +17,7 @@ from tts_meta.adaptation.clone_plan import Plan, plan
 from tts_meta.adaptation.clone_settings import Settings
 from tts_meta.audio.files import replace_file, told, write_wav
 from tts_meta.audio.mel import SAMPLE_RATE
-from tts_meta.clips.checkup import Checkup
+from tts_meta.clips.clip_check import Checkup
 from tts_meta.clips.prepared_clips import load_prepared, prepare, save_prepared
 from tts_meta.errors import InputError
 from tts_meta.jobs.job_folder import PREVIEW, Job, forget_plans, list_jobs, whole_job
