@@ -174,7 +174,7 @@ def test_lists_of_what_was_spoken_fit_a_telephone(browser, emptied, starter, tmp
             yield synthesize.Spoken(np.full(22050, 0.01, np.float32), np.zeros((1, 80)), [], [text])
 
     def run_batch(network, lines, out):
-        (out / batch.MANIFEST).write_text("")
+        (out / spoken_batch.MANIFEST).write_text("")
         for number, status in ((1, "made"), (2, "failed")):
             yield {"number": number, "text": "A text of some length. " * 9, "voice": "example", "seconds": 1.25,
                    "status": status, "reason": "It is too long for a telephone. " * 4}
@@ -182,7 +182,7 @@ def test_lists_of_what_was_spoken_fit_a_telephone(browser, emptied, starter, tmp
     monkeypatch.setattr(warm, "network", lambda: starter)
     monkeypatch.setattr(voice_file, "load_voice", lambda *given: None)
     monkeypatch.setattr(synthesize.Synthesizer, "of", lambda *given: Stub())
-    monkeypatch.setattr(batch, "run_batch", run_batch)
+    monkeypatch.setattr(spoken_batch, "run_batch", run_batch)
     page = opened(browser, emptied[0], 390, 900)
     page.get_by_role("tab", name="Speak").click()
     page.locator("#text textarea").fill("A sentence that is longer than a telephone is wide, and said at once.")
