@@ -166,7 +166,7 @@ def test_lists_of_what_was_spoken_fit_a_telephone(browser, emptied, starter, tmp
     from playwright.sync_api import expect
 
     from app import warm
-    from tts_meta.speaking import synthesize
+    from tts_meta.speaking import spoken_batch, synthesize
     from tts_meta.voices import voice_file
 
     class Stub:

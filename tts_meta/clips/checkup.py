@@ -25,7 +25,6 @@ from tts_meta.starters.interface import Network
 from tts_meta.starters.small_starter import Starter
 
 LONGEST = 15.0  # s; longer recordings are cut
-LONG_PAUSE, KEPT_PAUSE = 1.5, 0.5  # s between two stretches of speech: amber; what is kept of it
 
 
 def check_clips(paths: Sequence[Path], texts: dict[Path, str], network: Network) -> Checkup:

@@ -6,7 +6,6 @@ import numpy as np
 
 from tts_meta.audio.activity import shorten_pauses, speech_spans
 from tts_meta.audio.measures import bandwidth, clipped_share, longest_pause, loudness, signal_to_noise
-from tts_meta.clips.checkup import KEPT_PAUSE, LONG_PAUSE
 from tts_meta.clips.clip_check import ClipCheck
 from tts_meta.clips.findings import Finding
 from tts_meta.clips.whole_clips import CLIPPED
@@ -14,6 +13,7 @@ from tts_meta.clips.whole_clips import CLIPPED
 TOUCHED = 0.0005  # share of samples at full scale: amber
 NOISY, VERY_NOISY = 20.0, 8.0  # dB between speech and pauses: amber, red
 MUFFLED = 5500.0  # Hz
+LONG_PAUSE, KEPT_PAUSE = 1.5, 0.5  # s between two stretches of speech: amber; what is kept of it
 
 
 def check_sound(c: ClipCheck, samples: np.ndarray, rate: int) -> None:
