@@ -90,7 +90,7 @@ def small_heldout(found: list[dict] | None = None) -> str:
 
 def kokoro_head() -> str:
     """Blocks and head beside the head alone."""
-    both, alone = data("kokoro_heldout"), data("kokoro_heldout_head")
+    both, alone = data("kokoro_heldout_narrow"), data("kokoro_heldout_head")
     three = "position, P.808, distillmos"
     head = ["speaker", f"blocks and head: {three}", "head alone", "their recordings, vocoded: P.808, distillmos"]
     rows = [
