@@ -7,7 +7,7 @@ OUT := out/demo
 export TORCH_CPP_LOG_LEVEL := ERROR
 export HF_HUB_OFFLINE := 1
 
-.PHONY: demo test test-all install lint clean validation bench
+.PHONY: demo test test-all coverage install lint clean validation bench
 
 install: $(VENV)/.installed
 
@@ -50,6 +50,10 @@ test-all: install browser
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	TTS_META_TEST_ALL=1 $(PYTEST) --durations=60
+
+# The same tests, and which lines of the package none of them runs (in this process; jobs and commands of their own do not count).
+coverage: install browser
+	$(PYTEST) -m "not sweep" --cov=tts_meta --cov=app --cov-report=term:skip-covered
 
 # The whole validation table, resumable row by row (about three hours on two cores).
 validation: install
