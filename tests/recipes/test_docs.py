@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 from tests.conftest import ROOT
 
@@ -100,3 +101,22 @@ def test_the_tables_of_what_is_accepted_name_every_ending():
     assert {".txt", ".lab", ".text", ".normalized.txt"} <= set(BESIDE)
     for form in Speech.model_fields["response_format"].annotation.__args__:
         assert re.search(rf"\b{form}\b", accepted), form
+
+
+def test_every_link_of_the_pages_leads_somewhere():
+    """To a file of this repository, and to a heading of it where one is named."""
+
+    def headings(page: Path) -> set[str]:
+        lines = re.findall(r"^#+ (.*)$", page.read_text(), re.M)
+        return {re.sub(r"[^\w\- ]", "", h.lower()).strip().replace(" ", "-") for h in lines}
+
+    pages = [*ROOT.glob("*.md"), ROOT / "recipes" / "README.md", *(ROOT / "docs").rglob("*.md")]
+    assert len(pages) > 20
+    for page in pages:
+        for link in re.findall(r"\]\(([^)]+)\)", page.read_text()):
+            file, _, heading = link.partition("#")
+            if "://" in link:
+                continue
+            target = page.parent / file if file else page
+            assert target.exists(), (page, link)
+            assert not heading or target.suffix != ".md" or heading in headings(target), (page, link)
