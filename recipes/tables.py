@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import statistics
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -51,26 +52,28 @@ def kokoro_heldout() -> str:
 
 
 def quality() -> str:
-    """Means and the worst speaker, of both networks."""
-    head = ["network", "people", "position: mean, worst", "P.808 (their recordings, vocoded)", "distillmos (vocoded)",
-            "WER of new sentences", "voice file"]
-    big = list(data("kokoro_heldout").values())
-    small = data("heldout")
-    native = [r for r in small if r["corpus"] != "speechocean762"]
-
-    def of(key: str) -> float:
-        return mean([r[key] for r in big])
-
-    rows = [
-        ["Kokoro-82M (default)", str(len(big)), f"**{of('position'):.2f}**, {min(r['position'] for r in big):.2f}",
-         f"{of('p808'):.2f} ({of('p808_vocoded'):.2f})", f"{of('distillmos'):.2f} ({of('distillmos_vocoded'):.2f})",
-         per_cent(of("wer")), f"{max(r['bytes'] for r in big) / 1e6:.1f} MB"],
-        ["small", str(len(native)),
-         "{:.2f}, {:.2f}".format(*(f([r["similarity"]["position"] for r in native]) for f in (mean, min))),
-         "–",
-         "–", per_cent(mean([r["wer"]["new"] for r in native])), f"{max(r['bytes'] for r in native) / 1e6:.1f} MB"],
-    ]
+    """Means, medians and the worst speaker: both networks, people whose first language is English and the others."""
+    head = ["network, people", "how many", "position: mean, median, worst", "P.808 (their recordings, vocoded)",
+            "distillmos (vocoded)", "WER of new sentences"]
+    rows = []
+    for native, people in ((True, "native speakers"), (False, "Mandarin first")):
+        found = [r for n, r in data("kokoro_heldout").items() if n.startswith("speechocean") != native]
+        if not found:
+            continue
+        means = {k: mean([r[k] for r in found]) for k in ("p808", "p808_vocoded", "distillmos", "distillmos_vocoded", "wer")}
+        rows.append([f"Kokoro-82M (default), {people}", str(len(found)), spread([r["position"] for r in found], native),
+                     *(f"{means[k]:.2f} ({means[k + '_vocoded']:.2f})" for k in ("p808", "distillmos")), per_cent(means["wer"])])
+    for native, people in ((True, "native speakers"), (False, "Mandarin first")):
+        old = [r for r in data("heldout") if (r["corpus"] != "speechocean762") == native]
+        rows.append([f"small, {people}", str(len(old)), spread([r["similarity"]["position"] for r in old]), "–", "–",
+                     per_cent(mean([r["wer"]["new"] for r in old]))])
     return markdown(head, rows)
+
+
+def spread(values: list[float], bold: bool = False) -> str:
+    """Mean, median, least."""
+    first = f"{mean(values):.2f}"
+    return f"{f'**{first}**' if bold else first}, {statistics.median(values):.2f}, {min(values):.2f}"
 
 
 def small_heldout(found: list[dict] | None = None) -> str:

@@ -307,7 +307,7 @@ def test_the_doctor_names_a_file_as_it_is_called_and_no_command(home, tmp_path, 
 
     (tmp_path / "bad.wav").write_text("This is a text.")
     found = check_clips([tmp_path / "bad.wav"], {}, starter)
-    assert found.clips[0].findings[0].sentence.startswith("bad.wav could not be read")
+    assert found.clips[0].findings[0].sentence.startswith("It could not be read")
     said = gathering.meter(found)
     assert "the tab Read aloud has sentences to read" in said and "tts-meta" not in said
 

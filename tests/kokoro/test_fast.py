@@ -24,4 +24,5 @@ def test_twice_as_fast_is_understood(monkeypatch):
     for a, b in zip(usual, fast, strict=True):
         assert b.seconds == pytest.approx(a.seconds / 2, rel=0.02)
     heard = [recogniser.transcribe(s.samples, 22050) for s in fast]
-    assert word_error_rate(SENTENCES, heard) <= 0.10, heard
+    # 0.02 to 0.10 by the voice; cutting all frames alike, or through the network's own durations, is over 0.25.
+    assert word_error_rate(SENTENCES, heard) <= 0.15, heard
