@@ -1,7 +1,5 @@
-"""Speak with the files of `tts-meta export-onnx`, by numpy, onnxruntime and phonemizer (with espeak-ng) alone.
-
-    python -m tts_meta.onnx_say FOLDER "Good morning." hello.wav [SPEED]
-"""
+"""Speak with the files of `tts-meta export-onnx`, by numpy, onnxruntime and phonemizer (with espeak-ng) alone:
+`python -m tts_meta.onnx_say FOLDER "Good morning." hello.wav [SPEED]`."""
 
 import json
 import re

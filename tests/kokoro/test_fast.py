@@ -24,5 +24,5 @@ def test_twice_as_fast_is_understood(monkeypatch):
     for a, b in zip(usual, fast, strict=True):
         assert b.seconds == pytest.approx(a.seconds / 2, rel=0.02)
     heard = [recogniser.transcribe(s.samples, 22050) for s in fast]
-    # 0.02 to 0.10 by the voice; cutting all frames alike, or through the network's own durations, is over 0.25.
+    # 0.02 to 0.11 by the voice. Of Harvard sentences 0.15 to 0.19, and 0.30 where pauses give no more than words.
     assert word_error_rate(SENTENCES, heard) <= 0.15, heard

@@ -49,7 +49,7 @@ def test_the_judge_does_not_share_the_products_normaliser():
     from tests.test_architecture import imports
 
     assert word_errors(["No. I did not."], ["number I did not"]) == (1, 4)
-    assert not any(m.startswith("tts_meta.text") for m in imports(ROOT / "tts_meta" / "evaluation" / "intelligibility.py"))
+    assert not any(m.startswith("tts_meta.text") for m in imports(ROOT / "tts_meta" / "measures" / "intelligibility.py"))
 
 
 def test_position_is_zero_at_the_floor_and_one_at_the_ceiling():
