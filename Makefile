@@ -44,16 +44,17 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-lo
 test: install browser
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(PYTEST) -m "not sweep" --durations=60
+	$(PYTEST) -m "not sweep" --durations=60 --cov=tts_meta --cov=app --cov-report=
+	@echo "lines of tts_meta and app that the tests run: $$($(BIN)/python -m coverage report --format=total) % (make coverage names the others)"
 
 test-all: install browser
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	TTS_META_TEST_ALL=1 $(PYTEST) --durations=60
 
-# The same tests, and which lines of the package none of them runs (in this process; jobs and commands of their own do not count).
-coverage: install browser
-	$(PYTEST) -m "not sweep" --cov=tts_meta --cov=app --cov-report=term:skip-covered
+# Which lines no test ran in the last `make test` (in its own processes: those of jobs and commands do not count).
+coverage:
+	$(BIN)/python -m coverage report --skip-covered --show-missing
 
 # The whole validation table, resumable row by row (about three hours on two cores).
 validation: install
