@@ -17,6 +17,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from shared.markdown import table  # noqa: E402
+
 from tts_meta.audio.files import replace_file  # noqa: E402
 
 DOCS = ROOT / "docs"
@@ -27,10 +29,6 @@ def data(name: str):
     return json.loads((DOCS / f"{name}.json").read_text())
 
 
-def markdown(head: list[str], rows: list[list[str]]) -> str:
-    return "\n".join(["| " + " | ".join(head) + " |", "|---" * len(head) + "|", *("| " + " | ".join(r) + " |" for r in rows)])
-
-
 def mean(values: list[float]) -> float:
     return sum(values) / len(values)
 
@@ -39,16 +37,17 @@ def per_cent(share: float | None) -> str:
     return "–" if share is None else f"{100 * share:.1f} %"
 
 
-def kokoro_heldout() -> str:
+def kokoro_heldout(found: dict[str, dict] | None = None) -> str:
+    """Of docs/kokoro_heldout.json, or of other rows."""
     head = ["speaker", "clips", "position", "beside whole recordings", "P.808 (vocoded)", "distillmos (vocoded)", "WER",
             "F0 mean", "F0 spread", "rate"]
     rows = [
         [name, str(r["clips"]), f"{r['position']:.2f}", f"{r['position_whole']:.2f}",
          f"{r['p808']:.2f} ({r['p808_vocoded']:.2f})", f"{r['distillmos']:.2f} ({r['distillmos_vocoded']:.2f})",
          per_cent(r["wer"]), f"{r['f0']:.2f}", f"{r['f0_spread']:.2f}", f"{r['rate']:.2f}"]
-        for name, r in sorted(data("kokoro_heldout").items())
+        for name, r in sorted((found or data("kokoro_heldout")).items())
     ]
-    return markdown(head, rows)
+    return table(head, rows)
 
 
 def quality() -> str:
@@ -67,7 +66,7 @@ def quality() -> str:
         old = [r for r in data("heldout") if (r["corpus"] != "speechocean762") == native]
         rows.append([f"small, {people}", str(len(old)), spread([r["similarity"]["position"] for r in old]), "–", "–",
                      per_cent(mean([r["wer"]["new"] for r in old]))])
-    return markdown(head, rows)
+    return table(head, rows)
 
 
 def spread(values: list[float], bold: bool = False) -> str:
@@ -88,7 +87,7 @@ def small_heldout(found: list[dict] | None = None) -> str:
             f"{s['ceiling_vocoded']:.3f}", f"{s['ceiling_real']:.3f}", f"{s['position']:.2f}",
             *(per_cent(w.get(k)) for k in ("clone", "vocoded", "new")), f"{r['seconds_total']:.0f}", f"{r['bytes']:,}",
         ])
-    return markdown(head, rows)
+    return table(head, rows)
 
 
 def kokoro_head() -> str:
@@ -101,14 +100,14 @@ def kokoro_head() -> str:
          f"{both[n]['p808_vocoded']:.2f}, {both[n]['distillmos_vocoded']:.2f}"]
         for n in sorted(alone)
     ]
-    return markdown(head, rows)
+    return table(head, rows)
 
 
 def kokoro_swap() -> str:
     """Prosody swapped between recording and prediction."""
     rows = [[k.split("|")[2], f"{r['position']:.2f}", f"{r['p808']:+.2f}", f"{r['distillmos']:+.2f}"]
             for k, r in data("kokoro_swap").items()]
-    return markdown(["prosody", "position", "P.808", "distillmos"], rows)
+    return table(["prosody", "position", "P.808", "distillmos"], rows)
 
 
 def kokoro_arms() -> str:
@@ -122,7 +121,7 @@ def kokoro_arms() -> str:
             for steps, r in arm["at"].items()
             if arm.get("position") != "beside whole recordings"
         ]
-    return markdown(["what moves", "how", "speaker", "steps", "position", "P.808", "distillmos", "WER"], rows)
+    return table(["what moves", "how", "speaker", "steps", "position", "P.808", "distillmos", "WER"], rows)
 
 
 def bench() -> str:
@@ -131,7 +130,7 @@ def bench() -> str:
          str(c["goal"])]
         for c in data("bench")["cases"]
     ]
-    return markdown(["meta-step", "against", "ours", "theirs", "ratio", "goal"], rows)
+    return table(["meta-step", "against", "ours", "theirs", "ratio", "goal"], rows)
 
 
 TABLES: dict[str, Callable[[], str]] = {

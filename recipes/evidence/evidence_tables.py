@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import numpy as np
 from evidence_cells import NATIVE, Grid
 
@@ -18,13 +21,9 @@ from tts_meta.evaluation.grid import (
 )
 from tts_meta.measures.verification import TRIALS
 
+sys.path.append(str(Path(__file__).resolve().parents[1]))  # recipes/, for what they share
 
-def row(values: list) -> str:
-    return "| " + " | ".join(map(str, values)) + " |"
-
-
-def table(head: list[str], rows: list[list]) -> str:
-    return "\n".join([row(head), "|---" * len(head) + "|", *(row(r) for r in rows)])
+from shared.markdown import table  # noqa: E402
 
 
 def known(cell: dict, step: str, key: str) -> bool:

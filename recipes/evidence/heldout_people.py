@@ -1,4 +1,4 @@
-"""Clone every held-out speaker and measure it: the table of the README. Resumable speaker by speaker.
+"""Clone every held-out speaker on the small network and measure it: docs/heldout.json. Resumable speaker by speaker.
 
     python recipes/evidence/heldout_people.py ../shared/data/speech/heldout [--speakers p225 p226] [--method sigma]
 

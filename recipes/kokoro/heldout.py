@@ -28,7 +28,9 @@ import soundfile
 import torch
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "recipes")]
+
+from tables import kokoro_heldout  # noqa: E402
 
 from tts_meta.adaptation.clone_at_once import clone_voice  # noqa: E402
 from tts_meta.audio.features import clip_features  # noqa: E402
@@ -166,13 +168,7 @@ def main() -> None:
         found[name] = one([r for r in rows if f"{r['corpus']}/{r['speaker']}" == name], args.root, args.keep)
         print(name, found[name], flush=True)
         replace_file(args.out, (json.dumps(found, indent=1) + "\n").encode())
-    head = ["speaker", "clips", "position", "P.808_(vocoded)", "distillmos_(vocoded)", "WER", "F0_mean,_spread,_rate"]
-    print("| " + " | ".join(h.replace("_", " ") for h in head) + " |\n" + "|---" * len(head) + "|")
-    for name, r in found.items():
-        cells = [name, r["clips"], f"{r['position']:.2f}", f"{r['p808']:.2f} ({r['p808_vocoded']:.2f})",
-                 f"{r['distillmos']:.2f} ({r['distillmos_vocoded']:.2f})", f"{100 * r['wer']:.1f} %",
-                 f"{r['f0']:.2f}, {r['f0_spread']:.2f}, {r['rate']:.2f}"]
-        print("| " + " | ".join(map(str, cells)) + " |")
+    print(kokoro_heldout(found))
     for key, less in (("position", None), ("p808", "p808_vocoded"), ("distillmos", "distillmos_vocoded"), ("wer", None)):
         print(key, "mean", round(float(np.mean([r[key] - (r[less] if less else 0) for r in found.values()])), 3))
 
