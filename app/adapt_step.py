@@ -94,7 +94,7 @@ def build(walk: Walk) -> Adapt:
     with gr.Accordion("Modules that move", open=False) as folded:
         modules = gr.Dataframe(interactive=False, label="Modules", elem_id="modules", buttons=[])
     onwards = gr.Button("Next: listen", elem_id="to4")
-    seen = [status, main, failure, like, losses, kept, preview, walk.heard, frame, walk.timer]
+    seen = [status, main, failure, like, losses, kept, preview, walk.heard, frame, walk.timer, onwards]
     return Adapt(name, consent, who, purpose, steps, taken, replace, another, status, main, trouble, planned, seen, kept, preview,
                  using, more, adding, earlier, delete, modules, folded, onwards)
 

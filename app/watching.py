@@ -35,14 +35,20 @@ ANSWERS = f"(label, said) => ({json.dumps({label: bar(said) for label, said in A
 def button(status: str) -> gr.Button:
     """The one button, as the clone stands."""
     label = {"planned": START, "queued": STOP, "running": STOP, "stopped": ON, "interrupted": ON, "failed": ON}.get(status, PLAN)
-    return gr.Button(label, variant="stop" if label == STOP else "primary")
+    # A finished clone is listened to next, and not planned again: of two buttons in sight one is loud.
+    return gr.Button(label, variant="stop" if label == STOP else "secondary" if status == "done" else "primary")
+
+
+def onwards(status: str) -> gr.Button:
+    """The button that goes on to listening: loud when there is a clone to hear."""
+    return gr.Button(variant="primary" if status == "done" else "secondary")
 
 
 def progress(job_id: str, heard: str):
     """What the timer shows: (bar, button, problem, likeness, losses, kept steps, preview, whose preview was played, its frame,
-    timer)."""
+    timer, the button that goes on)."""
     nothing = gr.Radio(choices=[], visible=False)
-    still = (gr.skip(), heard, gr.Group(visible=False), gr.Timer(active=False))
+    still = (gr.skip(), heard, gr.Group(visible=False), gr.Timer(active=False), onwards(""))
     if not job_id:
         return bar("No clone yet: fill this in, then plan."), button(""), "", "", "", nothing, *still
     try:
@@ -58,7 +64,7 @@ def progress(job_id: str, heard: str):
     stops = "" if s.status in ENDED else f"ends at step {s.steps}, or where it gains no more"
     like = chart("Likeness to the speaker's own clips (higher is better)", curve("likeness"), s.steps, "likeness", stops)
     if not like and s.status in ("queued", "running"):
-        like = "<p>The curve of likeness begins at step 30.</p>"
+        like = "<p>The curve of likeness begins when the first step is kept.</p>"
     losses = chart("Loss of held-out clips, nats per frame (lower is better)", curve("heldout"), s.steps, "curve")
     losses += chart("Loss of the clips it learns from, nats per frame", curve("train"), s.steps, "train")
     trouble = show.problem(f"{s.reason} {s.fix}") if s.reason and s.status in ("failed", "interrupted") else ""
@@ -75,7 +81,7 @@ def progress(job_id: str, heard: str):
         preview = gr.skip() if heard.startswith(job_id) else gr.Audio(None, label="Preview")
         last = job_id
     return (bar(describe(job), s.step, s.steps), button(s.status), trouble, like, losses, kept, preview, last,
-            gr.Group(visible=bool(sounds)), gr.Timer(active=not ended and s.status != "planned"))
+            gr.Group(visible=bool(sounds)), gr.Timer(active=not ended and s.status != "planned"), onwards(s.status))
 
 
 def describe(job: Job) -> str:

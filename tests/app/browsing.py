@@ -103,6 +103,26 @@ def ready(page):
     page.wait_for_function("() => !!document.querySelector('#enough p, #status div')")
 
 
+def walk_to(page, number, there):
+    """Go to a step by its number, until something of it is seen: a page that has just loaded goes to its clone by itself."""
+    for _ in range(60):
+        button = page.locator(".step-button").nth(number - 1)
+        if button.is_enabled():
+            button.click()
+        if page.locator(there).is_visible():
+            page.wait_for_timeout(300)
+            if page.locator(there).is_visible():
+                return
+        page.wait_for_timeout(500)
+    raise AssertionError(f"step {number} of the page never showed {there}")
+
+
+def settled(page):
+    """Until no control says that its work goes on, and colours have faded in."""
+    page.wait_for_function("() => ![...document.querySelectorAll('.progress-text')].some(e => e.checkVisibility())")
+    page.wait_for_timeout(400)
+
+
 def step(page, name):
     """Go to a step of the walk that was reached before, or by its number's button."""
     page.get_by_role("tab", name=name).or_(page.get_by_role("button", name=name, exact=True)).first.click()

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from tests.app.browsing import CHROMIUM, OUT, PLAYED, opened, ready
+from tests.app.browsing import CHROMIUM, OUT, PLAYED, opened, ready, walk_to
 from tests.conftest import EXAMPLES
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (make test installs it)")
@@ -124,13 +124,13 @@ def test_four_clicks_from_the_page_to_a_clone_of_the_example_that_is_heard(brows
     clicks = []
     # Clips of another window's walk are its own, or taken over: they go when that is confirmed.
     if page.locator("#checked li").count():
+        walk_to(page, 1, "#over")
         page.once("dialog", lambda d: d.accept())
-        page.locator(".step-button").first.click()
         page.locator("#over").click()
         expect(page.locator("#trouble2")).to_contain_text("removed")
         page.reload()
         ready(page)
-    page.locator(".step-button").first.click()
+    walk_to(page, 1, "#examples")
 
     def click(what):
         clicks.append(what)
@@ -143,6 +143,8 @@ def test_four_clicks_from_the_page_to_a_clone_of_the_example_that_is_heard(brows
     expect(page.locator("#main")).to_have_text("Start", timeout=180_000)
     click("#main")
     expect(page.locator("#status")).to_contain_text("Done", timeout=300_000)
+    # Of two buttons in sight the one that goes on is loud.
+    assert "primary" in page.locator("#to4").get_attribute("class") and "primary" not in page.locator("#main").get_attribute("class")
     # It speaks by itself: who waited for it wants to hear it first.
     assert page.evaluate("""async () => { for (let i = 0; i < 300; i++) {
       const a = document.querySelector('#preview audio');
@@ -253,8 +255,7 @@ def test_keyboard_alone_and_a_telephone(browser, served):
     from playwright.sync_api import expect
 
     page = opened(browser, served[0], 390, 844)
-    if page.locator(".step-button").first.is_enabled():
-        page.locator(".step-button").first.click()
+    walk_to(page, 1, "#hello")
     page.locator("#hello").focus()
     end = time.monotonic() + 60
     while not page.evaluate("document.activeElement.id == 'to2' || !!document.activeElement.closest('#to2')"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.app.browsing import CHROMIUM, FAINT, MISPLACED, UNREADABLE, opened
+from tests.app.browsing import CHROMIUM, FAINT, MISPLACED, UNREADABLE, opened, settled, walk_to
 from tests.app.stubs import checkup, clone, running
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (make test installs it)")
@@ -51,7 +51,7 @@ def everywhere(page):
     """Look at every step and every tab, with what can be said in them; yields the name of each place."""
     from playwright.sync_api import expect
 
-    page.locator(".step-button").first.click()
+    walk_to(page, 1, "#examples")
     page.locator("#examples").click()
     expect(page.locator("#name textarea, #name input")).to_have_value("p225")
     page.locator("#use").click()
@@ -59,8 +59,7 @@ def everywhere(page):
     expect(page.locator("#likeness-frame")).to_be_visible()
     yield "adapt"
     for number, name, listed in ((2, "text", "#texts .rows"), (1, "clips", "#checked .rows")):
-        page.locator(".step-button").nth(number - 1).click()
-        page.locator(listed).wait_for()
+        walk_to(page, number, listed)
         if name == "clips":
             page.locator("#look").click()
             expect(page.locator("#checked .badge.red")).to_have_count(1)
@@ -89,7 +88,7 @@ def test_every_text_can_be_read_and_fits(browser, full, width, dark):
     page.wait_for_function("(dark) => document.body.classList.contains('dark') == dark", arg=dark)
     found = []
     for place in everywhere(page):
-        page.wait_for_timeout(400)  # colours fade in
+        settled(page)
         found += unreadable(page, place)
         if place == "clips":
             rows = page.locator("#checked li").all()
@@ -113,8 +112,7 @@ def test_every_text_can_be_read_and_fits(browser, full, width, dark):
 def test_who_uses_the_keyboard_sees_where_they_are(browser, full, dark):
     """The ring around the button Next, beside what is behind it: 3 to 1 is expected of such marks (WCAG 1.4.11)."""
     page = opened(browser, full[0], 390, 900, dark)
-    page.locator("#main").wait_for()  # the page goes to the step of the clone by itself; a click before that would be undone
-    page.locator(".step-button").first.click()
+    walk_to(page, 1, "#over")
     page.locator("#over").focus()
     for _ in range(3):
         page.keyboard.press("Tab")
@@ -141,7 +139,7 @@ def test_a_clone_that_runs_and_names_without_an_end_can_be_read_on_a_telephone(b
         page.mouse.move(1, 1)
         page.locator("#name textarea, #name input").fill("y" * 300)
         expect(page.locator("#trouble1")).to_contain_text("cannot be used")
-        page.wait_for_timeout(400)
+        settled(page)
         assert not unreadable(page, "adapt")
         page.context.close()
 

@@ -1,0 +1,151 @@
+"""Which way of adapting Kokoro? Held-out people, cloned by every method from the same clips, judged as they go.
+
+    pip install -e '.[judges]'       # distillmos, a second judge of naturalness
+    python recipes/kokoro/evidence.py ../shared/data/speech/heldout --out docs/kokoro_evidence.json
+
+The first ten clips (six where there are no more) are learned from. After each of SOUNDS steps eight sentences that none of
+them said are spoken and judged as recipes/kokoro/heldout.py does; after each of LOSSES the negative log-likelihood of
+the person's other recordings is measured, with the prosody of the recordings, nats a frame. Rates were chosen on development
+people (docs/kokoro_arms.md). A cell (method and speaker) that is in the file is not made again. Five minutes a cell on one core.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "recipes"), str(ROOT / "recipes" / "kokoro")]
+
+from arms import FOLKLORE, Judges, dense  # noqa: E402
+from heldout import LONGEST, SENTENCES, cut_alike, spoken  # noqa: E402
+
+from tts_meta.adaptation.adaptation_run import AdaptationRun  # noqa: E402
+from tts_meta.adaptation.methods import free, shrinking  # noqa: E402
+from tts_meta.audio.files import replace_file  # noqa: E402
+from tts_meta.audio.mel import SAMPLE_RATE  # noqa: E402
+from tts_meta.clips.checkup import check_clips  # noqa: E402
+from tts_meta.clips.prepared_clips import prepare  # noqa: E402
+from tts_meta.evaluation.protocol import heldout_speakers  # noqa: E402
+from tts_meta.measures.similarity import centroid, embed, other_speakers  # noqa: E402
+from tts_meta.processor import bf16_is_fast  # noqa: E402
+from tts_meta.speaking.synthesize import Synthesizer  # noqa: E402
+from tts_meta.starters.kokoro_starter import KokoroItem, KokoroStarter, load_kokoro  # noqa: E402
+
+SPEAKERS = "p225,0811,2609,p226,3331,2327"
+REFERENCE = 8
+SOUNDS = (60, 120, 300, 1000, 3000)
+LOSSES = (0, 15, 30, 60, 90, 120, 180, 240, 300, 450, 600, 1000, 1500, 2000, 2500, 3000)
+METHODS: dict[str, dict] = {
+    "sigma_reptile": {},
+    "finetune_all": {"dense": ["head.", "blocks."], "rate": 1e-4},
+    "no_prior": {"free": ["timbre", "blocks.*", "head.*"], "rate": 3e-3},
+    "adain": {"free": FOLKLORE, "rate": 3e-2},
+    "head_all": {"dense": ["head."], "rate": 3e-4},
+    "sea_emb": {"free": ["timbre"], "rate": 3e-2},
+}
+
+
+class Walk:
+    """A clone in progress: `after` yields (step, its loss of other recordings, its synthesizer, seconds of its steps)."""
+
+    def __init__(self, starter: KokoroStarter, support: list[KokoroItem], others: list[KokoroItem], spec: dict) -> None:
+        self.starter, self.support, self.spec = starter, support, spec
+        self.register = starter.measured(support)
+        loss = starter.task_loss(bf16_is_fast(), ["timbre"])
+        batches = [{k: v.unsqueeze(0) for k, v in starter.collate([i], [starter.encoded(i, ())]).items()} for i in others]
+        frames = sum(len(i.mel) for i in others)
+
+        @torch.no_grad()
+        def measured(starter: KokoroStarter, params: dict) -> float:
+            loss.network = starter.net
+            return float(sum(loss(starter.start(params), b) for b in batches)) / frames
+
+        self.loss = measured
+
+    def after(self, steps: list[int]) -> Iterator[tuple[int, float, Synthesizer, float]]:
+        begin = time.monotonic()
+        if "dense" in self.spec:
+            yield 0, self.loss(self.starter, {}), Synthesizer(self.starter, self.register), 0.0
+            for step, trained in dense(self.starter, self.support, {**self.spec, "steps": steps}, 0):
+                yield step, self.loss(trained, {}), Synthesizer(trained, self.register), time.monotonic() - begin
+            return
+        method = free(self.starter, self.spec["free"], self.spec["rate"]) if "free" in self.spec else shrinking(self.starter)
+        run = AdaptationRun(self.starter, method, self.support, (), max(steps), 1, self.starter.adaptation.clips, 0)
+        for progress in run:
+            if progress.step in steps or not progress.step:
+                yield (progress.step, self.loss(self.starter, run.now()), Synthesizer(self.starter, run.now() | self.register),
+                       time.monotonic() - begin)
+
+
+class People:
+    """What the clones of a held-out speaker are made of and measured against, looked up once."""
+
+    def __init__(self, root: Path, starter: KokoroStarter, judges: Judges) -> None:
+        self.root, self.starter, self.judges = root, starter, judges
+
+    def __call__(self, name: str) -> tuple[list[KokoroItem], list[KokoroItem], np.ndarray, dict]:
+        speaker = heldout_speakers(self.root, [name])[0]
+        support = prepare(check_clips(speaker.support, speaker.texts, self.starter).require(), self.starter)
+        others = prepare(check_clips(speaker.reference[:REFERENCE], speaker.texts, self.starter).require(), self.starter)
+        middle = centroid([c.embedding for c in support])
+        mels = [c.item.mel for c in others]
+        own = self.judges.sounds([spoken(m[:LONGEST]) for m in mels], middle)
+        lengths = [len(Synthesizer(self.starter, {}).sentence_mel(t)[0]) for t in SENTENCES]
+        short = [float(embed(y, SAMPLE_RATE) @ middle) for y in cut_alike(mels, lengths)]
+        own |= {"like": float(np.mean(short)), "floor": float((other_speakers() @ middle).mean())}
+        return [c.item for c in support], [c.item for c in others], middle, own
+
+
+def scores(judges: Judges, voice: Synthesizer, middle: np.ndarray, own: dict) -> dict:
+    """Of a clone's sentences; P.808 and distillmos less those of the person's recordings through the vocoder."""
+    sounds = [spoken(voice.sentence_mel(t)[0]) for t in SENTENCES]
+    found = judges.sounds(sounds, middle)
+    return {
+        "position": round((found["like"] - own["floor"]) / (own["like"] - own["floor"]), 3),
+        "p808": round(found["p808"] - own["p808"], 3), "distillmos": round(found["distillmos"] - own["distillmos"], 3),
+        "wer": round(judges.words(sounds), 4),
+    }
+
+
+def main() -> None:
+    p = argparse.ArgumentParser()
+    p.add_argument("root", type=Path)
+    p.add_argument("--out", type=Path, required=True)
+    p.add_argument("--speakers", default=SPEAKERS, help="apart by commas")
+    p.add_argument("--methods", default=",".join(METHODS))
+    p.add_argument("--steps", type=int, default=300)
+    args = p.parse_args()
+    found = json.loads(args.out.read_text()) if args.out.exists() else {}
+    torch.set_num_threads(1)
+    starter, judges = load_kokoro(), Judges()
+    known = People(args.root, starter, judges)
+    for name in args.speakers.split(","):
+        person: tuple | None = None
+        for method in args.methods.split(","):
+            key = f"{method}|{name}|{args.steps}"
+            if key in found:
+                continue
+            person = person or known(name)
+            support, others, middle, own = person
+            cell: dict = {"spec": METHODS[method], "losses": {}, "sounds": {}, "clips": len(support)}
+            at = [s for s in sorted({*LOSSES, *SOUNDS}) if 0 < s <= args.steps]
+            for step, loss, voice, seconds in Walk(starter, support, others, METHODS[method]).after(at):
+                cell["losses"][str(step)] = round(loss, 3)
+                if step in SOUNDS or step == 0 and method == "sigma_reptile":
+                    cell["sounds"][str(step)] = scores(judges, voice, middle, own) | {"seconds": round(seconds, 1)}
+                    print(key, step, round(loss, 2), cell["sounds"][str(step)], flush=True)
+            found = json.loads(args.out.read_text()) if args.out.exists() else {}  # another process may have added some
+            found[key] = cell
+            replace_file(args.out, (json.dumps(found, indent=1) + "\n").encode())
+
+
+if __name__ == "__main__":
+    main()
