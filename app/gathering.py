@@ -9,6 +9,7 @@ import soundfile
 
 from tts_meta.audio.files import SUFFIXES, read_audio
 from tts_meta.clips.draft_clips import EXAMPLE, Draft
+from tts_meta.clips.long_recordings import cut_from, cut_long_recordings
 from tts_meta.clips.sound_coverage import prompts
 from tts_meta.clips.transcripts import TEXT_FILES, find_transcripts, texts_in
 from tts_meta.errors import InputError
@@ -22,6 +23,7 @@ EXAMPLE_NAME, EXAMPLE_CONSENT = "p225", "the VCTK corpus (CC BY 4.0)"
 UNSURE = "recognised, unsure: listen"
 FROM_FILE = "from your file"
 LEAST, GOOD = 5, 30  # s of speech: without which nothing is made, and that make a good voice (docs/how-many-clips.md)
+LONGEST_GATHERED = 300.0  # s of a long recording that become clips of the page's list: more would not be looked through
 USABLE = "Usable is what people can be heard in: the pauses and the clips that are left out do not count."
 
 
@@ -64,8 +66,11 @@ def add_files(window: str, shown: str, files: list[str] | None):
         said = f"None of the files is a sound ({', '.join(p.name for p in paths[:3])}); {', '.join(SUFFIXES)} are expected."
         return None, *lists(draft), show.problem(said)
     notes: list[str] = []
-    for p in sounds:
+    named = {p.stem for p in paths if p.suffix.lower() in TEXT_FILES}
+    for p in cut_long_recordings(sounds, [p for p in sounds if p.stem in named], notes.append, LONGEST_GATHERED):
         draft.add(p)
+        if cut_from(p):
+            p.unlink()  # the page's program may run for weeks, and the draft has a copy
     try:
         texts = texts_in([p for p in paths if p.suffix.lower() in TEXT_FILES], draft.clips, notes.append)
     except InputError as e:

@@ -133,8 +133,15 @@ def bench() -> str:
     return table(["meta-step", "against", "ours", "theirs", "ratio", "goal"], rows)
 
 
+def fast_speech(found: dict[str, dict] | None = None) -> str:
+    """Wrong words of fast speech, of docs/fast_speech.json or of other rows."""
+    rows = [[what, str(r["1.0"]["words"]), *(per_cent(r[s]["wrong"] / r[s]["words"]) for s in ("1.0", "1.5", "2.0"))]
+            for what, r in (found or data("fast_speech")).items()]
+    return table(["what is heard", "words", "at its own speed", "1.5 times as fast", "twice as fast"], rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
-    f.__name__: f for f in (kokoro_heldout, quality, small_heldout, kokoro_head, kokoro_swap, kokoro_arms, bench)
+    f.__name__: f for f in (kokoro_heldout, quality, small_heldout, kokoro_head, kokoro_swap, kokoro_arms, bench, fast_speech)
 }
 
 

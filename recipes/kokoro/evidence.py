@@ -7,6 +7,11 @@ The first ten clips (six where there are no more) are learned from. After each o
 them said are spoken and judged as recipes/kokoro/heldout.py does; after each of LOSSES the negative log-likelihood of
 the person's other recordings is measured, with the prosody of the recordings, nats a frame. Rates were chosen on development
 people (docs/kokoro_arms.md). A cell (method and speaker) that is in the file is not made again. Five minutes a cell on one core.
+
+    python recipes/kokoro/evidence.py HELDOUT --out docs/kokoro_amounts.json --methods sigma_reptile --steps 120 \
+        --amounts "5,10,20,240 s" --speakers 1188,6829,7176,8455
+
+clones readers with minutes from so many clips, or from so many seconds of them; all are measured on the last eight.
 """
 
 from __future__ import annotations
@@ -16,6 +21,8 @@ import json
 import sys
 import time
 from collections.abc import Iterator
+from functools import lru_cache
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -64,9 +71,10 @@ class Walk:
         frames = sum(len(i.mel) for i in others)
 
         @torch.no_grad()
-        def measured(starter: KokoroStarter, params: dict) -> float:
+        def measured(starter: KokoroStarter, deltas: dict) -> float:
             loss.network = starter.net
-            return float(sum(loss(starter.start(params), b) for b in batches)) / frames
+            params = starter.start({n: starter.phi[n] + d for n, d in deltas.items()})
+            return float(sum(loss(params, b) for b in batches)) / frames
 
         self.loss = measured
 
@@ -85,17 +93,32 @@ class Walk:
                        time.monotonic() - begin)
 
 
+def enough(seconds: list[float], amount: str) -> int:
+    """How many clips are "10" of them, or "240 s"; all without an amount."""
+    if not amount.endswith("s"):
+        return int(amount or len(seconds))
+    return 1 + int(np.searchsorted(np.cumsum(seconds), float(amount[:-1])))
+
+
 class People:
     """What the clones of a held-out speaker are made of and measured against, looked up once."""
 
     def __init__(self, root: Path, starter: KokoroStarter, judges: Judges) -> None:
         self.root, self.starter, self.judges = root, starter, judges
 
-    def __call__(self, name: str) -> tuple[list[KokoroItem], list[KokoroItem], np.ndarray, dict]:
+    @lru_cache(maxsize=1)  # noqa: B019
+    def prepared(self, name: str, split: bool) -> tuple[list, list]:
+        """(clips to learn from, others): the first and the rest, or all and the last REFERENCE."""
         speaker = heldout_speakers(self.root, [name])[0]
-        support = prepare(check_clips(speaker.support, speaker.texts, self.starter).require(), self.starter)
-        others = prepare(check_clips(speaker.reference[:REFERENCE], speaker.texts, self.starter).require(), self.starter)
-        middle = centroid([c.embedding for c in support])
+        paths = list(speaker.texts)
+        first, last = (speaker.support, speaker.reference[:REFERENCE]) if split else (paths[:-REFERENCE], paths[-REFERENCE:])
+        kept = [prepare(check_clips(c, speaker.texts, self.starter).require(), self.starter) for c in (first, last)]
+        return kept[0], kept[1]
+
+    def __call__(self, name: str, amount: str = "") -> tuple[list[KokoroItem], list[KokoroItem], np.ndarray, dict]:
+        support, others = self.prepared(name, not amount)
+        middle = centroid([c.embedding for c in support])  # of all, so that amounts are measured by one rule
+        support = support[: enough([c.seconds for c in support], amount)]
         mels = [c.item.mel for c in others]
         own = self.judges.sounds([spoken(m[:LONGEST]) for m in mels], middle)
         lengths = [len(Synthesizer(self.starter, {}).sentence_mel(t)[0]) for t in SENTENCES]
@@ -122,24 +145,26 @@ def main() -> None:
     p.add_argument("--speakers", default=SPEAKERS, help="apart by commas")
     p.add_argument("--methods", default=",".join(METHODS))
     p.add_argument("--steps", type=int, default=300)
+    p.add_argument("--amounts", default="", help='how much is learned from, apart by commas: "10,240 s"; ten clips without it')
     args = p.parse_args()
     found = json.loads(args.out.read_text()) if args.out.exists() else {}
     torch.set_num_threads(1)
     starter, judges = load_kokoro(), Judges()
     known = People(args.root, starter, judges)
-    for name in args.speakers.split(","):
+    for name, amount in product(args.speakers.split(","), args.amounts.split(",")):
         person: tuple | None = None
         for method in args.methods.split(","):
-            key = f"{method}|{name}|{args.steps}"
+            key = "|".join(filter(None, (method, name, str(args.steps), amount)))
             if key in found:
                 continue
-            person = person or known(name)
+            person = person or known(name, amount)
             support, others, middle, own = person
-            cell: dict = {"spec": METHODS[method], "losses": {}, "sounds": {}, "clips": len(support)}
+            cell: dict = {"spec": METHODS[method], "losses": {}, "sounds": {}, "clips": len(support),
+                          "seconds": round(sum(i.seconds for i in support))}
             at = [s for s in sorted({*LOSSES, *SOUNDS}) if 0 < s <= args.steps]
             for step, loss, voice, seconds in Walk(starter, support, others, METHODS[method]).after(at):
                 cell["losses"][str(step)] = round(loss, 3)
-                if step in SOUNDS or step == 0 and method == "sigma_reptile":
+                if step == args.steps or not amount and (step in SOUNDS or step == 0 and method == "sigma_reptile"):
                     cell["sounds"][str(step)] = scores(judges, voice, middle, own) | {"seconds": round(seconds, 1)}
                     print(key, step, round(loss, 2), cell["sounds"][str(step)], flush=True)
             found = json.loads(args.out.read_text()) if args.out.exists() else {}  # another process may have added some

@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 import shutil
 import uuid
+from pathlib import Path
 
 import gradio as gr
+import numpy as np
 import pytest
+import soundfile
 
 from app import adapting, gathering, rows, watching, windows
 from tests.app.stubs import checkup, clone, running, tone, without_network
 from tests.conftest import EXAMPLES
+from tts_meta.audio.files import read_audio
+from tts_meta.clips import long_recordings
 from tts_meta.clips.draft_clips import Draft
 from tts_meta.errors import InputError
 
@@ -362,3 +367,19 @@ def test_what_is_missing_for_listening_is_said(home):
     assert "plan and start a clone" in listening.compare("", False)[4]
     with running(home, 9) as job:
         assert "has to end first" in listening.compare(job.id, False)[4]
+
+
+def test_a_long_recording_becomes_clips_of_the_list(home, tmp_path, monkeypatch):
+    """As the command line cuts it, and no copy of it is left behind."""
+    monkeypatch.setattr(gathering, "LONGEST_GATHERED", 60.0)
+    samples, rate = read_audio(CLIPS[1])
+    piece = np.concatenate([samples, np.zeros(rate // 2, np.float32)])
+    soundfile.write(tmp_path / "lecture.flac", np.tile(piece, int(200 * rate / len(piece)) + 1), rate)
+    (tmp_path / "lecture.txt").write_text("Ask her to bring these things. " * 30)
+    said = gathering.add_files(WINDOW, "", [str(tmp_path / "lecture.flac"), str(tmp_path / "lecture.txt")])[-1]
+    draft = Draft.of(WINDOW)
+    assert "lecture.flac lasts 3 minutes" in said and "its first minute of speech" in said and "Its text is not used" in said
+    lengths = [soundfile.info(c).duration for c in draft.clips]
+    assert len(lengths) >= 4 and max(lengths) <= 16 and 60 <= sum(lengths) <= 76
+    assert not draft.texts and all(c.name.startswith("lecture-") for c in draft.clips)
+    assert not [p for f in long_recordings._folders for p in Path(f.name).glob("clips/lecture*")]

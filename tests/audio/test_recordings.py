@@ -120,6 +120,10 @@ def test_what_is_passed_over_is_said(tmp_path, good):
     text = " ".join(said)
     assert "dead.wav" in text and "cover.jpg" in text and "._a.wav" in text and ".hidden" in text and len(said) == 3
     assert "notes.txt" not in text and "table.csv" not in text
+    (tmp_path / "texts.xlsx").write_text("x")
+    said.clear()
+    find_clips([tmp_path], said.append)
+    assert any("save texts.xlsx as one (columns file, text)" in s for s in said), said
     with pytest.raises(InputError, match="link to"):
         find_clips([tmp_path / "dead.wav"])
 

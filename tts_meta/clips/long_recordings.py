@@ -83,10 +83,11 @@ def pieces(source: Source) -> Iterator[np.ndarray]:
 
 
 def cut_long_recordings(
-    clips: list[Path], with_text: Collection[Path], say: Callable[[str], None] = lambda message: None
+    clips: list[Path], with_text: Collection[Path], say: Callable[[str], None] = lambda message: None, most: float = MOST,
 ) -> list[Path]:
     """`clips` with every recording of more than LONGEST_WITH_TEXT s replaced by clips cut from it. Those of it that are in
-    `with_text` lose their text, which is too long to be placed: the clips are to be transcribed.
+    `with_text` lose their text, which is too long to be placed: the clips are to be transcribed. `most` seconds of clips are
+    made of one recording.
 
     They are temporary files and are removed when the process ends. `say` is told what was cut, and what was not used.
     """
@@ -106,13 +107,14 @@ def cut_long_recordings(
             soundfile.write(path, np.clip(samples, -1, 1), source.rate, subtype="PCM_16")
             made.append(path)
             used += len(samples) / source.rate
-            if used >= MOST:
+            if used >= most:
                 break
         if not made:
             found.append(clip)  # the clip doctor says what is wrong with it
             continue
         _whole.update(dict.fromkeys(made, clip))
-        more = f"; its first {used / 60:.0f} minutes of speech are used" if used >= MOST else ""
+        minutes = f"{used / 60:.0f} minutes" if used >= 90 else "minute"
+        more = f"; its first {minutes} of speech are used" if used >= most else ""
         text = (f". Its text is not used: one of more than {LONGEST_WITH_TEXT / 60:.0f} minutes cannot be placed"
                 if clip in with_text else "")
         say(f"{clip.name} lasts {seconds / 60:.0f} minutes: it is cut at its pauses into {len(made)} clips{more}{text}.")

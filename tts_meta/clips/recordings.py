@@ -11,6 +11,7 @@ from tts_meta.errors import InputError
 
 _TEXTS = (".txt", ".lab", ".csv", ".tsv", ".list", ".json", ".jsonl", ".md", ".text", ".psv", ".voice", ".textgrid")
 """What lies beside recordings and is no recording: not worth a sentence."""
+SPREADSHEETS = (".xlsx", ".xls", ".ods", ".numbers")
 
 
 def _walk(folder: Path, hidden: list[Path]) -> Iterator[Path]:
@@ -64,7 +65,10 @@ def find_clips(given: list[Path], say: Callable[[str], None] = lambda message: N
         say(f"{len(dead)} {'link leads' if len(dead) == 1 else 'links lead'} nowhere and {'is' if len(dead) == 1 else 'are'} "
             f"passed over: {_names(dead)}.")
     if other:
-        say(f"{len(other)} {'file is' if len(other) == 1 else 'files are'} no audio by name and passed over: {_names(other)}.")
+        tables = [p for p in other if p.suffix.lower() in SPREADSHEETS]
+        more = f" Texts are read from .csv: save {_names(tables)} as one (columns file, text)." if tables else ""
+        said = "file is" if len(other) == 1 else "files are"
+        say(f"{len(other)} {said} no audio by name and passed over: {_names(other)}.{more}")
     if hidden:
         say(f"{len(hidden)} hidden {'file or folder is' if len(hidden) == 1 else 'files or folders are'} passed "
             f"over: {_names(hidden)}.")
