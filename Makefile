@@ -15,7 +15,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.12"; exit 2; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=24" "setuptools<81" wheel
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[asr,eval,formats,watermark,dev]"
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[asr,eval,judges,formats,watermark,dev]"
 	touch $@
 
 # Headless Chromium for the page's test; only where it is absent.

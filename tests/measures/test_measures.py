@@ -5,13 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import EXAMPLES, ROOT
+from tts_meta.audio.files import read_audio
 from tts_meta.errors import InputError
+from tts_meta.evaluation.evaluate import by_second, second_opinion
 from tts_meta.evaluation.grid import Interval, bootstrap
 from tts_meta.evaluation.judge import spoken_frames
 from tts_meta.evaluation.protocol import heldout_speakers
+from tts_meta.measures import second_encoder
 from tts_meta.measures.distortion import f0_rmse_cents, mel_cepstral_distortion, voicing_error
 from tts_meta.measures.intelligibility import word_error_rate, word_errors
+from tts_meta.measures.second_encoder import embed_second, second_other_speakers
 from tts_meta.measures.similarity import other_speakers, similarity
 from tts_meta.measures.verification import equal_error_rate, pair_accuracy, trials
 
@@ -50,6 +54,28 @@ def test_the_judge_does_not_share_the_products_normaliser():
 
     assert word_errors(["No. I did not."], ["number I did not"]) == (1, 4)
     assert not any(m.startswith("tts_meta.text") for m in imports(ROOT / "tts_meta" / "measures" / "intelligibility.py"))
+
+
+def test_the_second_encoder_tells_people_apart():
+    """Two recordings of p225 and one of p226, all three of other sentences."""
+    hers = [read_audio(p) for p in sorted((EXAMPLES / "clips").glob("*.flac"))[2:4]]
+    another = read_audio(ROOT / "docs" / "samples" / "p226-recording.wav")
+    a, b, other = (embed_second(*s) for s in (*hers, another))
+    assert a.shape == (192,) and np.linalg.norm(a) == pytest.approx(1, abs=1e-3)
+    assert a @ b > 0.6 > a @ other
+    others = second_other_speakers().astype(np.float32)
+    assert others.shape == (80, 192) and np.allclose(np.linalg.norm(others, axis=1), 1, atol=1e-2)
+    assert (others @ a).max() < a @ b
+    # Half a second and less is heard too; how loud it is does not matter.
+    assert np.isfinite(embed_second(hers[0][0][:3000], hers[0][1])).all()
+    assert a @ embed_second(0.1 * hers[0][0], hers[0][1]) > 0.99
+
+
+def test_without_its_extra_there_is_a_reason(monkeypatch):
+    monkeypatch.setattr(second_encoder, "find_spec", lambda name: None)
+    assert embed_second(np.zeros(16000, np.float32), 16000) is None
+    found = second_opinion([], {"clone": [], "vocoded": [], "real": []})
+    assert "tts-meta[judges]" in found["reason"] and by_second({"second_encoder": found}) == ""
 
 
 def test_position_is_zero_at_the_floor_and_one_at_the_ceiling():

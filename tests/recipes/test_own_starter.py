@@ -33,7 +33,7 @@ TINY = {
     ],
     "choose_modules": ["--steps", "3", "--speakers", "1"],
     "widen_sigma": ["--steps", "3", "--speakers", "1", "--sentences", "1", "--factors", "1,1", "2,2"],
-    "export_starter": ["--out", "starter", "--corpus", "none"],
+    "export_starter": ["--out", "starter"],
 }
 
 

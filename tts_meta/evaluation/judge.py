@@ -16,10 +16,11 @@ from tts_meta.audio.loudness import normalise_loudness
 from tts_meta.audio.mel import SAMPLE_RATE, log_mel
 from tts_meta.audio.pitch import f0_at_frames
 from tts_meta.evaluation.kept import Kept, Measured
-from tts_meta.measures import quality
+from tts_meta.measures import quality, second_encoder
 from tts_meta.measures.distortion import f0_rmse_cents, mel_cepstral_distortion, voicing_error
 from tts_meta.measures.intelligibility import Recogniser
 from tts_meta.measures.quality import predicted
+from tts_meta.measures.second_encoder import embed_second
 from tts_meta.measures.similarity import embed
 from tts_meta.processor import use_bf16
 from tts_meta.speaking.synthesize import Synthesizer
@@ -107,7 +108,9 @@ class Judge:
     def heard(self, samples: np.ndarray, predict: bool) -> Measured:
         """Who speaks and what is said in `samples`; with `predict` also the predicted quality."""
         words = self.recogniser.transcribe(samples, SAMPLE_RATE) if self.recogniser else None
-        return Measured(samples, embed(samples, SAMPLE_RATE), words, predicted(samples, SAMPLE_RATE) if predict else None)
+        quality = predicted(samples, SAMPLE_RATE) if predict else None
+        second = embed_second(samples, SAMPLE_RATE) if predict else None
+        return Measured(samples, embed(samples, SAMPLE_RATE), words, quality, second)
 
     def says(self, synthesizer: Synthesizer, sentence: Sentence, predict: bool = False) -> Said:
         """What the voice says of one sentence."""
@@ -125,11 +128,13 @@ class Judge:
         """The recording itself (`real`), through the vocoder (`vocoded`), or (`centre`) only who speaks in it."""
         features = sentence.features
         key = {"kind": kind, "clip": sentence.digest, "by": self.recogniser.name if self.recogniser else None,
-               "dnsmos": [predict, quality.is_there(), quality.second_is_there()], "versions": versions(), "bf16": use_bf16()}
+               "dnsmos": [predict, quality.is_there(), quality.second_is_there()], "second": second_encoder.is_there(),
+               "versions": versions(), "bf16": use_bf16()}
         make: dict[str, Callable[[], Measured]] = {
             "vocoded": lambda: self.heard(normalise_loudness(self.vocoder(features.mel), SAMPLE_RATE), predict),
             "real": lambda: self.heard(features.samples, predict),
-            "centre": lambda: Measured(features.samples, embed(features.samples, SAMPLE_RATE), None, None),
+            "centre": lambda: Measured(features.samples, embed(features.samples, SAMPLE_RATE), None, None,
+                                       embed_second(features.samples, SAMPLE_RATE)),
         }
         return self.kept.get(key, make[kind])
 

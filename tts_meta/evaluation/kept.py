@@ -23,13 +23,14 @@ from tts_meta.audio.mel import SAMPLE_RATE
 
 @dataclass(frozen=True)
 class Measured:
-    """Samples `[N]` at 22.05 kHz as 16 bits hold them, embedding `[256]`, words that were heard, DNSMOS; None where that
-    could not be measured."""
+    """Samples `[N]` at 22.05 kHz as 16 bits hold them, embedding `[256]`, words that were heard, predicted quality, the second
+    encoder's embedding `[192]`; None where that could not be measured."""
 
     samples: np.ndarray
     embedding: np.ndarray
     heard: str | None
     dnsmos: dict[str, float] | None
+    second: np.ndarray | None = None
 
 
 class Kept:
@@ -53,7 +54,8 @@ class Kept:
         try:
             row = json.loads((self.folder / f"{name}.json").read_text(encoding="utf-8"))
             samples = read_audio(self.folder / f"{name}.wav")[0]
-            return Measured(samples, np.array(row["embedding"], np.float32), row["heard"], row["dnsmos"])
+            second = None if row["second"] is None else np.array(row["second"], np.float32)
+            return Measured(samples, np.array(row["embedding"], np.float32), row["heard"], row["dnsmos"], second)
         except (OSError, ValueError, KeyError):  # not there, or half of it
             return None
 
@@ -62,7 +64,8 @@ class Kept:
         buffer = io.BytesIO()
         soundfile.write(buffer, np.clip(found.samples, -1, 1), SAMPLE_RATE, "PCM_16", format="WAV")
         if self.folder is not None:
-            row = {"embedding": found.embedding.tolist(), "heard": found.heard, "dnsmos": found.dnsmos}
+            second = None if found.second is None else found.second.tolist()
+            row = {"embedding": found.embedding.tolist(), "heard": found.heard, "dnsmos": found.dnsmos, "second": second}
             replace_file(self.folder / f"{name}.wav", buffer.getvalue())
             replace_file(self.folder / f"{name}.json", json.dumps(row).encode())
         return found
@@ -72,7 +75,7 @@ class Kept:
 def program() -> str:
     """SHA-256 of the code that measures: a number of another program is made again."""
     found = hashlib.sha256()
-    for part in ("audio", "evaluation"):
+    for part in ("audio", "evaluation", "measures"):
         for path in sorted((files("tts_meta") / part).iterdir(), key=lambda p: p.name):
             if path.name.endswith(".py"):
                 found.update(path.read_bytes())

@@ -76,12 +76,15 @@ class Similarity:
 
 
 def similarity(
-    centre: list[np.ndarray], clone: list[np.ndarray], vocoded: list[np.ndarray], real: list[np.ndarray]
+    centre: list[np.ndarray], clone: list[np.ndarray], vocoded: list[np.ndarray], real: list[np.ndarray],
+    others: np.ndarray | None = None,
 ) -> Similarity:
-    """Similarity from embeddings; `centre` are real clips that are not among `real` and `vocoded`."""
+    """Similarity from embeddings; `centre` are real clips that are not among `real` and `vocoded`, `others` `[S, E]` other
+    people (default: Resemblyzer's)."""
     middle = centroid(centre)
 
     def mean(embeddings: list[np.ndarray]) -> float:
         return float(np.mean([e @ middle for e in embeddings]))
 
-    return Similarity(float((other_speakers() @ middle).mean()), mean(clone), mean(vocoded), mean(real))
+    others = other_speakers() if others is None else others
+    return Similarity(float((others @ middle).mean()), mean(clone), mean(vocoded), mean(real))
