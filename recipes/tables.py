@@ -39,10 +39,10 @@ def per_cent(share: float | None) -> str:
 
 def kokoro_heldout(found: dict[str, dict] | None = None) -> str:
     """Of docs/kokoro_heldout.json, or of other rows."""
-    head = ["speaker", "clips", "position", "beside whole recordings", "P.808 (vocoded)", "distillmos (vocoded)", "WER",
-            "F0 mean", "F0 spread", "rate"]
+    head = ["speaker", "clips", "position", "by CAM++", "beside whole recordings", "P.808 (vocoded)", "distillmos (vocoded)",
+            "WER", "F0 mean", "F0 spread", "rate"]
     rows = [
-        [name, str(r["clips"]), f"{r['position']:.2f}", f"{r['position_whole']:.2f}",
+        [name, str(r["clips"]), f"{r['position']:.2f}", f"{r['position_second']:.2f}", f"{r['position_whole']:.2f}",
          f"{r['p808']:.2f} ({r['p808_vocoded']:.2f})", f"{r['distillmos']:.2f} ({r['distillmos_vocoded']:.2f})",
          per_cent(r["wer"]), f"{r['f0']:.2f}", f"{r['f0_spread']:.2f}", f"{r['rate']:.2f}"]
         for name, r in sorted((found or data("kokoro_heldout")).items())
@@ -52,8 +52,8 @@ def kokoro_heldout(found: dict[str, dict] | None = None) -> str:
 
 def quality() -> str:
     """Means, medians and the worst speaker: both networks, people whose first language is English and the others."""
-    head = ["network, people", "how many", "position: mean, median, worst", "P.808 (their recordings, vocoded)",
-            "distillmos (vocoded)", "WER of new sentences"]
+    head = ["network, people", "how many", "position: mean, median, worst", "by a second encoder",
+            "P.808 (their recordings, vocoded)", "distillmos (vocoded)", "WER of new sentences"]
     rows = []
     for native, people in ((True, "native speakers"), (False, "Mandarin first")):
         found = [r for n, r in data("kokoro_heldout").items() if n.startswith("speechocean") != native]
@@ -61,10 +61,11 @@ def quality() -> str:
             continue
         means = {k: mean([r[k] for r in found]) for k in ("p808", "p808_vocoded", "distillmos", "distillmos_vocoded", "wer")}
         rows.append([f"Kokoro-82M (default), {people}", str(len(found)), spread([r["position"] for r in found], native),
+                     spread([r["position_second"] for r in found]),
                      *(f"{means[k]:.2f} ({means[k + '_vocoded']:.2f})" for k in ("p808", "distillmos")), per_cent(means["wer"])])
     for native, people in ((True, "native speakers"), (False, "Mandarin first")):
         old = [r for r in data("heldout") if (r["corpus"] != "speechocean762") == native]
-        rows.append([f"small, {people}", str(len(old)), spread([r["similarity"]["position"] for r in old]), "–", "–",
+        rows.append([f"small, {people}", str(len(old)), spread([r["similarity"]["position"] for r in old]), "–", "–", "–",
                      per_cent(mean([r["wer"]["new"] for r in old]))])
     return table(head, rows)
 
@@ -140,8 +141,66 @@ def fast_speech(found: dict[str, dict] | None = None) -> str:
     return table(["what is heard", "words", "at its own speed", "1.5 times as fast", "twice as fast"], rows)
 
 
+METHODS = {
+    "sigma_reptile": "46 modules under the package's sigma", "no_prior": "the same modules, no prior (Adam 3e-3)",
+    "finetune_all": "every weight of blocks and head (Adam 1e-4)", "head_all": "every weight of the head (Adam 3e-4)",
+    "adain": "the style and every norm's shift (Adam 3e-2)", "sea_emb": "the style alone (Adam 3e-2)",
+}
+
+
+def everybody(found: dict[str, dict]) -> list[str]:
+    """The speakers whom every method has cloned."""
+    by = [{k.split("|")[1] for k in found if k.split("|")[0] == m} for m in METHODS]
+    return sorted(set.intersection(*by))
+
+
+def kokoro_methods(found: dict[str, dict] | None = None) -> str:
+    """Ways of adapting Kokoro side by side, means over the speakers that all of them have cloned."""
+    found = found or data("kokoro_evidence")
+    people, rows = everybody(found), []
+    for method, what in METHODS.items():
+        cells = [found[f"{method}|{p}|300"] for p in people]
+        for step in ("60", "120", "300"):
+            at = [c["sounds"][step] for c in cells]
+            over = mean([c["losses"][step] - min(c["losses"].values()) for c in cells])
+            rows.append([
+                method, what, step, *(f"{mean([a[k] for a in at]):{form}}" for k, form in
+                                      (("position", ".2f"), ("p808", "+.2f"), ("distillmos", "+.2f"))),
+                per_cent(mean([a["wer"] for a in at])), f"{mean([c['losses'][step] for c in cells]):.1f}", f"{over:.1f}",
+            ])
+    head = ["method", "what moves", "steps", "position", "P.808", "distillmos", "WER", "loss of other recordings, nats a frame",
+            "over its best"]
+    return table(head, rows)
+
+
+def kokoro_amounts(found: dict[str, dict] | None = None) -> str:
+    """What more clips bring: quartiles over speakers, as the clip doctor's meter reads them."""
+    found = found or data("kokoro_amounts")
+    amounts: dict[str, list[dict]] = {}
+    for key, cell in found.items():
+        amount = key.split("|")[3].replace("9", "10")  # ten, or nine of who has eighteen
+        amounts.setdefault(amount, []).append({**cell["sounds"]["120"], "seconds": cell["seconds"]})
+    rows = []
+    for amount, cells in sorted(amounts.items(), key=lambda a: mean([c["seconds"] for c in a[1]])):
+        quarters = quartiles([c["position"] for c in cells])
+        second = [c["position_second"] for c in cells if "position_second" in c]
+        rows.append([
+            amount.replace("240 s", "4 minutes"), str(len(cells)), f"{mean([c['seconds'] for c in cells]):.1f}",
+            *(f"{q:.2f}" for q in quarters), f"{mean(second):.2f}",
+            *(f"{mean([c[k] for c in cells]):+.2f}" for k in ("p808", "distillmos")), per_cent(mean([c["wer"] for c in cells])),
+        ])
+    return table(["clips", "speakers", "seconds of clips", "position: a quarter of the speakers is under", "half are under",
+                  "three quarters are under", "by a second encoder, mean", "P.808", "distillmos", "WER"], rows)
+
+
+def quartiles(values: list[float]) -> tuple[float, float, float]:
+    low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
+    return low, middle, high
+
+
 TABLES: dict[str, Callable[[], str]] = {
-    f.__name__: f for f in (kokoro_heldout, quality, small_heldout, kokoro_head, kokoro_swap, kokoro_arms, bench, fast_speech)
+    f.__name__: f for f in (kokoro_heldout, quality, small_heldout, kokoro_head, kokoro_swap, kokoro_arms, bench, fast_speech,
+                      kokoro_methods, kokoro_amounts)
 }
 
 

@@ -62,7 +62,8 @@ def write_all(args: argparse.Namespace, root: Path) -> None:
     args.docs.mkdir(parents=True, exist_ok=True)
     replace_file(args.docs / "evidence_tables.md", text.encode())
     if args.expect:
-        replace_file(args.expect, (json.dumps(expectation(grid), indent=1) + "\n").encode())
+        known = json.loads(args.expect.read_text()) if args.expect.exists() else {}
+        replace_file(args.expect, (json.dumps({**known, "small": expectation(grid)}, indent=1) + "\n").encode())
     names = pictures(grid, args.docs / "evidence")
     story = args.docs / "evidence.md"
     verdict = []

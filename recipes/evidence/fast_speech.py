@@ -54,7 +54,7 @@ def main() -> None:
         mine = [r for r in rows if r["corpus"] == corpus]
         recorded[corpus] = draw.sample(mine, min(COUNT, len(mine)))
     lists = {"recipes/sentences.txt": (ROOT / "recipes" / "sentences.txt").read_text().splitlines(), "eight sentences": SENTENCES}
-    lists |= {corpus: list(dict.fromkeys(r["text"].lower() for r in mine)) for corpus, mine in recorded.items()}
+    lists |= {f"texts of {corpus}": list(dict.fromkeys(r["text"].lower() for r in mine)) for corpus, mine in recorded.items()}
     found: dict[str, dict] = {}
 
     def judge(what: str, speed: float, pairs: list[tuple[str, np.ndarray]]) -> None:
@@ -73,7 +73,7 @@ def main() -> None:
             judge(f"recordings of {corpus}", speed, [(t, change_tempo(y, SAMPLE_RATE, speed)) for t, y in heard])
     for name, texts in lists.items():
         for speed in SPEEDS:
-            judge(name, speed, [(t, voice.say(t, speed=speed).samples) for t in texts])
+            judge(f"the voice, {name}", speed, [(t, voice.say(t, speed=speed).samples) for t in texts])
     replace_file(args.out, (json.dumps(found, indent=1) + "\n").encode())
     print(fast_speech(found))
 

@@ -11,7 +11,8 @@ people (docs/kokoro_arms.md). A cell (method and speaker) that is in the file is
     python recipes/kokoro/evidence.py HELDOUT --out docs/kokoro_amounts.json --methods sigma_reptile --steps 120 \
         --amounts "5,10,20,240 s" --speakers 1188,6829,7176,8455
 
-clones readers with minutes from so many clips, or from so many seconds of them; all are measured on the last eight.
+clones readers with minutes from so many clips, or from so many seconds of them; all are measured on the last eight. With
+`--expect tts_meta/assets/expected_similarity.json` what the clip doctor's meter tells is written of them.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "recipes"), str(ROOT / "recipes" / "kokoro")]
 
 from arms import FOLKLORE, Judges, dense  # noqa: E402
-from heldout import LONGEST, SENTENCES, cut_alike, spoken  # noqa: E402
+from heldout import LONGEST, SENTENCES, by_second, cut_alike, spoken  # noqa: E402
 
 from tts_meta.adaptation.adaptation_run import AdaptationRun  # noqa: E402
 from tts_meta.adaptation.methods import free, shrinking  # noqa: E402
@@ -41,6 +42,7 @@ from tts_meta.audio.mel import SAMPLE_RATE  # noqa: E402
 from tts_meta.clips.checkup import check_clips  # noqa: E402
 from tts_meta.clips.prepared_clips import prepare  # noqa: E402
 from tts_meta.evaluation.protocol import heldout_speakers  # noqa: E402
+from tts_meta.measures.second_encoder import second_other_speakers  # noqa: E402
 from tts_meta.measures.similarity import centroid, embed, other_speakers  # noqa: E402
 from tts_meta.processor import bf16_is_fast  # noqa: E402
 from tts_meta.speaking.synthesize import Synthesizer  # noqa: E402
@@ -93,6 +95,27 @@ class Walk:
                        time.monotonic() - begin)
 
 
+FEWEST = 3
+"""Speakers that a point of the meter's curve is made of, at least."""
+
+
+def expectation(found: dict[str, dict]) -> dict:
+    """What the clip doctor's meter tells people to expect: quartiles over speakers of the position, for every amount, by the
+    mean of its seconds."""
+    amounts: dict[str, list[dict]] = {}
+    for key, cell in found.items():
+        amounts.setdefault(key.split("|")[3].replace("9", "10"), []).append(cell)
+    points = []
+    for cells in amounts.values():
+        if len(cells) >= FEWEST:
+            found_at = [c["sounds"][max(c["sounds"], key=int)]["position"] for c in cells]
+            low, middle, high = (round(float(v), 3) for v in np.percentile(found_at, [25, 50, 75]))
+            seconds = round(float(np.mean([c["seconds"] for c in cells])), 1)
+            points.append({"seconds": seconds, "low": low, "middle": middle, "high": high, "speakers": len(cells)})
+    points.sort(key=lambda p: p["seconds"])
+    return {"method": "sigma_reptile", "step": 120, "speakers": len({k.split("|")[1] for k in found}), "points": points}
+
+
 def enough(seconds: list[float], amount: str) -> int:
     """How many clips are "10" of them, or "240 s"; all without an amount."""
     if not amount.endswith("s"):
@@ -107,32 +130,40 @@ class People:
         self.root, self.starter, self.judges = root, starter, judges
 
     @lru_cache(maxsize=1)  # noqa: B019
-    def prepared(self, name: str, split: bool) -> tuple[list, list]:
-        """(clips to learn from, others): the first and the rest, or all and the last REFERENCE."""
+    def prepared(self, name: str, split: bool) -> tuple[list, list[KokoroItem], np.ndarray, dict]:
+        """(clips to learn from, others, the centre of the former, scores of the others): the first clips and the rest, or all
+        and the last REFERENCE. The centre is of all, so that amounts are measured by one rule."""
         speaker = heldout_speakers(self.root, [name])[0]
         paths = list(speaker.texts)
         first, last = (speaker.support, speaker.reference[:REFERENCE]) if split else (paths[:-REFERENCE], paths[-REFERENCE:])
-        kept = [prepare(check_clips(c, speaker.texts, self.starter).require(), self.starter) for c in (first, last)]
-        return kept[0], kept[1]
+        used = [check_clips(c, speaker.texts, self.starter).require() for c in (first, last)]
+        second = centroid([by_second(c.features.samples, SAMPLE_RATE) for c in used[0]])
+        support, others = (prepare(u, self.starter) for u in used)
+        middle = centroid([c.embedding for c in support])
+        mels = [c.item.mel for c in others]
+        own: dict = dict(self.judges.sounds([spoken(m[:LONGEST]) for m in mels], middle))
+        lengths = [len(Synthesizer(self.starter, {}).sentence_mel(t)[0]) for t in SENTENCES]
+        short = cut_alike(mels, lengths)
+        own |= {"like": float(np.mean([embed(y, SAMPLE_RATE) @ middle for y in short])),
+                "floor": float((other_speakers() @ middle).mean())}
+        own |= {"second": second, "like_second": float(np.mean([by_second(y, SAMPLE_RATE) @ second for y in short])),
+                "floor_second": float((second_other_speakers() @ second).mean())}
+        return support, [c.item for c in others], middle, own
 
     def __call__(self, name: str, amount: str = "") -> tuple[list[KokoroItem], list[KokoroItem], np.ndarray, dict]:
-        support, others = self.prepared(name, not amount)
-        middle = centroid([c.embedding for c in support])  # of all, so that amounts are measured by one rule
+        support, others, middle, own = self.prepared(name, not amount)
         support = support[: enough([c.seconds for c in support], amount)]
-        mels = [c.item.mel for c in others]
-        own = self.judges.sounds([spoken(m[:LONGEST]) for m in mels], middle)
-        lengths = [len(Synthesizer(self.starter, {}).sentence_mel(t)[0]) for t in SENTENCES]
-        short = [float(embed(y, SAMPLE_RATE) @ middle) for y in cut_alike(mels, lengths)]
-        own |= {"like": float(np.mean(short)), "floor": float((other_speakers() @ middle).mean())}
-        return [c.item for c in support], [c.item for c in others], middle, own
+        return [c.item for c in support], others, middle, own
 
 
 def scores(judges: Judges, voice: Synthesizer, middle: np.ndarray, own: dict) -> dict:
     """Of a clone's sentences; P.808 and distillmos less those of the person's recordings through the vocoder."""
     sounds = [spoken(voice.sentence_mel(t)[0]) for t in SENTENCES]
     found = judges.sounds(sounds, middle)
+    second = float(np.mean([by_second(y, SAMPLE_RATE) @ own["second"] for y in sounds]))
     return {
         "position": round((found["like"] - own["floor"]) / (own["like"] - own["floor"]), 3),
+        "position_second": round((second - own["floor_second"]) / (own["like_second"] - own["floor_second"]), 3),
         "p808": round(found["p808"] - own["p808"], 3), "distillmos": round(found["distillmos"] - own["distillmos"], 3),
         "wer": round(judges.words(sounds), 4),
     }
@@ -146,8 +177,13 @@ def main() -> None:
     p.add_argument("--methods", default=",".join(METHODS))
     p.add_argument("--steps", type=int, default=300)
     p.add_argument("--amounts", default="", help='how much is learned from, apart by commas: "10,240 s"; ten clips without it')
+    p.add_argument("--expect", type=Path, help="the meter's asset: only write its part on this network of --out")
     args = p.parse_args()
     found = json.loads(args.out.read_text()) if args.out.exists() else {}
+    if args.expect:
+        curves = json.loads(args.expect.read_text()) | {"kokoro": expectation(found)}
+        replace_file(args.expect, (json.dumps(curves, indent=1) + "\n").encode())
+        return
     torch.set_num_threads(1)
     starter, judges = load_kokoro(), Judges()
     known = People(args.root, starter, judges)

@@ -18,7 +18,7 @@ from tts_meta.clips.checkup import check_clips
 from tts_meta.clips.cutting import LONGEST, choose, cut
 from tts_meta.clips.findings import Finding, worst
 from tts_meta.clips.sound_coverage import SOUNDS, count_sounds, missing_sounds, prompts
-from tts_meta.clips.speech_meter import Meter, expected
+from tts_meta.clips.speech_meter import Meter, expected, measured_speakers
 from tts_meta.clips.transcripts import find_clips, find_transcripts
 from tts_meta.text.phonemes import phonemize
 
@@ -153,18 +153,35 @@ def test_prompts_hold_every_sound_at_least_twice():
     assert missing_sounds(["n"]) == [s for s in SOUNDS if s != "n"]
 
 
-def test_the_meter_says_what_was_measured():
+@pytest.mark.parametrize("kind", ["kokoro", "small"])
+def test_the_meter_says_what_was_measured(kind):
     """At the measured points their numbers, between them between, nothing far below; the guide has the same table."""
-    points = json.loads((ROOT / "tts_meta" / "assets" / "expected_similarity.json").read_text())["points"]
+    curve = json.loads((ROOT / "tts_meta" / "assets" / "expected_similarity.json").read_text())[kind]
+    points = curve["points"]
     guide = (ROOT / "docs" / "how-many-clips.md").read_text()
-    assert len(points) >= 4
+    assert len(points) >= 4 and [p["seconds"] for p in points] == sorted(p["seconds"] for p in points)
     assert all(f"| {p['seconds']} | {p['low']:.2f} | {p['middle']:.2f} | {p['high']:.2f} |" in guide for p in points)
     for p, q in pairwise(points):
-        assert expected(p["seconds"]) == (p["low"], p["middle"], p["high"])
-        between = expected((p["seconds"] + q["seconds"]) / 2)
+        assert expected(p["seconds"], kind) == (p["low"], p["middle"], p["high"])
+        between = expected((p["seconds"] + q["seconds"]) / 2, kind)
         assert all(min(p[k], q[k]) <= v <= max(p[k], q[k]) for k, v in zip(("low", "middle", "high"), between, strict=True))
-    assert expected(points[0]["seconds"] / 2) is None
-    assert "66 % of the way" in Meter(1, 4.0, None, expected(points[0]["seconds"])).sentence
+    assert expected(points[0]["seconds"] / 2, kind) is None
+    said = Meter(1, 4.0, None, expected(points[0]["seconds"], kind), measured_speakers(kind)).sentence
+    assert f"{100 * points[0]['middle']:.0f} % of the way" in said and f"{curve['speakers']} measured speakers" in said
+
+
+def test_the_meter_is_the_networks(starter):
+    found = [check_clips(sorted((EXAMPLES / "clips").glob("*.flac"))[:3], {}, n).meter for n in (starter, Other(starter))]
+    assert found[0].expected != found[1].expected and found[0].speakers != found[1].speakers
+
+
+class Other:
+    """Kokoro, as the clip doctor sees it: its checker is the small network."""
+
+    kind = "kokoro"
+
+    def __init__(self, checker):
+        self.checker = checker
 
 
 def test_worst():

@@ -141,6 +141,7 @@ def test_the_tables_and_the_page(made, tmp_path):
     assert done.returncode == 1 and "does not exist; run recipes/evidence/compare.py first" in done.stderr
 
 
+@pytest.mark.sweep
 def test_the_published_tables_are_those_of_the_published_cells(tmp_path):
     cells, tables = ROOT / "docs" / "evidence" / "cells.tar.xz", ROOT / "docs" / "evidence_tables.md"
     done = evidence("--cells", cells, "--docs", tmp_path, "--page", tmp_path / "page.html", "--step", "300")

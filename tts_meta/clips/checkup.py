@@ -43,7 +43,7 @@ def check_clips(paths: Sequence[Path], texts: dict[Path, str], network: Network)
     for c in clips:
         if c.level == "red":
             c.used = None
-    meter = meter_of(clips, starter.table)
+    meter = meter_of(clips, starter.table, network.kind)
     return Checkup(clips, check_set(clips, meter), meter)
 
 

@@ -5,20 +5,20 @@ from __future__ import annotations
 from tts_meta.clips.clip_check import ClipCheck
 from tts_meta.clips.findings import Finding
 from tts_meta.clips.sound_coverage import missing_sounds
-from tts_meta.clips.speech_meter import Meter, expected
+from tts_meta.clips.speech_meter import Meter, expected, measured_speakers
 from tts_meta.clips.whole_clips import ENOUGH_SPEECH
 from tts_meta.text.phonemes import SymbolTable
 
 
-def meter_of(clips: list[ClipCheck], table: SymbolTable) -> Meter:
-    """How much of what can be learned from there is, and which sounds it lacks."""
+def meter_of(clips: list[ClipCheck], table: SymbolTable, kind: str) -> Meter:
+    """How much of what can be learned from there is, which sounds it lacks, and what a clone on the network `kind` may be."""
     usable = [c for c in clips if c.level != "red" and c.samples is not None]
     speech = sum(c.measures["speech_seconds"] or 0.0 for c in usable)
     used = [c.used for c in usable if c.used]
     missing = missing_sounds(table.symbols[i - 1] for u in used for i in u.item.phones) if used else None
     # The curve was measured against the length of trimmed clips, pauses and all.
     seconds = sum(c.used.features.seconds if c.used else (c.measures["speech_seconds"] or 0.0) for c in usable)
-    return Meter(len(usable), speech, missing, expected(seconds))
+    return Meter(len(usable), speech, missing, expected(seconds, kind), measured_speakers(kind))
 
 
 def _why(c: ClipCheck) -> str:

@@ -16,13 +16,15 @@ from tts_meta.clips.sound_coverage import SOUNDS
 class Meter:
     """`missing` sounds are None where no text is known.
 
-    `expected`: (low, middle, high) position between other people (0) and the speaker's own recordings (1).
+    `expected`: (low, middle, high) position between other people (0) and the speaker's own recordings (1); `speakers`: how
+    many that was measured on.
     """
 
     clips: int
     speech_seconds: float
     missing: list[str] | None
     expected: tuple[float, float, float] | None
+    speakers: int = 0
 
     @property
     def sentence(self) -> str:
@@ -32,7 +34,7 @@ class Meter:
             return start
         low, middle, high = (round(100 * v) for v in self.expected)
         return (
-            f"{start} With so much speech the voices of {_measured()['speakers']} measured speakers came {middle} % of the way "
+            f"{start} With so much speech the voices of {self.speakers} measured speakers came {middle} % of the way "
             f"from other people to their own recordings (half of them {low} to {high} %)."
         )
 
@@ -45,15 +47,23 @@ class Meter:
 
 
 @lru_cache(maxsize=1)
-def _measured() -> dict:
-    path = files("tts_meta") / "assets" / "expected_similarity.json"
-    return json.loads(path.read_text()) if path.is_file() else {"points": [], "speakers": 0}
+def _curves() -> dict[str, dict]:
+    return json.loads((files("tts_meta") / "assets" / "expected_similarity.json").read_text())
 
 
-def expected(seconds: float) -> tuple[float, float, float] | None:
-    """Position to expect from so many seconds of clips, by the measured curve of docs/evidence.md (quartiles over
-    speakers); None well under its first point."""
-    points = _measured()["points"]
+def _measured(kind: str) -> dict:
+    return _curves().get(kind, {"speakers": 0, "points": []})
+
+
+def measured_speakers(kind: str) -> int:
+    """How many speakers the curve of a network (`kokoro`, `small`) was measured on."""
+    return _measured(kind)["speakers"]
+
+
+def expected(seconds: float, kind: str) -> tuple[float, float, float] | None:
+    """Position to expect of a clone on the network `kind` from so many seconds of clips, by a curve that was measured
+    (quartiles over speakers; docs/how-many-clips.md); None well under its first point, or where none was measured."""
+    points = _measured(kind)["points"]
     if not points or seconds < 0.7 * points[0]["seconds"]:
         return None
     at = [p["seconds"] for p in points]
