@@ -142,9 +142,11 @@ def press(window: str, shown: str, label: str, job_id: str, name: str, consent: 
     return job_id, ""  # the line says that it runs
 
 
-def edited(job_id: str):
-    """A plan that was not started is of other settings now: the button plans again."""
-    if job_id and any(j.id == job_id and j.state.status == "planned" for j in list_jobs()):
+def edited(job_id: str, name: str, who: str, purpose: str, steps: int):
+    """A plan that was not started is of other settings now: the button plans again. What was typed before it was planned
+    arrives here after it on a busy machine, and is what was planned."""
+    now = ((name or "").strip(), (who or "").strip(), (purpose or "").strip(), int(steps))
+    if job_id and any(j.id == job_id and j.state.status == "planned" and form_of(j.settings) != now for j in list_jobs()):
         return gr.Button(watching.PLAN, variant="primary")
     return gr.skip()
 

@@ -9,7 +9,6 @@ import soundfile
 
 from tts_meta.audio.files import SUFFIXES, read_audio
 from tts_meta.clips.draft_clips import EXAMPLE, Draft
-from tts_meta.clips.long_recordings import cut_from, cut_long_recordings
 from tts_meta.clips.sound_coverage import prompts
 from tts_meta.clips.transcripts import TEXT_FILES, find_transcripts, texts_in
 from tts_meta.errors import InputError
@@ -65,6 +64,8 @@ def add_files(window: str, shown: str, files: list[str] | None):
     if not sounds and not draft.clips:
         said = f"None of the files is a sound ({', '.join(p.name for p in paths[:3])}); {', '.join(SUFFIXES)} are expected."
         return None, *lists(draft), show.problem(said)
+    from tts_meta.clips.long_recordings import cut_from, cut_long_recordings  # torch comes with it, after the page is served
+
     notes: list[str] = []
     named = {p.stem for p in paths if p.suffix.lower() in TEXT_FILES}
     for p in cut_long_recordings(sounds, [p for p in sounds if p.stem in named], notes.append, LONGEST_GATHERED):

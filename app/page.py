@@ -32,7 +32,7 @@ def build() -> gr.Blocks:
             doctor_tab.build()
         for tab, chosen in zip((speaking, batching, judging), lists, strict=True):
             # Voices may have been made since: the newest list each time a tab is opened.
-            tab.select(lambda now: gr.Dropdown(choices=voice_names(), value=still(now)), chosen, chosen)
+            tab.select(lambda now: gr.Dropdown(choices=voice_names(), value=still(now)), chosen, chosen, show_progress="hidden")
         keeping.select(library_tab.listed, None, voices, show_progress="hidden")
     return page
 

@@ -383,3 +383,14 @@ def test_a_long_recording_becomes_clips_of_the_list(home, tmp_path, monkeypatch)
     assert len(lengths) >= 4 and max(lengths) <= 16 and 60 <= sum(lengths) <= 76
     assert not draft.texts and all(c.name.startswith("lecture-") for c in draft.clips)
     assert not [p for f in long_recordings._folders for p in Path(f.name).glob("clips/lecture*")]
+
+
+def test_what_was_typed_before_a_plan_does_not_undo_it(home):
+    """On a busy machine it arrives after the plan was made: the button is Start and stays so."""
+    job = clone(home, 1, "planned")
+    planned = adapting.form_of(job.settings)
+    assert "value" not in adapting.edited(job.id, *planned)
+    assert "value" not in adapting.edited("", *planned)
+    for at, other in enumerate(("another", "somebody", "a purpose", planned[3] + 10)):
+        changed = [*planned[:at], other, *planned[at + 1 :]]
+        assert adapting.edited(job.id, *changed).value == watching.PLAN
