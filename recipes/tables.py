@@ -142,9 +142,9 @@ def fast_speech(found: dict[str, dict] | None = None) -> str:
 
 
 METHODS = {
-    "sigma_reptile": "46 modules under the package's sigma", "no_prior": "the same modules, no prior (Adam 3e-3)",
-    "finetune_all": "every weight of blocks and head (Adam 1e-4)", "head_all": "every weight of the head (Adam 3e-4)",
-    "adain": "the style and every norm's shift (Adam 3e-2)", "sea_emb": "the style alone (Adam 3e-2)",
+    "sigma_reptile": "46 modules under the package's sigma", "no_prior": "the same modules, no prior",
+    "finetune_all": "every weight of blocks and head", "head_all": "every weight of the head",
+    "adain": "the style and every norm's shift", "sea_emb": "the style alone",
 }
 
 
@@ -160,6 +160,8 @@ def kokoro_methods(found: dict[str, dict] | None = None) -> str:
     people, rows = everybody(found), []
     for method, what in METHODS.items():
         cells = [found[f"{method}|{p}|300"] for p in people]
+        rate = cells[0]["spec"].get("rate")
+        what += f" (Adam {rate:.0e})".replace("e-0", "e-") if rate else ""
         for step in ("60", "120", "300"):
             at = [c["sounds"][step] for c in cells]
             over = mean([c["losses"][step] - min(c["losses"].values()) for c in cells])
@@ -173,21 +175,27 @@ def kokoro_methods(found: dict[str, dict] | None = None) -> str:
     return table(head, rows)
 
 
-def kokoro_amounts(found: dict[str, dict] | None = None) -> str:
-    """What more clips bring: quartiles over speakers, as the clip doctor's meter reads them."""
-    found = found or data("kokoro_amounts")
+def by_amount(found: dict[str, dict]) -> list[tuple[str, list[dict]]]:
+    """(how much was learned from, the cells) of docs/kokoro_amounts.json, the least first. Who has eighteen clips gave nine for
+    ten."""
     amounts: dict[str, list[dict]] = {}
     for key, cell in found.items():
-        amount = key.split("|")[3].replace("9", "10")  # ten, or nine of who has eighteen
-        amounts.setdefault(amount, []).append({**cell["sounds"]["120"], "seconds": cell["seconds"]})
+        amount = key.split("|")[3]
+        amounts.setdefault("10" if amount == "9" else amount, []).append(cell)
+    return sorted(amounts.items(), key=lambda a: mean([c["seconds"] for c in a[1]]))
+
+
+def kokoro_amounts(found: dict[str, dict] | None = None) -> str:
+    """What more clips bring: quartiles over speakers, as the clip doctor's meter reads them."""
     rows = []
-    for amount, cells in sorted(amounts.items(), key=lambda a: mean([c["seconds"] for c in a[1]])):
-        quarters = quartiles([c["position"] for c in cells])
-        second = [c["position_second"] for c in cells if "position_second" in c]
+    for amount, cells in by_amount(found or data("kokoro_amounts")):
+        sounds = [c["sounds"]["120"] for c in cells]
+        second = [c.get("position_second") for c in sounds]
         rows.append([
             amount.replace("240 s", "4 minutes"), str(len(cells)), f"{mean([c['seconds'] for c in cells]):.1f}",
-            *(f"{q:.2f}" for q in quarters), f"{mean(second):.2f}",
-            *(f"{mean([c[k] for c in cells]):+.2f}" for k in ("p808", "distillmos")), per_cent(mean([c["wer"] for c in cells])),
+            *(f"{q:.2f}" for q in quartiles([c["position"] for c in sounds])),
+            "–" if None in second else f"{mean(second):.2f}",
+            *(f"{mean([c[k] for c in sounds]):+.2f}" for k in ("p808", "distillmos")), per_cent(mean([c["wer"] for c in sounds])),
         ])
     return table(["clips", "speakers", "seconds of clips", "position: a quarter of the speakers is under", "half are under",
                   "three quarters are under", "by a second encoder, mean", "P.808", "distillmos", "WER"], rows)

@@ -9,7 +9,6 @@ beside: held-out people's of VCTK and of LibriSpeech. Wrong words by Whisper tin
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import random
 import sys
@@ -28,6 +27,7 @@ from tables import fast_speech  # noqa: E402
 from tts_meta.audio.files import replace_file, resample  # noqa: E402
 from tts_meta.audio.mel import SAMPLE_RATE  # noqa: E402
 from tts_meta.audio.tempo import change_tempo  # noqa: E402
+from tts_meta.data.layouts import read_manifest  # noqa: E402
 from tts_meta.door import load  # noqa: E402
 from tts_meta.measures.intelligibility import load_recogniser, word_errors  # noqa: E402
 
@@ -45,9 +45,7 @@ def main() -> None:
     torch.set_num_threads(1)
     recogniser, voice = load_recogniser(), load(args.voice)
     assert recogniser is not None, "the extra 'asr' is needed"
-    with open(args.root / "manifest.tsv") as f:
-        everything = list(csv.DictReader(f, delimiter="\t", quoting=csv.QUOTE_NONE))
-    rows = [r for r in everything if float(r["seconds"]) < LONGEST and r["text"]]
+    rows = [r for r in read_manifest(args.root / "manifest.tsv") if float(r["seconds"]) < LONGEST and r["text"]]
     draw = random.Random(0)
     recorded = {}
     for corpus in ("vctk", "librispeech-test-clean"):

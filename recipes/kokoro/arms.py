@@ -23,7 +23,7 @@ import torch
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "recipes" / "kokoro")]
 
-from heldout import LONGEST, SENTENCES, cut_alike, naturalness, spoken  # noqa: E402
+from heldout import LONGEST, SENTENCES, cut_alike, naturalness, share, spoken  # noqa: E402
 from people import Person, people  # noqa: E402
 
 from tts_meta.adaptation.adaptation_run import AdaptationRun  # noqa: E402
@@ -137,7 +137,7 @@ def judged(judges: Judges, voice: Synthesizer, middle: np.ndarray | list, own: d
     sounds = [spoken(voice.sentence_mel(t)[0]) for t in SENTENCES]
     found = judges.sounds(sounds, np.array(middle))
     return {
-        "position": round((found["like"] - own["floor"]) / (own["like"] - own["floor"]), 3),
+        "position": share(found["like"], own["floor"], own["like"]),
         "p808": round(found["p808"] - own["p808"], 3), "distillmos": round(found["distillmos"] - own["distillmos"], 3),
         "wer": round(judges.words(sounds), 4),
     }

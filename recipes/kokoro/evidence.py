@@ -33,7 +33,8 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "recipes"), str(ROOT / "recipes" / "kokoro")]
 
 from arms import FOLKLORE, Judges, dense  # noqa: E402
-from heldout import LONGEST, SENTENCES, by_second, cut_alike, spoken  # noqa: E402
+from heldout import LONGEST, SENTENCES, by_second, cut_alike, share, spoken  # noqa: E402
+from tables import by_amount, quartiles  # noqa: E402
 
 from tts_meta.adaptation.adaptation_run import AdaptationRun  # noqa: E402
 from tts_meta.adaptation.methods import free, shrinking  # noqa: E402
@@ -102,17 +103,12 @@ FEWEST = 3
 def expectation(found: dict[str, dict]) -> dict:
     """What the clip doctor's meter tells people to expect: quartiles over speakers of the position, for every amount, by the
     mean of its seconds."""
-    amounts: dict[str, list[dict]] = {}
-    for key, cell in found.items():
-        amounts.setdefault(key.split("|")[3].replace("9", "10"), []).append(cell)
     points = []
-    for cells in amounts.values():
+    for _, cells in by_amount(found):
         if len(cells) >= FEWEST:
-            found_at = [c["sounds"][max(c["sounds"], key=int)]["position"] for c in cells]
-            low, middle, high = (round(float(v), 3) for v in np.percentile(found_at, [25, 50, 75]))
+            low, middle, high = (round(q, 3) for q in quartiles([c["sounds"]["120"]["position"] for c in cells]))
             seconds = round(float(np.mean([c["seconds"] for c in cells])), 1)
             points.append({"seconds": seconds, "low": low, "middle": middle, "high": high, "speakers": len(cells)})
-    points.sort(key=lambda p: p["seconds"])
     return {"method": "sigma_reptile", "step": 120, "speakers": len({k.split("|")[1] for k in found}), "points": points}
 
 
@@ -162,8 +158,8 @@ def scores(judges: Judges, voice: Synthesizer, middle: np.ndarray, own: dict) ->
     found = judges.sounds(sounds, middle)
     second = float(np.mean([by_second(y, SAMPLE_RATE) @ own["second"] for y in sounds]))
     return {
-        "position": round((found["like"] - own["floor"]) / (own["like"] - own["floor"]), 3),
-        "position_second": round((second - own["floor_second"]) / (own["like_second"] - own["floor_second"]), 3),
+        "position": share(found["like"], own["floor"], own["like"]),
+        "position_second": share(second, own["floor_second"], own["like_second"]),
         "p808": round(found["p808"] - own["p808"], 3), "distillmos": round(found["distillmos"] - own["distillmos"], 3),
         "wer": round(judges.words(sounds), 4),
     }

@@ -77,6 +77,11 @@ def spoken(mel: np.ndarray) -> np.ndarray:
     return y / max(1.0, float(np.abs(y).max()) * 1.01)
 
 
+def share(clone: float, floor: float, ceiling: float) -> float:
+    """Where a clone's likeness lies between other people's (0) and the person's own (1)."""
+    return round((clone - floor) / (ceiling - floor), 3)
+
+
 def sounding(samples: np.ndarray) -> int:
     """Samples of `[N]` that are no pause: within 35 dB of the loudest."""
     return int(sum(b - a for a, b in librosa.effects.split(samples, top_db=35)))
@@ -153,9 +158,9 @@ def one(rows: list[dict], root: Path, keep: Path | None = None) -> dict:
     floor, floor_second = float((other_speakers() @ middle).mean()), float((second_other_speakers() @ second).mean())
     errors = [word_errors([t], [recogniser.transcribe(y, SAMPLE_RATE)]) for t, y in zip(SENTENCES, clone, strict=True)]
     return {
-        "clips": count, "position": round((mean(like, clone) - floor) / (mean(like, alike) - floor), 3),
-        "position_second": round((mean(like_second, clone) - floor_second) / (mean(like_second, alike) - floor_second), 3),
-        "position_whole": round((mean(like, clone) - floor) / (mean(like, vocoded) - floor), 3),
+        "clips": count, "position": share(mean(like, clone), floor, mean(like, alike)),
+        "position_second": share(mean(like_second, clone), floor_second, mean(like_second, alike)),
+        "position_whole": share(mean(like, clone), floor, mean(like, vocoded)),
         "p808": round(mean(p808, clone), 2), "p808_vocoded": round(mean(p808, vocoded), 2),
         "distillmos": round(mean(naturalness, clone), 2), "distillmos_vocoded": round(mean(naturalness, vocoded), 2),
         "wer": round(sum(e for e, _ in errors) / sum(n for _, n in errors), 4),

@@ -8,7 +8,6 @@ every similarity.
 from __future__ import annotations
 
 import argparse
-import csv
 import sys
 from pathlib import Path
 
@@ -20,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from tts_meta.audio.files import read_audio, replace_file  # noqa: E402
+from tts_meta.data.layouts import read_manifest  # noqa: E402
 from tts_meta.measures.second_encoder import embed_second  # noqa: E402
 from tts_meta.measures.similarity import embed  # noqa: E402
 
@@ -28,8 +28,7 @@ COUNT = 80
 
 def clips(root: Path, count: int) -> list[Path]:
     """One of each of `count` speakers of the packs, LibriSpeech first three quarters, speechocean762 the rest."""
-    with open(root / "manifest.tsv", newline="") as f:
-        rows = list(csv.DictReader(f, delimiter="\t", quoting=csv.QUOTE_NONE))
+    rows = read_manifest(root / "manifest.tsv")
     found = []
     for corpus, share in (("librispeech-train-clean-100", 0.75), ("speechocean762", 0.25)):
         first: dict[str, str] = {}

@@ -106,8 +106,7 @@ def evaluate_voice(
     synth, recogniser = Synthesizer.of(starter, voice), load_recogniser()
     judge = Judge([r.sentence for r in judged], recogniser, lambda mel: default_vocoder()(mel), kept)
     rows: list[dict] = []
-    embeddings: dict[str, list[np.ndarray]] = {"clone": [], "vocoded": [], "real": []}
-    sounded: dict[str, list[Measured]] = {k: [] for k in embeddings}
+    sounded: dict[str, list[Measured]] = {"clone": [], "vocoded": [], "real": []}
     heard: dict[str, list[str]] = {"clone": [], "vocoded": [], "real": []}
     centres = [judge.recording(r.sentence, "centre") for r in centre]
     centre_embeddings = [m.embedding for m in centres]
@@ -118,7 +117,6 @@ def evaluate_voice(
         sounds = {"clone": said.measured, **{kind: judge.recording(r.sentence, kind) for kind in ("vocoded", "real")}}
         row: dict = {"file": r.path.name, "text": r.text}
         for kind, m in sounds.items():
-            embeddings[kind].append(m.embedding)
             sounded[kind].append(m)
             row[f"similarity_{kind}"] = round(float(m.embedding @ middle), 4)
             if m.heard is not None:
@@ -138,6 +136,7 @@ def evaluate_voice(
         say(f"{number + 1}/{len(judged)} evaluated")
         on_sentence(number + 1, len(judged))
     mels = [(s.sound.mel, r.features.mel) for s, r in zip(spoken, judged, strict=True)]
+    embeddings = {kind: [m.embedding for m in found] for kind, found in sounded.items()}
     bounds = similarity(centre_embeddings, embeddings["clone"], embeddings["vocoded"], embeddings["real"])
     texts = [r.text for r in judged]
     pitch = pitch_ratios([s.sound.f0 for s in spoken], [r.features.f0 for r in judged])

@@ -108,9 +108,8 @@ class Judge:
     def heard(self, samples: np.ndarray, predict: bool) -> Measured:
         """Who speaks and what is said in `samples`; with `predict` also the predicted quality."""
         words = self.recogniser.transcribe(samples, SAMPLE_RATE) if self.recogniser else None
-        quality = predicted(samples, SAMPLE_RATE) if predict else None
-        second = embed_second(samples, SAMPLE_RATE) if predict else None
-        return Measured(samples, embed(samples, SAMPLE_RATE), words, quality, second)
+        scores, second = (predicted(samples, SAMPLE_RATE), embed_second(samples, SAMPLE_RATE)) if predict else (None, None)
+        return Measured(samples, embed(samples, SAMPLE_RATE), words, scores, second)
 
     def says(self, synthesizer: Synthesizer, sentence: Sentence, predict: bool = False) -> Said:
         """What the voice says of one sentence."""
