@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import argparse
 import statistics
 from functools import partial
 from pathlib import Path
@@ -23,6 +24,7 @@ STEPS = 10
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     torch.set_num_threads(1)
     starter = default_starter()
     paths = find_clips([CLIPS])

@@ -9,6 +9,7 @@ before, so of lengths that oneDNN has no kernels for, with the vocoder's windows
 
 from __future__ import annotations
 
+import argparse
 import copy
 import statistics
 import time
@@ -108,6 +109,7 @@ def new_sentences(synthesizer: Synthesizer) -> None:
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     torch.set_num_threads(1)
     mel = log_mel(check_clip(sorted(CLIPS.glob("*.flac"))[2]).samples)
     for bf16 in (True, False) if bf16_is_fast() else (False,):

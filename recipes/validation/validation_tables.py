@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tts_meta.audio.files import replace_file
 from tts_meta.data.hierarchical_gaussian import EXPERIMENTS, linear_table, noise_floor
-from tts_meta.training.fewshot.plots import plot_curve, plot_modules, plot_recovery
+from tts_meta.training.fewshot.plots import plot_curve, plot_learning, plot_modules, plot_recovery
 
 
 def cell(value: dict[str, float], measure: str) -> str:
@@ -23,13 +23,15 @@ def measures_of(rows: list[dict[str, Any]]) -> list[str]:
     return list(rows[0]["result"])
 
 
-def block_table(rows: list[dict[str, Any]]) -> str:
+def block_table(rows: list[dict[str, Any]], published: Mapping[str, float] | None = None) -> str:
+    """One block's rows; with `published` end points (fractions) a column of them."""
     names = measures_of(rows)
     best_at = {}
     for r in rows:
         sign = 1 if r["better"] == "lower" else -1
         best_at[r["algorithm"]] = min(r["curve"], key=lambda k, r=r, sign=sign: sign * r["curve"][k][r["measure"]]["mean"])
     head = ["algorithm", "at step", *names, f"best {names[0]} (step)", "last step", "train min"]
+    head += ["tasks", "published"] if published else []
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for r in rows:
         curve = r["curve"]
@@ -38,6 +40,8 @@ def block_table(rows: list[dict[str, Any]]) -> str:
             r["algorithm"], str(r["report"]), *(cell(r["result"][m], m) for m in names),
             f"{cell(curve[best][names[0]], names[0])} ({best})", f"{cell(curve[last][names[0]], names[0])} ({last})",
             f"{r['train_seconds'] / 60:.1f}",
+            *([f"{r['meta_steps'] * r['tasks']:,}", f"{100 * published[r['algorithm']]:.1f}" if r["algorithm"] in published else ""]
+              if published else []),
         ]) + " |")
     return "\n".join(lines)
 
@@ -90,7 +94,11 @@ def write_tables(found: dict[str, list[dict[str, Any]]], cfg: dict[str, Any], do
         curves = {r["algorithm"]: r["curve"] for r in rows if len(r["curve"]) > 1}
         plot_curve(curves, measure, pictures / f"{block}.png", title, lines)
         tasks = rows[0]["test_tasks"]
-        parts += [f"## {title}", f"{tasks} test tasks.", block_table(rows), f"![{title}](validation/{block}.png)"]
+        published = cfg["blocks"][block].get("published")
+        parts += [f"## {title}", f"{tasks} test tasks.", block_table(rows, published), f"![{title}](validation/{block}.png)"]
+        if learning := {r["algorithm"]: r["learning"] for r in rows if r.get("learning")}:
+            plot_learning(learning, measure, pictures / f"{block}-learning.png", title, published)
+            parts += [f"![accuracy against tasks seen](validation/{block}-learning.png)"]
         learned = [r for r in rows if r["modules"]]
         if block.startswith("gaussian") and learned:
             true = EXPERIMENTS[block.split("_")[1]].sigma

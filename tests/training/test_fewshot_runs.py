@@ -15,7 +15,8 @@ from hydra.utils import instantiate
 
 from tests.conftest import ROOT
 from tts_meta.errors import InputError
-from tts_meta.training.fewshot.run import FewShotRun
+from tts_meta.training.fewshot.evaluate import evaluate
+from tts_meta.training.fewshot.run import FewShotRun, learning_points
 
 ALGORITHMS = sorted(p.stem for p in (ROOT / "configs" / "algorithm").glob("*.yaml"))
 DOMAINS = sorted(p.stem for p in (ROOT / "configs" / "domain").glob("*.yaml"))
@@ -109,6 +110,18 @@ def test_a_run_writes_its_results_and_is_not_repeated(tmp_path, image_data):
     assert all((tmp_path / "r" / f).stat().st_size > 3000 for f in ("curve.png", "modules.png", "waves.png"))
     again = make("sigma_reptile", "sinusoid", image_data, tmp_path / "r", "inner.sigma.steps=3")
     assert again.run() == json.loads((tmp_path / "r" / "results.json").read_text())
+
+
+def test_a_learning_curve_is_of_validation_tasks_and_changes_no_result(tmp_path, image_data):
+    plain = make("maml", "omniglot", image_data, tmp_path / "plain", "meta_steps=4").run()
+    run = make("maml", "omniglot", image_data, tmp_path / "curve", "meta_steps=4", "points=3")
+    found = run.run()
+    assert plain["learning"] == [] and found["result"] == plain["result"] and found["curve"] == plain["curve"]
+    assert [r["tasks"] for r in found["learning"]] == [2 * 2, 3 * 2, 4 * 2] and learning_points(1000, 3) == {10, 100, 1000}
+    val = evaluate(run.algorithm, run.trainer.state, run.domain, "val", run.cfg.test_tasks, [run.cfg.report])[run.cfg.report]
+    for name, value in val.items():
+        assert found["learning"][-1][f"val_{name}"] == pytest.approx(value["mean"], abs=1e-4)
+    assert val["nll"]["mean"] != pytest.approx(found["result"]["nll"]["mean"], abs=1e-4), "not the test tasks"
 
 
 def test_a_run_is_not_continued_under_other_settings(tmp_path, image_data):

@@ -54,6 +54,28 @@ def plot_curve(
     _close(figure)
 
 
+def plot_learning(
+    curves: dict[str, Sequence[dict[str, float]]], measure: str, path: str | Path, title: str = "",
+    published: dict[str, float] | None = None,
+) -> None:
+    """`curves` {label: rows {tasks, val_MEASURE}} over the tasks seen in training; `published` end points, a dotted line of
+    the curve's colour each."""
+    figure, axes = _axes(8.5, 5)
+    ax = axes[0, 0]
+    for i, (label, rows) in enumerate(curves.items()):
+        style = {"color": f"C{i % 10}", "linestyle": ("-", "--", ":")[i // 10 % 3]}
+        ax.plot([r["tasks"] for r in rows], [r[f"val_{measure}"] for r in rows], marker="o", markersize=3, label=label, **style)
+        if label in (published or {}):
+            ax.axhline(published[label], color=style["color"], linestyle=":", linewidth=1)  # type: ignore[index]
+    ax.set_xscale("log")
+    ax.set_xlabel("tasks seen in training")
+    ax.set_ylabel(f"{measure} on validation tasks")
+    ax.set_title(title)
+    ax.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.01, 0.5))
+    figure.savefig(path, dpi=110)
+    _close(figure)
+
+
 def plot_modules(rows: Sequence[dict[str, Any]], path: str | Path, title: str = "") -> None:
     """Learned sigma / RMS(phi) of every module, a bar each."""
     figure, axes = _axes(6, 0.28 * len(rows) + 1.2)

@@ -55,13 +55,20 @@ class FewShotConfig:
     test_tasks: int
     test_chunk: int
     split: str  # val to choose settings on
+    points: int  # of the learning curve: how often during training `point_tasks` validation tasks are tested; 0: never
+    point_tasks: int
     save_seconds: float
     seed: int
     resume: bool = True  # False: begin anew, whatever the folder holds
 
 
-ELSEWHERE = ("run", "resume", "save_seconds", "tasks_per_chunk", "test_chunk", "domain.cache")
+ELSEWHERE = ("run", "resume", "save_seconds", "tasks_per_chunk", "test_chunk", "domain.cache", "points", "point_tasks")
 """Settings that change no result."""
+
+
+def learning_points(steps: int, points: int) -> set[int]:
+    """At most `points` meta-steps up to and with the last of `steps`, each as many times the one before."""
+    return {max(1, round(steps ** (i / points))) for i in range(1, points + 1)} if points else set()
 
 
 class FewShotRun:
@@ -110,20 +117,34 @@ class FewShotRun:
         if main and not cfg.resume:
             clear(self.folder, (CHECKPOINT, "results.json", LOG))
         every = max(1, cfg.meta_steps // 200)
+        tested = learning_points(cfg.meta_steps, cfg.points)
         window: list[dict[str, float]] = []
 
         def report(step: int, log: dict[str, float]) -> dict[str, float] | None:
             """Means over the steps since the last line."""
             window.append(log)
-            if step % every and step != cfg.meta_steps:
+            if step % every and step != cfg.meta_steps and step not in tested:
                 return None
             mean = {k: sum(w[k] for w in window) / len(window) for k in window[0]}
             window.clear()
+            if step in tested:
+                tasks = min(cfg.point_tasks, cfg.test_tasks)
+                found = evaluate(self.algorithm, self.trainer.state, self.domain, "val", tasks, [cfg.report], cfg.test_chunk)
+                mean |= {f"val_{k}": v["mean"] for k, v in found[cfg.report].items()}
             return mean
 
         loop = Loop(self.folder, f"{cfg.domain_name} {cfg.name}", cfg.save_seconds, main, self.seconds)
         loop.run(self.trainer.step_count, cfg.meta_steps, self.trainer.step, report, self.save)
         self.seconds = loop.seconds
+
+    def learning(self) -> list[dict[str, float]]:
+        """Rows {tasks: seen so far, val_MEASURE: mean over validation tasks} of the learning curve."""
+        lines = map(json.loads, (self.folder / LOG).read_text().splitlines())
+        rows = {r["step"]: r for r in lines if any(k.startswith("val_") for k in r)}
+        return [
+            {"tasks": step * self.cfg.tasks, **{k: round(v, 5) for k, v in r.items() if k.startswith("val_")}}
+            for step, r in sorted(rows.items())
+        ]
 
     def modules(self) -> list[dict[str, Any]]:
         """Rows {name, parameters, sigma, sigma_relative} of a learned sigma; none where it is fixed."""
@@ -173,7 +194,8 @@ class FewShotRun:
             "better": domain.better, "report": cfg.report, "result": curve[cfg.report], "curve": curve,
             "modules": self.modules(), "meta_steps": cfg.meta_steps, "tasks": cfg.tasks,
             "test_tasks": cfg.test_tasks, "split": cfg.split,
-            "seed": cfg.seed, "train_seconds": round(self.seconds, 1), "test_seconds": round(time.monotonic() - begin, 1),
+            "learning": self.learning(), "seed": cfg.seed,
+            "train_seconds": round(self.seconds, 1), "test_seconds": round(time.monotonic() - begin, 1),
             "ranks": self.world, "torch": torch.__version__, "settings": self.settings,
         }
         with open(self.folder / "curve.csv", "w", newline="") as f:
