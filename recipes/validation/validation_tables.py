@@ -40,10 +40,17 @@ def block_table(rows: list[dict[str, Any]], published: Mapping[str, float] | Non
             r["algorithm"], str(r["report"]), *(cell(r["result"][m], m) for m in names),
             f"{cell(curve[best][names[0]], names[0])} ({best})", f"{cell(curve[last][names[0]], names[0])} ({last})",
             f"{r['train_seconds'] / 60:.1f}",
-            *([f"{r['meta_steps'] * r['tasks']:,}", f"{100 * published[r['algorithm']]:.1f}" if r["algorithm"] in published else ""]
-              if published else []),
+            *seen_and_published(r, published),
         ]) + " |")
     return "\n".join(lines)
+
+
+def seen_and_published(row: dict[str, Any], published: Mapping[str, float] | None) -> list[str]:
+    """The last two cells of a row that stands beside published end points."""
+    if not published:
+        return []
+    point = published.get(row["algorithm"])
+    return [f"{row['meta_steps'] * row['tasks']:,}", "" if point is None else f"{100 * point:.1f}"]
 
 
 def gaussian_lines(block: str) -> dict[str, float]:
