@@ -130,6 +130,11 @@ def _small(folder: Path, starter: Starter, voice: Voice) -> dict:
     }
 
 
+def write_vocoder(path: Path) -> None:
+    """The vocoder as a graph from log mels `mel` `[1, L, 80]` to `samples` `[1, N]`."""
+    _write(path, Vocoder().eval(), {"mel": torch.zeros(1, 40, N_MELS)}, ["samples"], {"mel": {1: "L"}, "samples": {1: "N"}})
+
+
 def export_voice(starter: Network, voice: Voice, out: Path, int8: bool = False) -> dict[str, int]:
     """Write a voice's graphs and voice.json into the folder `out`; returns the bytes of each file.
 
@@ -147,8 +152,7 @@ def export_voice(starter: Network, voice: Voice, out: Path, int8: bool = False) 
             about = _small(folder, starter, voice)
         else:
             raise InputError(f"The network {starter.kind!r} has no ONNX graphs; export a voice of kokoro or small.")
-        _write(folder / "vocoder.onnx", Vocoder().eval(), {"mel": torch.zeros(1, 40, N_MELS)}, ["samples"],
-               {"mel": {1: "L"}, "samples": {1: "N"}})
+        write_vocoder(folder / "vocoder.onnx")
         for graph in GRAPHS:
             made = folder / f"{graph}.onnx"
             if int8:
