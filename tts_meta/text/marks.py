@@ -34,10 +34,11 @@ def _accents(match: re.Match[str]) -> str:
 
 
 _RULES: list[Rule] = [
+    (re.compile(r"(?<!\S)(?:[:;=]'?-?[DPpOo]|[xX]D)(?!\w)"), lambda m: " "),  # faces of letters
     (re.compile(f"[{''.join(_SUPER)}]+"), lambda m: "^" + "".join(_SUPER[c] for c in m.group(0))),
     (re.compile(f"[{_VULGAR}]"), _fraction),
-    (re.compile(r"(?<=\d)\s*–\s*(?=[\d$£€])"), lambda m: "-"),
-    (re.compile(r"(?<=[A-Za-z])–(?=[A-Za-z])"), lambda m: "-"),
+    (re.compile(r"(?<=[\w)%])\s*−\s*(?=[\w(])|(?<=[\w)]\s)-(?=\s[\d\s.,()+×*/−-]+=)"), lambda m: " minus "),
+    (re.compile(r"(?<=\d)\s*–\s*(?=[\d$£€])|(?<=[\w.%°])–(?=[\w$£€])"), lambda m: "-"),
     (re.compile(r"\s*[–—―]\s*|\s+--+\s+|(?<=\w)--+(?=\w)"), lambda m: ", "),
 ]
 _AFTER: list[Rule] = [

@@ -122,6 +122,7 @@ def _inches(match: re.Match[str]) -> str:
 RULES: list[Rule] = [
     (re.compile(r"(?<![\w.])(\d{1,2})'\s?(\d{1,2})(?:\"|'')?(?![\w'])"), _height),
     (re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)\"(?=\s+[a-z])"), _inches),
+    (re.compile(r"(?<=\d)\sin(?=\s(?:tall|wide|long|high|deep|thick|across)\b)"), lambda m: " inches"),
     (re.compile(r"°\s(?=[CF]\b)"), lambda m: "°"),
     (re.compile(r"º"), lambda m: "°"),
     (re.compile(rf"(?<![\w.,])(\d+),(\d{{1,2}})(?=\s?(?:{_UNIT})(?![\w]))"), lambda m: f"{m.group(1)}.{m.group(2)}"),

@@ -116,9 +116,13 @@ _PHONE = r"(?<![\w.,/-])"
 _ALONE = _PHONE + r"(?<!\d )"
 GROUPED: list[Rule] = [
     (re.compile(_ALONE + r"(?<!\+)(?!0)(\d{1,3}(?: \d{3})+)(?![\d-]| \d|\.\d{3})"), lambda m: m.group(1).replace(" ", "")),
+    (re.compile(r"(?<![\w.,'])(\d{1,3}(?:'\d{3})+)(?![\w'])"), lambda m: m.group(1).replace("'", "")),
 ]
-"""Thousands apart by spaces; before everything that looks for a number."""
+"""Thousands apart by spaces, and by the apostrophe of Switzerland; before everything that looks for a number."""
 RULES: list[Rule] = [
+    (re.compile(r"(?<=\b[A-Z])\.(?=\d)|(?<=[A-Z]{2})\.(?=\d)"), lambda m: " point "),  # "H.264", "Section II.3"
+    (re.compile(r"(?<=[a-z]{3})\.(?=\d)"), lambda m: ". "),
+    (re.compile(r"(?<![\w.,])(\d+)(?=(?:ish|fold|some)\b)"), lambda m: cardinal(m.group(1))),
     (re.compile(_PHONE + r"(?:\+\d{1,3}|1)?[\s.-]?\(\d{2,4}\)[\s.-]?\d{3,4}[\s.-]?\d{3,4}(?![\d-])"), _groups),
     (re.compile(_PHONE + r"\+\d{1,3}(?:[\s.-]\d{1,4}){2,5}(?![\d-])"), _groups),
     (re.compile(r"(?<![\w.,/])\+\d{7,15}\b"), lambda m: "plus " + digits(m.group(0))),
@@ -138,6 +142,7 @@ RULES: list[Rule] = [
     (re.compile(r"(?<=[\w)])\^(-?\d+)"), _power),
     (re.compile(r"(?<![\w/.,])(\d+)[ -](\d+)/(\d+)(?![\w/])"), _mixed),
     (re.compile(r"(?<![\w/.,])(\d+)/(\d+)(?![\d/])"), _slash),
+    (re.compile(r"(?<![\w/.,])(\d+\.\d+)/(\d+)(?![\d/.])"), lambda m: f"{number(m.group(1))} out of {cardinal(m.group(2))}"),
     (re.compile(rf"(?<![\w.])(?!0x)({NUMBER})\s?[x×]\s?(?=\d)"),
      lambda m: f"{m.group(1)} {'by' if 'x' in m.group(0) and ' ' not in m.group(0) else 'times'} "),
     (re.compile(rf"({NUMBER})[x×](?!\w)"), _times),
