@@ -165,3 +165,18 @@ def test_a_lexicon_that_says_nothing_or_two_things(tmp_path, content, words):
         read_lexicon(tmp_path / "own.txt")
     (tmp_path / "own.txt").write_text("Zoë zˈoʊi\nZoë zˈoʊi\n", encoding="utf-8")
     assert len(read_lexicon(tmp_path / "own.txt")) == 1
+
+
+@pytest.mark.parametrize(("entry", "text", "said"), [
+    ("SQL sˈiːkwəl", "The SQL and Anna.", "sˈiːkwəl"), ("Anna ˈænə", "ANNA came.", "ˈænə"), ("gif ʤˈɪf", "A gif.", "dʒˈɪf"),
+    ("chip t͡ʃˈɪp", "A chip.", "tʃˈɪp"), ("tomato t ə m ˈɑː t oʊ", "A tomato.", "təmˈɑːtoʊ"),
+    ("ABC ˈeɪ bˈiː sˈiː", "ABC", "ˈeɪ bˈiː sˈiː"),
+])
+def test_entries_as_other_programs_write_them(tmp_path, starter, entry, text, said):
+    (tmp_path / "own.txt").write_text(entry, encoding="utf-8")
+    inventory = starter.table.inventory
+    assert said in ipa(text, lexicon=read_lexicon(tmp_path / "own.txt", inventory), inventory=inventory)
+
+
+def test_a_bracket_that_is_not_closed_is_said():
+    assert "not closed" in read("hi [[hə there").warnings[0]
