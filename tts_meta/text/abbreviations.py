@@ -37,7 +37,7 @@ _REFERENCES = {
     "figs": "figures", "Vol": "volume", "vol": "volume", "Ch": "chapter", "ch": "chapter", "Chap": "chapter", "p": "page",
     "P": "page", "pp": "pages", "Sec": "section", "sec": "section", "Eq": "equation", "eq": "equation", "Art": "article",
     "art": "article", "Ex": "example", "Tab": "table", "Pt": "part", "pt": "part", "Ver": "version", "ver": "version",
-    "Rm": "room", "rm": "room", "v": "verse", "vv": "verses", "ll": "lines",
+    "Rm": "room", "rm": "room", "v": "verse", "vv": "verses", "ll": "lines", "Op": "opus", "op": "opus",
     "Bk": "book", "Ep": "episode", "ep": "episode", "Est": "established", "est": "established",
     "ca": "circa", "c": "circa", "App": "appendix", "Ste": "suite", "Apt": "apartment", "Fl": "floor", "min": "minimum",
     "max": "maximum", "Rt": "route", "Rte": "route", "Ext": "extension", "ext": "extension",
@@ -118,6 +118,7 @@ RULES: list[Rule] = [
     (re.compile(r"(?<![\w.])(" + _any_of(_REFERENCES) + r")\.\s?(?=#?\d|[IVXL]{2,}\b)"), _reference),
     (re.compile(r"(?<=\d(?:st|nd|rd|th)\s)ed\."), lambda m: "edition" + _ends(m)),
     (re.compile(r"\b(" + _any_of(_ANYWHERE) + r")\.(?=\s|,|;|:|\)|\?|!|$)", re.I), _shortened),
+    (re.compile(r"\bno\.(?=\s(?:is|was)\b)"), lambda m: "number"),
     (re.compile(r"\bvs\b(?!\.)", re.I), lambda m: "versus"),
     (re.compile(r"(?<=[A-Za-z]\s)v\.(?=\s[A-Z])"), lambda m: "versus"),
     (re.compile(r"(?<![\w.])([A-Z])\.(?=\s[a-z])"), lambda m: m.group(1)),  # "E. coli"

@@ -136,6 +136,7 @@ RULES: list[Rule] = [
                 rf"%)(?:,?\s+(?P<year>{_YEAR})\b)?"), _month_day),
     (re.compile(rf"(?<![\d:.,/-])\b(?P<day>{_DAY})(?:st|nd|rd|"
                 rf"th)?(?:\s+of)?\s+(?P<month>{_MONTH})\b(?!\s+\d{{1,2}}\b(?!:))(?:,?\s+(?P<year>{_YEAR})\b)?"), _day_of_month),
+    (re.compile(r"(?<=\d0s)-(?='?\d0s\b|\d{4}s\b)"), lambda m: " to "),
     (re.compile(r"\b(1[1-9]\d0|20\d0)'?s\b"), _decade),
     (re.compile(r"(?:(?<!\w)'|(?<=\bthe\s)|(?<=\bmid-)|(?<=\bearly\s)|(?<=\blate\s)|(?<=\bhis\s)|(?<=\bher\s)|(?<=\bmid\s)|"
                 r"(?<=\btheir\s))([2-9]0)'?s\b"),

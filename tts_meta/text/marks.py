@@ -45,7 +45,7 @@ _AFTER: list[Rule] = [
     (re.compile(r"[^\W\d_]+"), _accents),
     (re.compile(r"([!?])[!?]+"), lambda m: "?" if "?" in m.group(0) else m.group(1)),
     (re.compile(r"\s*\.{2,}\s*(?=[a-z])"), lambda m: ", "),
-    (re.compile(r"\.{2,}\s*"), lambda m: ". "),
+    (re.compile(r"\.{2,}(?!\.*/)\s*"), lambda m: ". "),
 ]
 GLUED: list[Rule] = [
     (re.compile(r"(?<=[a-z]{2})([,;:!?])(?=[A-Za-z])"), lambda m: m.group(1) + " "),

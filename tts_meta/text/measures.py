@@ -42,6 +42,7 @@ _OTHER = {
     "sec": ("second", "seconds"), "secs": ("second", "seconds"), "yr": ("year", "years"), "yrs": ("year", "years"),
     "wk": ("week", "weeks"), "wks": ("week", "weeks"), "mo": ("month", "months"), "mos": ("month", "months"),
     "kn": ("knot", "knots"), "mcg": ("microgram", "micrograms"), "doz": ("dozen", "dozen"), "pcs": ("piece", "pieces"),
+    "mmHg": ("millimeters of mercury", "millimeters of mercury"),
     "ppm": ("part per million", "parts per million"), "mol": ("mole", "moles"), "°C": ("degree Celsius", "degrees Celsius"),
     "°F": ("degree Fahrenheit", "degrees Fahrenheit"), "°K": ("kelvin", "kelvins"), "°": ("degree", "degrees"),
     "sq ft": ("square foot", "square feet"), "sq. ft.": ("square foot", "square feet"), "sqft": ("square foot", "square feet"),
