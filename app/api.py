@@ -22,6 +22,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response, StreamingRes
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from tts_meta.audio.vocoder import prepare_vocoder
 from tts_meta.errors import InputError
@@ -34,6 +35,7 @@ from .speakers import Gone, Speakers
 from .turns import Busy
 
 BEARER = HTTPBearer(auto_error=False)
+MODELS = ("tts-meta", "tts-1", "tts-1-hd", "gpt-4o-mini-tts")  # one model, by the names that clients ask for
 RETRY = 5  # s that a client is asked to wait when the queue is full
 KINDS = {401: "authentication_error", 503: "server_error", 500: "server_error"}
 log = logging.getLogger("tts_meta.api")
@@ -82,6 +84,10 @@ def _answer_errors(app: FastAPI) -> None:
         return error(500, f"Something went wrong here ({type(e).__name__}); the server's log says what.")
 
 
+def _model(name: str) -> dict:
+    return {"id": name, "object": "model", "created": 0, "owned_by": "tts-meta"}
+
+
 def build(
     key: str | None = None, watermark: bool = False, aliases: Mapping[str, str] | None = None, cors: Iterable[str] = (),
 ) -> FastAPI:
@@ -110,8 +116,13 @@ def build(
     @app.head("/v1/models", include_in_schema=False, dependencies=[Depends(allowed)])
     @app.get("/v1/models", dependencies=[Depends(allowed)])
     def models() -> dict:
-        names = ["tts-meta", "tts-1", "tts-1-hd", "gpt-4o-mini-tts"]
-        return {"object": "list", "data": [{"id": n, "object": "model", "created": 0, "owned_by": "tts-meta"} for n in names]}
+        return {"object": "list", "data": [_model(n) for n in MODELS]}
+
+    @app.get("/v1/models/{name}", dependencies=[Depends(allowed)])
+    def model(name: str) -> dict:
+        if name not in MODELS:
+            raise Refusal(404, f"There is no model {name[:60]!r}; any of {', '.join(MODELS)} is the one there is.", "model")
+        return _model(name)
 
     @app.head("/v1/voices", include_in_schema=False, dependencies=[Depends(allowed)])
     @app.get("/v1/voices", dependencies=[Depends(allowed)])
@@ -125,12 +136,31 @@ def build(
 
     @app.post("/v1/audio/speech", dependencies=[Depends(allowed)], openapi_extra=schema)
     async def speech(request: Request) -> Response:
-        if int(request.headers.get("content-length") or 0) > 4 * LARGEST_BODY:
-            raise Refusal(413, f"The body is larger than {LARGEST_BODY:,} bytes.")
-        asked = read_speech(await request.body(), request.headers.get("content-type", ""))
-        return await _spoken(speakers, request, asked)
+        try:
+            body = await _body(request)
+        except ClientDisconnect:
+            log.info("a client left before it had sent its request")
+            return Response(status_code=499)
+        return await _spoken(speakers, request, read_speech(body, request.headers.get("content-type", "")))
 
     return app
+
+
+async def _body(request: Request) -> bytes:
+    """The body as it was sent, in chunks or with its length told before. Raises Refusal for one that is too large or packed,
+    ClientDisconnect when the client leaves."""
+    packed = request.headers.get("content-encoding", "identity")
+    if packed.lower() != "identity":
+        raise Refusal(415, f"The body is packed ({packed}); send it as it is, without Content-Encoding.")
+    body = b""
+    if int(request.headers.get("content-length") or 0) <= 4 * LARGEST_BODY:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > 4 * LARGEST_BODY:
+                break
+        else:
+            return body
+    raise Refusal(413, f"The body is larger than {LARGEST_BODY:,} bytes.")
 
 
 async def _spoken(speakers: Speakers, request: Request, asked: Speech) -> Response:

@@ -39,7 +39,7 @@ class Speakers:
 
     def get(self, name: str) -> Synthesizer:
         """The synthesizer of a voice, or of the voice it is an alias of. Raises InputError (NoVoice) when there is none."""
-        name = self.aliases.get(name, name)
+        name = self.aliases.get(name) or {k.casefold(): v for k, v in self.aliases.items()}.get(name.casefold(), name)
         path = named_voice(name)
         key = (name, path.stat().st_mtime_ns)
         with self.lock:

@@ -32,7 +32,8 @@ def check_name(name: str) -> str:
         raise InputError(f"The name {name!r} cannot be used: some systems keep it for a device; choose another name.")
     if not _NAME.fullmatch(name) or ".." in name or name.endswith((".", " ")) or len(name.encode()) > 200:
         raise InputError(
-            f"The name {name!r} cannot be used; 1 to 64 letters, digits, spaces, - or _ are expected, and no path."
+            f"The name {name[:64]!r}{'...' * (len(name) > 64)} cannot be used; 1 to 64 letters, digits, spaces, - or _ are "
+            "expected, and no path."
         )
     return name
 

@@ -152,6 +152,11 @@ def test_bodies_methods_and_origins(client):
     ):
         answer = send(url, content=body, headers={"Content-Type": kind})
         assert answer.status_code == status and word in answer.json()["error"]["message"]
+    assert send(url, content=iter([b"x" * 2**20] * 3)).status_code == 413  # in chunks, without a length
+    packed = send(url, content=b"\x1f\x8b", headers={"Content-Encoding": "gzip"})
+    assert packed.status_code == 415 and "packed" in packed.json()["error"]["message"]
+    assert client.get("/v1/models/tts-1").json()["id"] == "tts-1" and client.get("/v1/models/x").status_code == 404
+    assert len(post(client, voice="a" * 10_000).text) < 400
     for method, path, status in (("GET", "/nothing", 404), ("GET", url, 405), ("DELETE", "/v1/voices", 405)):
         answer = client.request(method, path)
         assert answer.status_code == status and set(answer.json()) == {"error"} and "/docs" in answer.json()["error"]["message"]

@@ -115,3 +115,11 @@ def test_a_client_that_leaves_is_not_spoken_to(client, server, stream):
     time.sleep(1.5)
     assert len(spoken) == count
     assert len(say(client).content) > 1000  # and others are served
+
+
+def test_a_client_that_leaves_before_it_has_asked(server, client, caplog):
+    host, port = server[0].removeprefix("http://").removesuffix("/v1").split(":")
+    with socket.create_connection((host, int(port))) as s:
+        s.sendall(b"POST /v1/audio/speech HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer secret\r\nContent-Length: 99\r\n\r\n{")
+    assert client.models.retrieve("tts-1").id == "tts-1"
+    assert say(client, voice="Alloy").content and not [r for r in caplog.records if r.exc_info]

@@ -206,3 +206,73 @@ def test_a_table_that_names_no_clip_is_said(clips, tmp_path):
     write(tmp_path / "wavs" / "metadata.csv", f"file|text\nx|{A}\ny|{B}\n")
     said: list[str] = []
     assert texts_of(clips, said) == [None] * 3 and said == ["metadata.csv names none of the clips and is not used."]
+
+
+STAMPS = {
+    "a.srt": "1\n00:00:00,000 --> 00:00:02,000\nHello, world.\n\n2\n00:00:02,000 --> 00:00:03,000\nAgain 5\n",
+    "a.vtt": "WEBVTT - made by hand\nKind: captions\n\n00:00.000 --> 00:02.000 align:start\nHello, world.\n\n"
+             "00:02.000 --> 00:03.000\nAgain 5\n",
+    "a.txt": "[00:00:00.000 --> 00:00:02.000]  Hello, world.\n[00:00:02.000 --> 00:00:03.000]  Again 5\n",
+}
+
+
+@pytest.mark.parametrize("name", STAMPS)
+def test_times_of_subtitles_are_not_learned(clips, tmp_path, name):
+    write(tmp_path / "wavs" / name, STAMPS[name])
+    assert texts_of(clips) == ["Hello, world. Again 5", None, None]
+
+
+def test_labels_and_word_processors_are_no_text(clips, tmp_path):
+    said: list[str] = []
+    write(tmp_path / "wavs" / "a.lab", "0 1000000 sil\n1000000 2000000 hh\n")
+    assert texts_of(clips, said) == [None, None, None] and "times of labels" in said[0]
+    write(tmp_path / "wavs" / "a.txt", "{\\rtf1\\ansi Hello}")
+    with pytest.raises(InputError, match="RTF"):
+        texts_of(clips)
+
+
+@pytest.mark.parametrize("cell", ["NaN", "N/A", "null"])
+def test_what_programs_write_in_an_empty_cell_is_no_text(clips, tmp_path, cell):
+    write(tmp_path / "wavs" / "metadata.csv", f"file,text\na.wav,{A.replace(',', '')}\nb.wav,{cell}\n")
+    with pytest.raises(InputError, match="b.wav is empty"):
+        texts_of(clips)
+
+
+def test_marks_of_what_is_no_speech_are_said(clips, tmp_path):
+    said: list[str] = []
+    write(tmp_path / "wavs" / "metadata.csv", "file,text\na.wav,[laughter] well\nb.wav,See [[hˈaɪ]] and [this](x)\n")
+    texts_of(clips, said)
+    assert any(s.startswith("1 text holds a mark in brackets ([laughter])") for s in said)
+
+
+@pytest.mark.parametrize(("name", "form"), [("text", "{} {}"), ("text.txt", "{}\t{}"), ("transcript.txt", "{}.wav: {}"),
+                                            ("transcript.txt", "{}.wav - {}"), ("train_filelist.txt", "wavs/{}.wav|{}")])
+def test_lines_that_begin_with_a_name(clips, tmp_path, name, form):
+    write(tmp_path / "wavs" / name, "\n".join(form.format(n, t) for n, t in zip("abc", (A, B, C), strict=True)))
+    assert texts_of(clips) == [A, B, C]
+
+
+def test_a_clip_that_is_called_as_tables_are(tmp_path):
+    soundfile.write(tmp_path / "test.wav", np.zeros(1600), 16000)
+    write(tmp_path / "test.txt", "one, two")
+    said: list[str] = []
+    clips = find_clips([tmp_path])
+    assert texts_of(clips, said) == ["one, two"] and not said
+    assert texts_in([tmp_path / "test.txt"], clips) == {clips[0]: "one, two"}
+
+
+def test_names_whose_accents_are_written_apart(tmp_path):
+    apart, composed = "cafe\u0301", "caf\u00e9"
+    soundfile.write(tmp_path / f"{apart}.wav", np.zeros(1600), 16000)
+    clips = find_clips([tmp_path])
+    write(tmp_path / "metadata.csv", f"file,text\n{composed}.wav,one two\n")
+    assert texts_of(clips) == ["one two"]
+    write(tmp_path / f"{composed}.txt", "three four")
+    assert texts_of(clips) == ["three four"]
+
+
+def test_phones_are_no_text_and_a_spreadsheet_is_said(clips, tmp_path):
+    write(tmp_path / "wavs" / "metadata.csv", "a|Hello there|hɛloʊ ðɛɹ\nb|Good bye|ɡʊd baɪ\n")
+    assert texts_of(clips)[:2] == ["Hello there", "Good bye"]
+    with pytest.raises(InputError, match="spreadsheet"):
+        find_transcripts(clips, write(tmp_path / "texts.xlsx", "PK"))

@@ -215,3 +215,12 @@ def test_no_network_is_needed(cloned, tmp_path, starter, monkeypatch):
     page = (tmp_path / "r" / "report.html").read_text()
     assert "data:audio/flac" in page and "speaker" in page
     assert not re.search(r"""(?:src|href)=["']?http|url\(["']?http|@import""", page), "the report loads from the network"
+
+
+def test_files_that_are_asked_for_as_what_they_are_not(run, cloned, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "book.txt").write_text("Hello there.")
+    refused(run("voices", "sample", cloned.path, "hello.txt"), "ends in .txt")
+    refused(run("batch", "book.txt", "--voice", cloned.path, "--out", "book.txt"), "book.txt is a file", "folder")
+    code, _, err = run("say", "book.txt", "--voice", cloned.path, "--out", "a.wav")
+    assert code == 0 and "book.txt is a file, and its name is what is read" in err

@@ -16,8 +16,10 @@ import soxr
 
 from tests.conftest import EXAMPLES
 from tests.hostile.test_bad_input import CLIPS, refused, run  # noqa: F401
+from tts_meta.audio.decoding import read_recording
 from tts_meta.audio.measures import clipped_share
 from tts_meta.clips.transcripts import find_clips, find_transcripts
+from tts_meta.errors import InputError
 
 ODD = CLIPS / "p225_003.flac"
 
@@ -143,3 +145,21 @@ def test_wide_steps_are_no_clipping(good):
     coarse = np.round(samples / peak * 31) / 31
     assert clipped_share(coarse.astype(np.float32)) == 0
     assert clipped_share(np.clip(samples / peak * 4, -1, 1)) > 0.005
+
+
+def test_a_recorder_that_crashed_before_it_wrote_the_length(tmp_path):
+    pytest.importorskip("av")
+    soundfile.write(tmp_path / "a.wav", 0.1 * np.random.default_rng(0).normal(size=16000), 16000, subtype="PCM_16")
+    data = (tmp_path / "a.wav").read_bytes()
+    (tmp_path / "b.wav").write_bytes(data[:4] + bytes(4) + data[8:40] + bytes(4) + data[44:])
+    whole, rest = read_recording(tmp_path / "a.wav"), read_recording(tmp_path / "b.wav")
+    assert rest.rate == 16000 and np.allclose(whole.samples, rest.samples, atol=1e-4)
+
+
+@pytest.mark.parametrize(("content", "what"), [
+    (b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\n", "Git LFS"), (b"<!DOCTYPE html><p>404", "web page"),
+])
+def test_what_was_downloaded_in_place_of_a_sound_is_named(tmp_path, content, what):
+    (tmp_path / "a.wav").write_bytes(content)
+    with pytest.raises(InputError, match=f"could not be read as audio: it is .*{what}"):
+        read_recording(tmp_path / "a.wav")

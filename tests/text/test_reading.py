@@ -23,7 +23,8 @@ def ipa(text: str, **kwargs) -> str:
     "It is 3.5 m wide and costs $1,234.56 in all.", "Version 1.2.3 came at 8.30pm.", "I met J. K. Rowling and Dr. Smith.",
     "The U.S. Army is here.", "See p. 5 and No. 7 of vol. 2.", "He works at Foo Inc. in town.",
     "Go to example.com or a.b@c.org now.", "\"Why?\" he said.", "Use e.g. this one.",
-    "Mr. T. came.", "It grew 1.5x. ", "Acme Corp. v. Foo is a case.",
+    "Mr. T. came.", "Use .NET now.", "Open ../src/main.rs now.", "It was Est. 1999.", "It grew 1.5x. ",
+    "Acme Corp. v. Foo is a case.",
 ])
 def test_no_cut_inside(sentence):
     assert split_sentences(sentence) == [sentence.strip()]
@@ -32,7 +33,7 @@ def test_no_cut_inside(sentence):
 @pytest.mark.parametrize("sentences", [
     ["He came at 3 p.m.", "He left."], ["I live on Elm St.", "It is quiet."], ["No.", "I said no."], ["So do I.",
         "She left."], ["Made by Foo Inc.", "The end."],
-    ["It is 5.", "6 is more."], ["Is it?", "Yes!", "Good."],
+    ["It is 5.", "6 is more."], ["Is it?", "Yes!", "Good."], ["See it.", "/etc/hosts is a file."],
 ])
 def test_a_cut_between(sentences):
     assert split_sentences(" ".join(sentences)) == sentences
@@ -165,3 +166,18 @@ def test_a_lexicon_that_says_nothing_or_two_things(tmp_path, content, words):
         read_lexicon(tmp_path / "own.txt")
     (tmp_path / "own.txt").write_text("Zoë zˈoʊi\nZoë zˈoʊi\n", encoding="utf-8")
     assert len(read_lexicon(tmp_path / "own.txt")) == 1
+
+
+@pytest.mark.parametrize(("entry", "text", "said"), [
+    ("SQL sˈiːkwəl", "The SQL and Anna.", "sˈiːkwəl"), ("Anna ˈænə", "ANNA came.", "ˈænə"), ("gif ʤˈɪf", "A gif.", "dʒˈɪf"),
+    ("chip t͡ʃˈɪp", "A chip.", "tʃˈɪp"), ("tomato t ə m ˈɑː t oʊ", "A tomato.", "təmˈɑːtoʊ"),
+    ("ABC ˈeɪ bˈiː sˈiː", "ABC", "ˈeɪ bˈiː sˈiː"),
+])
+def test_entries_as_other_programs_write_them(tmp_path, starter, entry, text, said):
+    (tmp_path / "own.txt").write_text(entry, encoding="utf-8")
+    inventory = starter.table.inventory
+    assert said in ipa(text, lexicon=read_lexicon(tmp_path / "own.txt", inventory), inventory=inventory)
+
+
+def test_a_bracket_that_is_not_closed_is_said():
+    assert "not closed" in read("hi [[hə there").warnings[0]

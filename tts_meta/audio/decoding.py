@@ -6,6 +6,7 @@ installed, reads what phones, browsers and old programs make.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -146,7 +147,7 @@ def open_source(path: Path) -> Source:
         head = f.read(16)
     packed = path.suffix.lower() in PACKED or any(m in head for m in _PACKED_HEADS)
     try:
-        return PlainSource(path)
+        return _to_its_end(PlainSource(path))
     except (soundfile.LibsndfileError, RuntimeError, OSError, ValueError, TypeError) as e:
         plain = e
     try:
@@ -172,8 +173,32 @@ def open_source(path: Path) -> Source:
         raise unreadable(path) from e
 
 
+def _to_its_end(source: PlainSource) -> Source:
+    """`source`, or, for a wav of a recorder that crashed before it wrote the length (0), all that follows the header, where
+    PyAV is there to read it."""
+    if source.frames or source.path.stat().st_size < _BLOCK // 16:
+        return source
+    with contextlib.suppress(ImportError, InputError, OSError, ValueError):
+        packed = PackedSource(source.path)
+        if next(packed.blocks(), None) is not None:
+            return packed
+    return source
+
+
+_NO_SOUND = {
+    b"version https://git-lfs": "a pointer of Git LFS; fetch the sound itself (git lfs pull)",
+    b"<": "a web page or XML; download the sound itself",
+    b"{": "JSON; give the sound itself",
+}
+
+
 def unreadable(path: Path) -> InputError:
     """What is said of a file that no decoder reads."""
+    with contextlib.suppress(OSError), open(path, "rb") as f:
+        head = f.read(200).lstrip()
+        for begin, what in _NO_SOUND.items():
+            if head.startswith(begin) and b"\0" not in head:
+                return InputError(f"{path} could not be read as audio: it is {what}.")
     return InputError(f"{path} could not be read as audio; give a wav, flac, mp3, ogg or opus file (convert it first).")
 
 

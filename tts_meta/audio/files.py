@@ -6,6 +6,7 @@ torchaudio.load/save need an external decoder since 2.9; decoding.py has decoder
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
 import tempfile
@@ -42,15 +43,19 @@ def resample(samples: np.ndarray, rate: int, target: int) -> np.ndarray:
     return np.asarray(soxr.resample(samples, rate, target), dtype=np.float32)
 
 
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+"""What a disk says that has no place left."""
+
+
 @contextlib.contextmanager
 def told(path: str | Path) -> Iterator[None]:
     """A disk that is full or a folder that cannot be written is an InputError that names `path`."""
     try:
         yield
     except OSError as e:
+        fix = "free some disk space or choose another folder" if e.errno in FULL else "choose another folder"
         raise InputError(
-            f"{path} could not be written ({e.strerror or e}); free some disk space or choose another folder. "
-            "Nothing that was there before has changed."
+            f"{path} could not be written ({e.strerror or e}); {fix}. Nothing that was there before has changed."
         ) from e
 
 

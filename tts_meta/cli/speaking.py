@@ -21,7 +21,7 @@ Lexicon = Annotated[Path | None, typer.Option(help="File of `word IPA` lines.")]
 
 
 def say(
-    text: Annotated[str, typer.Argument(help="What to say; [[phonemes]], *emphasis*; - reads stdin.")],
+    text: Annotated[str, typer.Argument(help="What to say; [\\[phonemes]], *emphasis*; - reads stdin.")],
     voice: Annotated[str, typer.Option(help="A name in your library, or a .voice file.")],
     out: Annotated[str, typer.Option(help="The sound file to write: wav, flac, mp3, ogg or opus by its ending.")],
     speed: Annotated[float, typer.Option(help="1 is normal, 2 twice as fast.")] = 1.0,
@@ -109,6 +109,8 @@ def _text(given: str) -> str:
         return decode(sys.stdin.buffer.read(), "Standard input", "give text")[0]
     if re.fullmatch(r"--[a-z][a-z-]+(?:=.*)?", given):
         raise InputError(f"There is no option {given.partition('=')[0]}; `tts-meta COMMAND --help` lists those there are.")
+    if re.fullmatch(r"\S+\.(?:txt|md|csv|epub|docx|pdf)", given) and Path(given).is_file():
+        tell(f"{given} is a file, and its name is what is read. For what is in it: tts-meta say - < {given}, or tts-meta batch.")
     return given
 
 

@@ -74,18 +74,18 @@ def voices_note(name: str, note: Annotated[str, typer.Argument(help="What to rem
 
 
 @app.command("sample")
-def voices_sample(name: str, out: Path, as_json: Json = False) -> None:
-    """Write a wav of the voice saying a sample sentence."""
-    from tts_meta.audio.files import write_wav
+def voices_sample(name: str, out: str, as_json: Json = False) -> None:
+    """Write a sound file (wav, mp3, ...) of the voice saying a sample sentence."""
+    from tts_meta.audio.files import sound_path, write_sound
     from tts_meta.audio.mel import SAMPLE_RATE
     from tts_meta.jobs.job_folder import PREVIEW
     from tts_meta.speaking.synthesize import Synthesizer
     from tts_meta.voices.library import find_voice
     from tts_meta.voices.voice_file import load_voice
 
-    base = starter()
-    write_wav(out, Synthesizer.of(base, load_voice(find_voice(name), base)).speak(PREVIEW).samples, SAMPLE_RATE)
-    emit({"out": str(out), "text": PREVIEW}, as_json, str(out))
+    target, base = sound_path(out), starter()
+    write_sound(target, Synthesizer.of(base, load_voice(find_voice(name), base)).speak(PREVIEW).samples, SAMPLE_RATE)
+    emit({"out": str(target), "text": PREVIEW}, as_json, str(target))
 
 
 @app.command("delete")

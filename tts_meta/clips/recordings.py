@@ -9,7 +9,8 @@ from pathlib import Path
 from tts_meta.audio.files import SUFFIXES
 from tts_meta.errors import InputError
 
-_TEXTS = (".txt", ".lab", ".csv", ".tsv", ".list", ".json", ".jsonl", ".md", ".text", ".psv", ".voice", ".textgrid")
+_TEXTS = (".txt", ".lab", ".csv", ".tsv", ".list", ".json", ".jsonl", ".md", ".text", ".psv", ".voice", ".textgrid", ".srt",
+          ".vtt")
 """What lies beside recordings and is no recording: not worth a sentence."""
 SPREADSHEETS = (".xlsx", ".xls", ".ods", ".numbers")
 

@@ -49,6 +49,14 @@ def _words(rows: list[Row], column: int) -> float:
     return sum(len(r.cells[column].split()) for r in rows) / max(1, len(rows))
 
 
+_IPA = re.compile("[ˈˌəɛɪʊʌæɔɹðθʃʒŋɑɚ]")
+
+
+def _phones(rows: list[Row], column: int) -> bool:
+    """Whether a column holds phones, as some toolkits write them beside the text."""
+    return sum(bool(_IPA.search(r.cells[column])) for r in rows) > len(rows) / 2
+
+
 def choose_columns(table: Table, is_clip: Callable[[str], bool] = lambda name: False) -> Columns:
     """The columns of `table`; `is_clip` says whether a cell names one of the clips.
 
@@ -71,7 +79,7 @@ def choose_columns(table: Table, is_clip: Callable[[str], bool] = lambda name: F
         file = next((i for i in range(table.width) if sum(_looks_like_file(r.cells[i]) for r in rows) > len(rows) / 2), None)
     if file is None and table.delimiter == "|":
         file = 0  # LJSpeech: id|text|normalised text
-    others = [i for i in range(table.width) if i != file]
+    others = [i for i in range(table.width) if i != file and not _phones(rows, i)]
     if file is None or not others:
         raise InputError(f"{table.path} has the columns {', '.join(head)[:200]}; the columns file and text are expected.")
     longest = max(others, key=lambda i: (_words(rows, i), -i))

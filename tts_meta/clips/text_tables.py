@@ -12,6 +12,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tts_meta.clips.recordings import SPREADSHEETS
 from tts_meta.errors import InputError
 from tts_meta.text.textfile import read_text
 
@@ -95,6 +96,9 @@ def read_table(path: Path, what: str = "table", least: int = 2, columns: str = "
     Raises InputError for a file that is empty or no text, for quotes that do not close, and for rows of different
     lengths, with the number of the line.
     """
+    if path.suffix.lower() in SPREADSHEETS:
+        raise InputError(f"The {what} {path} {'are' if what.endswith('s') else 'is'} a spreadsheet; save it as .csv (UTF-8) and "
+                         "give that.")
     text, encoding = read_text(path, what, _EXPECTED)
     if path.suffix.lower() in (".json", ".jsonl") or text.lstrip()[:1] in ("{", "["):  # noqa: SIM102
         if (found := _read_json(path, text, what)) is not None:

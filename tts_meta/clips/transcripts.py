@@ -6,11 +6,13 @@ Whatever was guessed or left out is said, in a sentence, through the `say` that 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from tts_meta.audio.files import SUFFIXES, read_audio
+from tts_meta.clips.clip_text import clip_text, note_marks
 from tts_meta.clips.recordings import find_clips
 from tts_meta.clips.table_columns import choose_columns
 from tts_meta.clips.text_tables import read_table as read_rows
@@ -20,12 +22,15 @@ from tts_meta.text.textfile import read_text
 __all__ = ["complete_transcripts", "find_clips", "find_transcripts", "texts_in"]
 
 Say = Callable[[str], None]
-BESIDE = (".txt", ".lab", ".normalized.txt", ".original.txt", ".transcript.txt", ".text")
+BESIDE = (".txt", ".lab", ".normalized.txt", ".original.txt", ".transcript.txt", ".text", ".srt", ".vtt")
 """Endings of a text beside its clip, the best first: after the clip's name without its ending, or with it."""
-TABLES = re.compile(r".*\.(?:csv|tsv|list|jsonl|psv)|(?:metadata|transcripts?|manifest|filelist|index)[\w.-]*\.(?:txt|json)|"
-                    r".*\.trans\.txt", re.I)
+TABLES = re.compile(r".*\.(?:csv|tsv|list|jsonl|psv)|"
+                    r"[\w.-]*(?:metadata|transcript|manifest|filelist|index)[\w.-]*\.(?:txt|json)|"
+                    r"(?:text|train|val|valid|dev|test)[\w-]*\.txt|text|.*\.trans\.txt", re.I)
 """Files that may be a table of a folder's clips."""
-TEXT_FILES = (".txt", ".text", ".lab", ".csv", ".tsv", ".psv", ".list", ".jsonl", ".json")
+NO_TEXT = ("nan", "n/a", "#n/a", "<na>", "null")
+"""What programs write in a cell that is empty."""
+TEXT_FILES = (".txt", ".text", ".lab", ".srt", ".vtt", ".csv", ".tsv", ".psv", ".list", ".jsonl", ".json")
 """Endings of everything that a text is read from."""
 
 
@@ -34,8 +39,9 @@ def _silent(message: str) -> None:
 
 
 def _key(name: str) -> str:
-    """A clip's name without its folders and without the ending of a sound file: `a/spk1.utt01.wav` -> `spk1.utt01`."""
-    plain = PurePosixPath(name.strip().replace("\\", "/")).name
+    """A clip's name without its folders and without the ending of a sound file: `a/spk1.utt01.wav` -> `spk1.utt01`. Accents
+    are composed: macOS writes them apart in names, tables do not."""
+    plain = unicodedata.normalize("NFC", PurePosixPath(name.strip().replace("\\", "/")).name)
     suffix = PurePosixPath(plain).suffix
     return plain[: -len(suffix)] if suffix.lower() in SUFFIXES else plain
 
@@ -96,26 +102,34 @@ class Texts:
         return sum(_key(e.name).lower() not in known for e in self.entries)
 
 
-def _read_trans(path: Path) -> Texts:
-    """LibriSpeech's `id TEXT` lines, or Kaldi's."""
+_LINE = re.compile(r"\s*(?P<name>\S+?)(?:\s*[:=]\s+|\s+-\s+|\s+)(?P<words>\S.*)")
+
+
+def _read_lines(path: Path) -> Texts:
+    """LibriSpeech's `id TEXT` lines, or Kaldi's; a colon, a dash or a tab may stand between."""
     text, _ = read_text(path, "transcripts", "give one `name text` a line")
-    entries = []
-    for number, line in enumerate(text.split("\n"), 1):
-        name, _, words = line.strip().partition(" ")
-        if name:
-            entries.append(Entry(name, " ".join(words.split()), f"line {number}"))
+    entries = [Entry(m["name"], " ".join(m["words"].split()), f"line {number}")
+               for number, line in enumerate(text.split("\n"), 1) if (m := _LINE.fullmatch(line))]
     return Texts(path.name, entries)
 
 
 def _read(path: Path, clips: Iterable[Path]) -> Texts:
     if path.name.lower().endswith(".trans.txt"):
-        return _read_trans(path)
+        return _read_lines(path)
     known = {_key(c.name).lower() for c in clips}
+    if path.suffix.lower() in (".txt", "") and (lines := _read_lines(path)).entries:  # noqa: SIM102
+        if all(_key(e.name).lower() in known for e in lines.entries[:1] + lines.entries[-1:]):
+            return lines
     table = read_rows(path, "transcripts")
     columns = choose_columns(table, lambda cell: _key(cell).lower() in known)
     entries = [Entry(r.cells[columns.file], r.cells[columns.text], f"line {r.line}") for r in columns.rows
                if r.cells[columns.file]]
     return Texts(path.name, entries, [*table.notes, *([columns.note] if columns.note else [])])
+
+
+def _named_like(name: str) -> set[str]:
+    """Clips that a text file called `name` may belong to: `a.wav.txt` and `a.normalized.txt` to `a`."""
+    return {_key(name[: -len(ending)]).lower() for ending in BESIDE if name.lower().endswith(ending)}
 
 
 def texts_in(files: Sequence[Path], clips: Sequence[Path], say: Say = _silent) -> dict[Path, str]:
@@ -125,8 +139,8 @@ def texts_in(files: Sequence[Path], clips: Sequence[Path], say: Say = _silent) -
     """
     texts: dict[Path, str] = {}
     for path in files:
-        ending = next((b for b in sorted(BESIDE, key=len, reverse=True) if path.name.lower().endswith(b)), None)
-        if ending is None or TABLES.fullmatch(path.name):
+        named = _named_like(path.name)
+        if not named & {_key(c.name).lower() for c in clips} and (not named or TABLES.fullmatch(path.name)):
             source = _read(path, clips)
             for note in source.notes:
                 say(note)
@@ -135,20 +149,17 @@ def texts_in(files: Sequence[Path], clips: Sequence[Path], say: Say = _silent) -
             if rest:
                 say(f"{rest} of {len(source.entries)} rows of {path.name} {'names' if rest == 1 else 'name'} no clip.")
         else:
-            name = _key(path.name[: -len(ending)]).lower()
-            found = {c: _text(path, say) for c in clips if _key(c.name).lower() == name}
-            if not found:
+            mine = [c for c in clips if _key(c.name).lower() in named]
+            words = clip_text(path, say) if mine else None
+            found = {c: words for c in mine if words}
+            if not mine:
                 say(f"{path.name} has the name of none of the clips and is not used.")
         texts |= {c: text for c, text in found.items() if text.strip()}
     return texts
 
 
-def _text(path: Path, say: Say = _silent) -> str:
-    """The words of a text file that belongs to one clip."""
-    text, encoding = read_text(path, "text", "write what is said in the clip")
-    if encoding not in ("utf-8", "utf-16"):
-        say(f"{path.name} is read as {encoding.replace('_', '-')} text.")
-    return " ".join(text.split())
+def _composed(path: Path) -> str:
+    return unicodedata.normalize("NFC", path.name.lower())
 
 
 class _Folder:
@@ -157,14 +168,14 @@ class _Folder:
     def __init__(self, path: Path, clips: list[Path]) -> None:
         self.path, self.clips = path, clips
         try:
-            self.files = {p.name.lower(): p for p in sorted(path.iterdir()) if p.is_file() and not p.name.startswith(".")}
+            self.files = {_composed(p): p for p in sorted(path.iterdir()) if p.is_file() and not p.name.startswith(".")}
         except OSError:
             self.files = {}
         self._tables: list[Texts] | None = None
 
     def beside(self, clip: Path) -> Path | None:
         stem = _key(clip.name).lower()
-        names = (f"{base}{ending}" for ending in BESIDE for base in (stem, clip.name.lower()))
+        names = (f"{base}{ending}" for ending in BESIDE for base in (stem, _composed(clip)))
         return next((self.files[n] for n in names if n in self.files and self.files[n] != clip), None)
 
     def tables(self, say: Say) -> list[Texts]:
@@ -173,7 +184,7 @@ class _Folder:
             self._tables = []
             wanted = {_key(c.name).lower() for c in self.clips}
             for name, path in self.files.items():
-                if not TABLES.fullmatch(name):
+                if not TABLES.fullmatch(name) or _named_like(name) & wanted:  # "test.txt" beside "test.wav" is its text
                     continue
                 try:
                     found = _read(path, self.clips)
@@ -216,7 +227,8 @@ def find_transcripts(clips: list[Path], table: Path | None, say: Say = _silent) 
     for clip in clips:
         text = take(given, clip) if given else None
         if text is None and (beside := folder(clip.parent).beside(clip)):
-            text, places[clip] = _text(beside, say), beside.name
+            text = clip_text(beside, say)
+            places |= {clip: beside.name} if text is not None else {}
         if text is None and given is None:
             for place in (clip.parent, clip.parent.parent):
                 source = next((s for s in folder(place).tables(say) if s.find(clip) is not None), None)
@@ -225,9 +237,11 @@ def find_transcripts(clips: list[Path], table: Path | None, say: Say = _silent) 
                     break
         if text is None:
             continue
-        if not text.strip():
+        if not text.strip() or text.strip().lower() in NO_TEXT:
             raise InputError(f"The transcript of {clip} is empty; write what is said in it.")
         texts[clip] = " ".join(text.split())
+    for sentence in note_marks(texts.values()):
+        say(sentence)
     if given is None:
         for sentence in _other_texts({c: (texts[c], p) for c, p in places.items()}, folder):
             say(sentence)

@@ -109,6 +109,8 @@ def run_batch(
 ) -> Iterator[dict]:
     """Speak the lines into `out`; yields the manifest's row of each when it is written. A line that cannot be spoken has
     status `failed` and says why."""
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out} is a file; give a folder for the wavs and {MANIFEST}.")
     known = read_manifest(out / MANIFEST)
     width = len(str(len(lines)))
     synthesizers: dict[str, tuple[Synthesizer, str]] = {}

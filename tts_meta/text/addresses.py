@@ -6,7 +6,7 @@ import re
 
 from tts_meta.text.rules import Rule
 from tts_meta.text.spelling import cardinal
-from tts_meta.text.words import is_word
+from tts_meta.text.words import is_word, sayable
 
 _TOP = (
     "com|org|net|edu|gov|mil|int|info|biz|io|ai|app|dev|co|me|tv|us|uk|de|fr|eu|ca|au|nz|jp|cn|in|ch|nl|se|no|es|"
@@ -19,9 +19,10 @@ _FILES = (
 _LONGEST = 200
 """Characters of an address that are said; the rest of a tracking link helps nobody."""
 _SPOKEN = {".": " dot ", "/": " slash ", "-": " dash ", "_": " underscore ", "@": " at ", ":": " colon ", "?": " question mark ",
-           "=": " equals ", "&": " and ", "#": " hash ", "%": " percent ", "+": " plus ", "~": " tilde ", "*": " star "}
+           "=": " equals ", "&": " and ", "#": " hash ", "%": " percent ", "+": " plus ", "~": " tilde ", "\\": " backslash ",
+           "*": " star "}
 _AS_WORDS = {"com", "co", "org", "net", "gov", "info", "biz", "mil", "yaml", "jpeg", "json", "doc", "zip", "tar", "exe", "toml",
-             "wav", "gif"}
+             "wav", "gif", "etc"}
 
 
 def _piece(match: re.Match[str]) -> str:
@@ -30,8 +31,7 @@ def _piece(match: re.Match[str]) -> str:
         return f" {cardinal(piece)} "
     low = piece.lower()
     if len(piece) <= 4 and low not in _AS_WORDS and not is_word(low) or low in ("us", "it", "tv", "md", "go", "rs"):  # noqa: SIM102
-        # A name that cannot be said is spelled; one with a vowel in its middle can be.
-        if not re.search(r"[^aeiou][aeiouy][^aeiou]|[aeiou][^aeiou]+[aeiouy]|^[^aeiou][aeiou]{2}$", low) or len(piece) < 3:
+        if not sayable(low):
             return " " + " ".join(piece.upper()) + " "
     return piece
 
@@ -59,8 +59,11 @@ RULES: list[Rule] = [
     (re.compile(r"\b(?:mailto:)?([\w.+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+)\b"), lambda m: spoken_address(m.group(1))),
     (re.compile(rf"\b(?:[A-Za-z0-9-]+\.)+(?:{_TOP})\b(?:/[^\s,;!?)]*[\w/])?(?!\.?[A-Za-z0-9])", re.I), _address),
     (re.compile(rf"(?<![\w.])~?(?:[\w.-]*/)*[\w-]+(?:\.[\w-]+)*\.(?:{_FILES})\b(?!\.?\w)", re.I), _address),
+    (re.compile(r"(?<![\w./~])(?:~(?=/)|(?=/[A-Za-z]))(?:/[\w.-]*\w){2,}/?|(?<![\w./])~/[\w.-]*\w"), _address),
+    (re.compile(r"\b[A-Za-z]:\\(?:[\w. -]*?[\w-]\\)*[\w.-]*\w"), lambda m: spoken_address(m.group(0))),
+    (re.compile(r"(?<!\S)\.(?=[a-z]\w|[A-Z]{2,}\b)"), lambda m: " dot "),
     (re.compile(r"(?<![\w@])@([A-Za-z_]\w*)"), lambda m: "at " + m.group(1).replace("_", " underscore ")),
     (re.compile(r"\b([CFJcfj])#(?!\w)"), lambda m: m.group(1) + " sharp"),
     (re.compile(r"(?<![\w#&])#\s?(?=\d)"), lambda m: "number "),
-    (re.compile(r"(?<![\w#&])#(?=[^\W\d])"), lambda m: "hashtag "),
+    (re.compile(r"(?<![\w#&])#([^\W\d]\w*)"), lambda m: "hashtag " + re.sub(r"(?<=[a-z])(?=[A-Z])", " ", m.group(1))),
 ]

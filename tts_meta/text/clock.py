@@ -40,12 +40,24 @@ def _lasting(match: re.Match[str]) -> str:
     return " ".join(said) or "zero seconds"
 
 
+def _parts(match: re.Match[str]) -> str:
+    """"1h30m", "5m 30s", "2d 4h", "1h30": time in parts, where an m is a minute."""
+    said = []
+    for n, letter in re.findall(r"(\d+)\s?([dhms]?)", match.group(0)):
+        word = {"d": "day", "h": "hour", "s": "second"}.get(letter, "minute")
+        said.append(f"{cardinal(int(n))} {word}{'s' if int(n) != 1 else ''}")
+    return " ".join(said)
+
+
 RULES: list[Rule] = [
+    (re.compile(r"(?<![\w.,$])(?:\d+\s?d\s?)?\d+\s?h(?:\s?[0-5]?\d\s?m|[0-5]\d)(?:\s?[0-5]?\d\s?s)?(?![\w/])"), _parts),
+    (re.compile(r"(?<![\w.,$])(?:\d+\s?d\s\d+\s?h|\d+\s?m\s?[0-5]?\d\s?s)(?![\w/])"), _parts),
     (re.compile(r"(?<![\d:.])(\d{1,2}):([0-5]\d):([0-5]\d)(?![\d:])"), _lasting),
-    (re.compile(rf"(?<![\d:.,$])(?P<a>1[0-2]|0?[1-9])(?::(?P<am>[0-5]\d))?\s?(?:(?P<half0>[AaPp])\.?[Mm]\.?)?\s?(?:-|to)\s?"
+    (re.compile(rf"(?<![\d:.,$])(?P<a>1[0-2]|0?[1-9])(?::(?P<am>[0-5]\d))?\s?(?:(?P<half0>[AaPp])\.?\s?[Mm]\.?)?\s?(?:-|to)\s?"
                 rf"(?P<hour>1[0-2]|0?[1-9])(?:[:.](?P<minute>[0-5]\d))?\s?{_HALF}"), _span),
     (re.compile(r"(?<![\d:.,$])(?P<a>\d{1,2}):(?P<am>[0-5]\d)\s?-\s?(?P<hour>\d{1,2}):(?P<minute>[0-5]\d)(?![\d:])"), _span),
     (re.compile(rf"(?<![\d:.,$])(?P<hour>\d{{1,2}})(?:[:.](?P<minute>[0-5]\d))?\s?{_HALF}"), _time),
     (re.compile(r"(?<![\d:.,])(?P<hour>\d{1,2}):(?P<minute>\d\d)(?![\d:])"), _time),
+    (re.compile(r"(?<=[ap] m)\s?-\s?(?=(?:noon|midnight)\b)|\b(?<=noon)-(?=\d)|(?<=midnight)-(?=\d)", re.I), lambda m: " to "),
     (re.compile(r"(?<![\d:])(\d+):(\d+)(?![\d:])"), lambda m: f"{m.group(1)} to {m.group(2)}"),
 ]

@@ -6,8 +6,8 @@ from __future__ import annotations
 import re
 
 from tts_meta.text.rules import Rule, apply
-from tts_meta.text.spelling import cardinal, digits, year
-from tts_meta.text.words import is_word
+from tts_meta.text.spelling import cardinal, digits, number, year
+from tts_meta.text.words import is_word, sayable
 
 _SPELLED = {
     "US", "ID", "AD", "PM", "AM", "TV", "PR", "HR", "AC", "DC", "CD", "PC", "PE", "ER", "OR", "PS", "PA", "LA", "MA", "MS",
@@ -87,13 +87,15 @@ def _mixed(match: re.Match[str]) -> str:
     if re.fullmatch(r"0[xX][0-9A-Fa-f]+", token):
         return " ".join(cardinal(c) if c.isdigit() else c if c == "x" else c.upper() for c in token.replace("X", "x"))
     said = []
-    for run in re.findall(r"\d+|[A-Za-z]+", token):
-        if run.isdigit():
+    for run in re.findall(r"\d+(?:\.\d+)?|[A-Za-z]+", token):
+        if "." in run:
+            said.append(number(run))
+        elif run.isdigit():
             said.append(digits(run) if run[0] == "0" and len(run) > 1 or len(run) > 4 else year(run) if len(run) == 4
                         and run[2:] != "00" else cardinal(run))
         elif run.isupper() and len(run) > 1 and (run not in _SAID and (len(run) <= 4 or not is_word(run.lower()))):
             said.append(spell(run))
-        elif run.islower() and 1 < len(run) <= 4 and not is_word(run) or run in ("mp",):
+        elif run.islower() and 1 < len(run) <= 4 and not (is_word(run) or sayable(run)) or run in ("mp",):
             said.append(spell(run.upper()))
         else:
             said.append(run)
@@ -105,6 +107,7 @@ _SPLIT: list[Rule] = [
     (re.compile(r"\b([a-z]+)((?:[A-Z][a-z0-9]*)+)\b"), lambda m: re.sub(r"(?=[A-Z])", " ", m.group(0))
      if not m.group(2).isupper() else m.group(1) + " " + m.group(2)),
     (re.compile(r"(?<=[A-Za-z])-(?=\d)|(?<=\d)-(?=[A-Za-z])"), lambda m: " "),
+    (re.compile(r"\b[A-Za-z]+\d+\.\d+\b(?!\.\d)"), _mixed),
     (re.compile(r"\b(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z0-9]+\b"), _mixed),
     (re.compile(r"\b([A-Z])&([A-Z])\b"), lambda m: f"{m.group(1)} and {m.group(2)}"),
     (re.compile(r"\b([A-Z]{2,})&([A-Z]+)\b"), lambda m: f"{spell(m.group(1))} and {spell(m.group(2))}"),

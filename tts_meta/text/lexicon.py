@@ -6,6 +6,7 @@ import re
 import unicodedata
 
 from tts_meta.text.normalize import normalize
+from tts_meta.text.words import is_word
 
 _MARKED = re.compile(r"[^\w\s'-]")
 
@@ -28,8 +29,8 @@ def use_lexicon(text: str, lexicon: dict[str, str]) -> str:
     entries: dict[str, str] = {}
     for word, ipa in lexicon.items():
         entries[word] = ipa
-        # Small letters with marks are not always read as the capitals are: "c++", "a.i.", "at&t".
-        for written in (word, word.upper()) if _MARKED.search(word) else (word,):
+        # Small letters are not always read as the capitals are: "c++", "a.i.", "at&t", "sql"; but "us" is a word.
+        for written in (word, word.upper()) if _MARKED.search(word) or not is_word(word) else (word,):
             entries.setdefault(key(normalize(written)).rstrip("."), ipa)
     names = sorted((w for w in entries if w), key=len, reverse=True)
     pattern = re.compile(r"(\[\[.*?\]\])|(?<![\w'])(" + "|".join(r"[\s-]+".join(map(re.escape, re.split(r"[\s-]+",

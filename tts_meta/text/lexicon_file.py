@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tts_meta.errors import InputError
 from tts_meta.text.lexicon import key
-from tts_meta.text.phonemes import override
+from tts_meta.text.phonemes import VOWELS, override
 from tts_meta.text.textfile import read_text
 
 _IPA_ONLY = re.compile(r"[ˈˌɑɐɒæɓʙβɔɕçɗɖðʤəɘɚɛɜɝɞɟʄɡɠɢʛɦɧħɥʜɨɪʝɭɬɫɮʟɱɯɰŋɳɲɴøɵɸθœɶʘɹɺɾɻʀʁɽʂʃʈʧʉʊʋⱱʌɣɤʍχʎʏʑʐʒʔʡʕʢǀǁǂǃː̃ᵻ|]")
@@ -24,13 +24,23 @@ def _split(line: str) -> tuple[str, str]:
         return line[: found.start()].strip(), line[found.end():].strip()
     parts = line.split()
     first = next((i for i, p in enumerate(parts) if i and (_IPA_ONLY.search(p) or p.startswith(("[", "/")))), 1)
+    if _apart(parts[first:]):
+        while first > 1 and len(parts[first - 1]) == 1:  # "tomato t ə m ˈɑː t oʊ"
+            first -= 1
     return " ".join(parts[:first]), " ".join(parts[first:])
+
+
+def _apart(phones: list[str]) -> bool:
+    """Whether every phone stands by itself, as other programs write them: three or more, consonants among them."""
+    bare = [p.strip("ˈˌː") for p in phones]
+    return len(bare) > 2 and all(len(p) <= 2 for p in bare) and any(len(p) == 1 and p not in VOWELS for p in bare)
 
 
 def _phones(ipa: str) -> str:
     """IPA as it is compared: composed, the g of a keyboard for the g of IPA, without slashes or brackets around."""
     ipa = unicodedata.normalize("NFC", ipa).strip().strip("/[]").strip()
-    return ipa.replace("g", "ɡ").replace("'", "ˈ").replace(":", "ː")
+    parts = ipa.split()
+    return ("".join(parts) if _apart(parts) else ipa).replace("g", "ɡ").replace("'", "ˈ").replace(":", "ː")
 
 
 def read_lexicon(path: str | Path, inventory: frozenset[str] | None = None) -> dict[str, str]:

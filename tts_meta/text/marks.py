@@ -34,17 +34,18 @@ def _accents(match: re.Match[str]) -> str:
 
 
 _RULES: list[Rule] = [
+    (re.compile(r"(?<!\S)(?:[:;=]'?-?[DPpOo]|[xX]D)(?!\w)"), lambda m: " "),  # faces of letters
     (re.compile(f"[{''.join(_SUPER)}]+"), lambda m: "^" + "".join(_SUPER[c] for c in m.group(0))),
     (re.compile(f"[{_VULGAR}]"), _fraction),
-    (re.compile(r"(?<=\d)\s*–\s*(?=[\d$£€])"), lambda m: "-"),
-    (re.compile(r"(?<=[A-Za-z])–(?=[A-Za-z])"), lambda m: "-"),
+    (re.compile(r"(?<=[\w)%])\s*−\s*(?=[\w(])|(?<=[\w)]\s)-(?=\s[\d\s.,()+×*/−-]+=)"), lambda m: " minus "),
+    (re.compile(r"(?<=\d)\s*–\s*(?=[\d$£€])|(?<=[\w.%°])–(?=[\w$£€])"), lambda m: "-"),
     (re.compile(r"\s*[–—―]\s*|\s+--+\s+|(?<=\w)--+(?=\w)"), lambda m: ", "),
 ]
 _AFTER: list[Rule] = [
     (re.compile(r"[^\W\d_]+"), _accents),
     (re.compile(r"([!?])[!?]+"), lambda m: "?" if "?" in m.group(0) else m.group(1)),
     (re.compile(r"\s*\.{2,}\s*(?=[a-z])"), lambda m: ", "),
-    (re.compile(r"\.{2,}\s*"), lambda m: ". "),
+    (re.compile(r"\.{2,}(?!\.*/)\s*"), lambda m: ". "),
 ]
 GLUED: list[Rule] = [
     (re.compile(r"(?<=[a-z]{2})([,;:!?])(?=[A-Za-z])"), lambda m: m.group(1) + " "),

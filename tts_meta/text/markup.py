@@ -23,7 +23,7 @@ _FENCE = re.compile(r"\s*(?:```|~~~).*|\s*(?:[-*_]\s*){3,}|\s*\|?(?:\s*:?-{3,}:?
 _ITEM = re.compile(r"^\s*(?:(?:[-*+•‣▪●◦–]|\[[ xX]\])\s+)+(?=\S)")
 _NUMBERED = re.compile(r"\s*(\d{1,3})[.)]\s+(?=\S)")
 _HEADING = re.compile(r"\s*(#{1,6})\s+(.*?)\s*#*\s*")
-_QUOTE = re.compile(r"^\s*(?:>\s*)+(?=\S)")
+_QUOTE = re.compile(r"^\s*(?:>\s*)+(?<!>)(?=\S)|^\s*>+(?=[^\s\d$£€.>=-])")  # ">90%" is a number
 _ENDED = re.compile(r"[.,;:!?…。！？]['\"”’)\]]*\s*$")
 LINE = "\u2028"
 """Unicode's line separator: before a line that is a sentence of its own, whatever it begins with."""

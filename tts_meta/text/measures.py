@@ -42,6 +42,7 @@ _OTHER = {
     "sec": ("second", "seconds"), "secs": ("second", "seconds"), "yr": ("year", "years"), "yrs": ("year", "years"),
     "wk": ("week", "weeks"), "wks": ("week", "weeks"), "mo": ("month", "months"), "mos": ("month", "months"),
     "kn": ("knot", "knots"), "mcg": ("microgram", "micrograms"), "doz": ("dozen", "dozen"), "pcs": ("piece", "pieces"),
+    "mmHg": ("millimeters of mercury", "millimeters of mercury"),
     "ppm": ("part per million", "parts per million"), "mol": ("mole", "moles"), "°C": ("degree Celsius", "degrees Celsius"),
     "°F": ("degree Fahrenheit", "degrees Fahrenheit"), "°K": ("kelvin", "kelvins"), "°": ("degree", "degrees"),
     "sq ft": ("square foot", "square feet"), "sq. ft.": ("square foot", "square feet"), "sqft": ("square foot", "square feet"),
@@ -122,6 +123,7 @@ def _inches(match: re.Match[str]) -> str:
 RULES: list[Rule] = [
     (re.compile(r"(?<![\w.])(\d{1,2})'\s?(\d{1,2})(?:\"|'')?(?![\w'])"), _height),
     (re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)\"(?=\s+[a-z])"), _inches),
+    (re.compile(r"(?<=\d)\sin(?=\s(?:tall|wide|long|high|deep|thick|across)\b)"), lambda m: " inches"),
     (re.compile(r"°\s(?=[CF]\b)"), lambda m: "°"),
     (re.compile(r"º"), lambda m: "°"),
     (re.compile(rf"(?<![\w.,])(\d+),(\d{{1,2}})(?=\s?(?:{_UNIT})(?![\w]))"), lambda m: f"{m.group(1)}.{m.group(2)}"),

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import re
 
+from tts_meta.text.currencies import CODES, OF_DOLLARS, OTHER_DOLLARS, SIGNS
 from tts_meta.text.rules import Rule
 from tts_meta.text.spelling import cardinal, number
 
-_NAMES = {
-    "$": ("dollar", "dollars", "cent", "cents"), "£": ("pound", "pounds", "penny", "pence"),
-    "€": ("euro", "euros", "cent", "cents"), "¥": ("yen", "yen", "", ""), "₹": ("rupee", "rupees", "paisa", "paise"),
-    "₩": ("won", "won", "", ""), "₽": ("ruble", "rubles", "kopeck", "kopecks"), "₿": ("bitcoin", "bitcoins", "", ""),
-    "₺": ("lira", "lira", "", ""), "¢": ("cent", "cents", "", ""),
-}
-_CODES = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥", "INR": "₹"}
 _SCALES = {"k": "thousand", "m": "million", "mn": "million", "mm": "million", "mio": "million", "b": "billion", "bn": "billion",
            "t": "trillion", "tn": "trillion", "trn": "trillion"}
-_SIGN = "[" + "".join(s for s in _NAMES if s != "¢") + "]"
+_SIGN = "[" + "".join(s for s in SIGNS if s != "¢") + "]"
+_CODE_BEFORE = "|".join(c for c in CODES if c.isupper()) + r"|Rs\.?"
+_CODE_AFTER = "|".join(c for c in CODES if c != "Rs")
+_COUNTRY = "|".join(sorted([*OF_DOLLARS, *OTHER_DOLLARS], key=len, reverse=True))
 _AMOUNT = r"\d{1,3}(?:\.\d{3})+,\d{2}(?!\d)|\d{1,3}(?:,\d{3})+(?:\.\d+)?(?!\d)|\d+,\d{1,2}(?!\d)|\d+(?:\.\d+)?|\.\d+"
 _SCALE = r"(?:\s?(?:thousand|million|billion|trillion)\b|\s?(?:[kKMBT]|[mb]n?|mio|tr?n)(?![\w'/]))"
 _PER = {"mo": "month", "yr": "year", "hr": "hour", "h": "hour", "min": "minute", "wk": "week", "d": "day", "kg": "kilogram",
@@ -37,13 +34,14 @@ def _read(amount: str) -> str:
 
 
 def spoken_sum(sign: str, amount: str, scale: str = "", country: str = "", one: bool = False) -> str:
-    """A sum in words; `one`: before a noun ("a five dollar bill")."""
-    name, names, cent, cents = _NAMES[sign]
+    """A sum in words, of a sign or a code; `country`: the letters before a dollar sign; `one`: before a noun ("a five dollar
+    bill")."""
+    name, names, cent, cents = OTHER_DOLLARS.get(country) or CODES.get(sign) or SIGNS[sign]
     amount = _read(amount)
-    if country:
-        name, names = f"{country} {name}", f"{country} {names}"
+    if country in OF_DOLLARS:
+        name, names = f"{OF_DOLLARS[country]} {name}", f"{OF_DOLLARS[country]} {names}"
     if scale:
-        scale = scale.strip()
+        scale = scale.strip(" -")
         return f"{number(amount)} {_SCALES.get(scale.lower(), scale.lower())} {name if one else names}"
     whole, _, fraction = amount.partition(".")
     if len(fraction) > 2 or (fraction and not cent):
@@ -67,23 +65,21 @@ def _one(match: re.Match[str]) -> bool:
     before, after = match.string[: match.start()], match.string[match.end():]
     return bool(re.search(r"\b(?:a|an|the|this|that|each|every|one|his|her|my|our|their)\s+(?:\w+ly\s+|new\s+|extra\s+)?$",
                           before, re.I)
-                and re.match(r"(?:-|\s+)(?!(?:in|on|at|of|for|to|from|and|or|is|was|were|are|per|each|a|an|the|more|less|off|"
+                and re.match(r"-a-|(?:-|\s+)(?!(?:in|on|at|of|for|to|from|and|or|is|was|were|are|per|each|a|an|the|more|less|off|"
                              r"by|with|today|now|here|last|this)\b)[a-z]{3,}", after))
 
 
 def _before(match: re.Match[str]) -> str:
-    country = " ".join(match.group("country") or "")
-    return _minus(match) + spoken_sum(match.group("sign"), match.group("amount"), match.group("scale") or "", country,
-                                      _one(match))
+    return _minus(match) + spoken_sum(match.group("sign"), match.group("amount"), match.group("scale") or "",
+                                      match.group("country") or "", _one(match))
 
 
 def _after(match: re.Match[str]) -> str:
-    sign = match.group("sign")
-    return _minus(match) + spoken_sum(_CODES.get(sign, sign), match.group("amount"), match.group("scale") or "")
+    return _minus(match) + spoken_sum(match.group("sign"), match.group("amount"), match.group("scale") or "")
 
 
 def _code(match: re.Match[str]) -> str:
-    return spoken_sum(_CODES[match.group("sign")], match.group("amount"), match.group("scale") or "")
+    return spoken_sum(match.group("sign").rstrip("."), match.group("amount"), match.group("scale") or "")
 
 
 def _range(match: re.Match[str]) -> str:
@@ -95,12 +91,12 @@ def _range(match: re.Match[str]) -> str:
 RULES: list[Rule] = [
     (re.compile(rf"(?P<sign>{_SIGN})\s?(?P<low>{_AMOUNT})(?P<lowscale>{_SCALE})?\s?-\s?(?P=sign)?\s?(?P<high>{_AMOUNT})(?P<scale>{_SCALE})?(?![\d-])"),
      _range),
-    (re.compile(rf"(?P<minus>(?<!\w)-\s?)?(?:(?<!\w)(?P<country>US|CA|AU|NZ|HK|C|"
-                rf"A))?(?P<sign>{_SIGN})\s?(?P<amount>{_AMOUNT})(?P<scale>-?{_SCALE})?"),
+    (re.compile(rf"(?P<minus>(?<!\w)-\s?)?(?:(?<!\w)(?P<country>{_COUNTRY})(?=\$))?"
+                rf"(?P<sign>{_SIGN})\s?(?P<amount>{_AMOUNT})(?P<scale>-?{_SCALE})?(?:'?s\b)?"),
      _before),
-    (re.compile(rf"(?P<minus>(?<!\w)-\s?)?(?<![\w.,])(?P<amount>{_AMOUNT})(?P<scale>{_SCALE})?\s?(?P<sign>[€£¢₽]|(?:USD|EUR|"
-                rf"GBP|JPY|INR)\b)"), _after),
-    (re.compile(rf"\b(?P<sign>USD|EUR|GBP|JPY|INR)\s?(?P<amount>{_AMOUNT})(?P<scale>{_SCALE})?"), _code),
+    (re.compile(rf"(?P<minus>(?<!\w)-\s?)?(?<![\w.,])(?P<amount>{_AMOUNT})(?P<scale>{_SCALE})?\s?(?P<sign>[€£¢₽₪₴₺]|"
+                rf"(?:{_CODE_AFTER})\b)"), _after),
+    (re.compile(rf"\b(?P<sign>{_CODE_BEFORE})\s?(?P<amount>{_AMOUNT})(?P<scale>{_SCALE})?"), _code),
     (re.compile(rf"{_MONEY_BEFORE}\s?/\s?({'|'.join(sorted([*_PER, *_WHOLE], key=len, reverse=True))})\b(?![/'])", re.I),
      lambda m: f" per {_PER.get(m.group(1).lower(), m.group(1))}"),
 ]

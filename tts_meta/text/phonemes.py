@@ -72,7 +72,8 @@ def override(span: str, inventory: frozenset[str] | None) -> list[Phone]:
             continue
         longest = max(map(len, inventory))
         i, stress = 0, 0
-        word = word.replace("g", "ɡ") if "g" not in inventory else word
+        for written, said in _SPELLINGS.items():
+            word = word.replace(written, said) if written not in inventory else word
         while i < len(word):
             if word[i] in "ˈˌ":
                 stress, i = (2 if word[i] == "ˈ" else 1), i + 1
@@ -84,13 +85,15 @@ def override(span: str, inventory: frozenset[str] | None) -> list[Phone]:
                     f"`tts-meta doctor --json` (for example {', '.join(sorted(inventory)[:6])})."
                 )
             # A stress mark is written before its syllable; the vowel carries it.
-            vowel = word[i] in _VOWELS
+            vowel = word[i] in VOWELS
             phones.append(Phone(word[i : i + size], stress if vowel else 0))
             stress, i = (0 if vowel else stress), i + size
     return phones
 
 
-_VOWELS = frozenset("aeiouyæɑɐɒɔəɚɛɜɝɪʊʌøœɨʉɯɤɵᵻ")
+_SPELLINGS = {"g": "ɡ", "ʤ": "dʒ", "ʧ": "tʃ", "͡": "", "‿": ""}
+"""Other ways in which dictionaries write a phone: the g of a keyboard, ligatures, ties."""
+VOWELS = frozenset("aeiouyæɑɐɒɔəɚɛɜɝɪʊʌøœɨʉɯɤɵᵻ")
 
 
 _STAND_INS = ("zib", "ebb")
@@ -111,7 +114,7 @@ def _with_overrides(parts: list[str | list[Phone]], voice: str) -> list[Phone]:
     if not given:
         return _flat(_espeak(" ".join(p for p in parts if isinstance(p, str)), voice))
     stands = ["".join(p.symbol for p in _flat(_espeak(s, voice))) for s in _STAND_INS]
-    text = " ".join(p if isinstance(p, str) else _STAND_INS[p[0].symbol[0] in _VOWELS] for p in parts)
+    text = " ".join(p if isinstance(p, str) else _STAND_INS[p[0].symbol[0] in VOWELS] for p in parts)
     words = _espeak(text, voice)
     at = [i for i, word in enumerate(words) if "".join(p.symbol for p in word) in stands]
     if len(at) == len(given):

@@ -37,6 +37,8 @@ def _slash(match: re.Match[str]) -> str:
     top, bottom = match.groups()
     if (top, bottom) in _SAID_AS_PAIR:
         return f"{cardinal(top)} {cardinal(bottom)}"
+    if "0" in (top[0], bottom[0]) and len(bottom) > 1:  # of a card: "08/27"
+        return f"{cardinal(int(top))} {cardinal(int(bottom))}"
     if 0 < int(top) < int(bottom) <= 100:
         return _fraction(top, bottom)
     if top == bottom or int(bottom) in (5, 10, 20, 100):
@@ -89,7 +91,7 @@ def _scientific(match: re.Match[str]) -> str:
 
 def _times(match: re.Match[str]) -> str:
     """"5x faster" and "a 2x4"; "10x" by itself is a name."""
-    return f"{match.group(1)} times" if re.match(r"\s+(?!(?:and|or|is|was|in|on|at|to|with)\b)[a-z]",
+    return f"{match.group(1)} times" if re.match(r"\s+(?!(?:and|or|is|was|in|on|at|to|with|plus|minus|equals)\b)[a-z]",
         match.string[match.end():]) else f"{match.group(1)} x"
 
 
@@ -116,9 +118,14 @@ _PHONE = r"(?<![\w.,/-])"
 _ALONE = _PHONE + r"(?<!\d )"
 GROUPED: list[Rule] = [
     (re.compile(_ALONE + r"(?<!\+)(?!0)(\d{1,3}(?: \d{3})+)(?![\d-]| \d|\.\d{3})"), lambda m: m.group(1).replace(" ", "")),
+    (re.compile(r"(?<![\w.,'])(\d{1,3}(?:'\d{3})+)(?![\w'])"), lambda m: m.group(1).replace("'", "")),
 ]
-"""Thousands apart by spaces; before everything that looks for a number."""
+"""Thousands apart by spaces, and by the apostrophe of Switzerland; before everything that looks for a number."""
 RULES: list[Rule] = [
+    (re.compile(r"(?<=\b[A-Z])\.(?=\d)|(?<=[A-Z]{2})\.(?=\d)"), lambda m: " point "),  # "H.264", "Section II.3"
+    (re.compile(r"(?<=[a-z]{3})\.(?=\d+[.\w])"), lambda m: " dot "),  # "blocks.0.weight"
+    (re.compile(r"(?<=[a-z]{3})\.(?=\d)"), lambda m: ". "),
+    (re.compile(r"(?<![\w.,])(\d+)(?=(?:ish|fold|some)\b)"), lambda m: cardinal(m.group(1))),
     (re.compile(_PHONE + r"(?:\+\d{1,3}|1)?[\s.-]?\(\d{2,4}\)[\s.-]?\d{3,4}[\s.-]?\d{3,4}(?![\d-])"), _groups),
     (re.compile(_PHONE + r"\+\d{1,3}(?:[\s.-]\d{1,4}){2,5}(?![\d-])"), _groups),
     (re.compile(r"(?<![\w.,/])\+\d{7,15}\b"), lambda m: "plus " + digits(m.group(0))),
@@ -138,6 +145,7 @@ RULES: list[Rule] = [
     (re.compile(r"(?<=[\w)])\^(-?\d+)"), _power),
     (re.compile(r"(?<![\w/.,])(\d+)[ -](\d+)/(\d+)(?![\w/])"), _mixed),
     (re.compile(r"(?<![\w/.,])(\d+)/(\d+)(?![\d/])"), _slash),
+    (re.compile(r"(?<![\w/.,])(\d+\.\d+)/(\d+)(?![\d/.])"), lambda m: f"{number(m.group(1))} out of {cardinal(m.group(2))}"),
     (re.compile(rf"(?<![\w.])(?!0x)({NUMBER})\s?[x×]\s?(?=\d)"),
      lambda m: f"{m.group(1)} {'by' if 'x' in m.group(0) and ' ' not in m.group(0) else 'times'} "),
     (re.compile(rf"({NUMBER})[x×](?!\w)"), _times),

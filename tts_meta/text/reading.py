@@ -76,6 +76,8 @@ def notes(text: str) -> list[str]:
     if links:
         some = ", ".join(links[:3]) + (" ..." if len(links) > 3 else "")
         found.append(f"{some} holds no phones and is read as text.")
+    if bare.count("[[") > bare.count("]]"):
+        found.append("A [[ is not closed by ]]; what follows it is read as text.")
     return found + cap(bare)[1]
 
 

@@ -27,6 +27,9 @@ _ALONE = (
 _NOT_NUMBERS = {"CD", "DC", "MD", "MC", "MI", "DI", "CV", "MM", "CC", "DIM", "MIX", "LI", "DVD", "CIVIL", "MILD", "LCD", "ID",
                 "IM", "LLC", "LCM", "CM", "DM", "CI", "DL", "ML", "XL", "XXL", "MDC", "CDC"}
 
+_DETERMINERS = {"The", "An", "A", "This", "That", "His", "Her", "My", "Your", "Our", "Their", "Its", "No", "Start", "Use", "Get"}
+"""Before these a drip (IV) and an editor (VI) are letters."""
+
 
 def value(numeral: str) -> int:
     """"XIV" -> 14."""
@@ -46,16 +49,20 @@ def _reign(match: re.Match[str]) -> str:
 
 def _name(match: re.Match[str]) -> str:
     numeral = match.group(2)
-    if numeral in _NOT_NUMBERS or match.string.isupper():
+    letters = match.group(1) in _DETERMINERS and numeral in ("IV", "VI")
+    if letters or numeral in _NOT_NUMBERS or set(numeral) & set("CDM") or match.string.isupper():
         return match.group(0)
     return f"{match.group(1)} {cardinal(value(numeral))}"
 
 
 RULES: list[Rule] = [
+    (re.compile(r"\bWW(I{1,3})\b"), lambda m: "World War " + cardinal(value(m.group(1)))),
     (re.compile(r"\b(World War)\s+(I{1,3})\b(?!')"), _part),
+    (re.compile(rf"\b({_NUMERAL})(?=\s+(?:century|centuries|dynasty|dynasties|Olympiad|Olympics)\b)"),
+     lambda m: ordinal(value(m.group(1)))),
     (re.compile(rf"\b((?:{_PARTS})s?)\.?\s+({_NUMERAL})\b(?!')(?:(?<=[A-Z][A-Z])|(?<!I)|{_ALONE})"), _part),
     (re.compile(rf"\b({_TITLED}\s+[A-Z][a-z]+|{_ROYAL})\s+({_NUMERAL})\b(?!\.\s?[A-Z])(?:(?<=[IVXL][IVXL])|{_ALONE})"), _reign),
-    (re.compile(rf"\b([A-Z][a-z]+)\s+({_NUMERAL}(?<=[A-Z][A-Z]))\b(?!\.[A-Z])"), _name),
+    (re.compile(rf"\b([A-Z][a-z]+)\s+({_NUMERAL}(?<=[A-Z][A-Z])(?<![CDM]))\b(?!\.[A-Z]|-\d)"), _name),
     (re.compile(r"(?<=\bchapter )([ivx]+)\b|(?<=\bpart )([ivx]+)\b|(?<=\bpage )([ivx]+)\b", re.I),
      lambda m: cardinal(value(m.group(0).upper())) if re.fullmatch(_NUMERAL,
          m.group(0).upper()) and m.group(0) != "I" else m.group(0)),

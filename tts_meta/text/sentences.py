@@ -20,8 +20,8 @@ DIGIT = 5
 _NEVER = re.compile(
     r"(?:\b(?:Mr|Mrs|Ms|Dr|Prof|Gov|Sen|Rep|Gen|Col|Capt|Lt|Sgt|Cpl|Maj|Adm|Rev|Hon|Pres|Mt|Ft|Messrs|vs|e\.g|i\.e|cf|approx|[A-Z])\.|\bSt\.)$"
 )
-_BEFORE_NUMBER = re.compile(r"\b(?:No|Nos|Fig|Figs|Vol|Ch|Chap|p|pp|Sec|Eq|Art|Ex|Pt|Apt|Rm|Ext|Ver|no|nos|fig|vol|ch|sec|eq|"
-                            r"art|ver|rm|ext|ca|c)\.$")
+_BEFORE_NUMBER = re.compile(r"\b(?:No|Nos|Fig|Figs|Vol|Ch|Chap|p|pp|Sec|Eq|Art|Ex|Pt|Apt|Rm|Ext|Ver|no|nos|fig|figs|vol|ch|sec|"
+                            r"eq|art|ver|rm|ext|ca|c|Est|est|Ep|ep|Bk|App|Rte|Rs|Op|op|v|vv)\.$")
 _DOTTED = re.compile(  # may end a sentence too
     r"(?:\b(?:[A-Za-z]\.){2,}|\b(?:Inc|Ltd|Corp|Co|Jr|Sr|Ph\.D|etc|St|Ave|Blvd|Rd|Jan|Feb|Mar|Apr|Jun|Jul|Aug|"
     r"Sept?|Oct|Nov|Dec|Mon|Tues?|Wed|Thurs?|Fri|Sat|Sun|U\.S|ft|in|lbs?|oz)\.)$"
@@ -104,7 +104,10 @@ def _sentences(paragraph: str, language: str) -> list[str]:
 def _segments(line: str, language: str) -> list[str]:
     found: list[str] = []
     for piece in (p for part in _NO.split(line) for p in sentencex.segment(language, part)):
-        if found and (not piece.strip() or _goes_on(found[-1], piece)):
+        before = found[-1] if found else ""
+        if re.search(r"(?:^|\s)\.$", before) and piece[:1].isalpha() or before.endswith("..") and piece.startswith("/"):
+            found[-1] += piece  # ".NET", "../src"
+        elif found and (not piece.strip() or _goes_on(found[-1], piece)):
             found[-1] += piece if found[-1].endswith(" ") or piece.startswith(" ") else " " + piece
         else:
             found.append(piece)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -26,3 +27,11 @@ def _english() -> frozenset[str]:
 def is_word(word: str) -> bool:
     """Whether `word`, in small letters, is in the list (77,000 words and their forms; no names, no initials)."""
     return word in _english() or (word.endswith("'s") and word[:-2] in _english())
+
+
+_SAYABLE = re.compile(r"[^aeiou][aeiouy][^aeiou]|[aeiou][^aeiou]+[aeiouy]|^[^aeiou][aeiou]{2}$")
+
+
+def sayable(name: str) -> bool:
+    """Whether a name of a few small letters that is no word can be said as one ("neo"): it has a vowel in its middle."""
+    return len(name) >= 3 and bool(_SAYABLE.search(name))

@@ -171,7 +171,7 @@ def import_voice(file: Path, starter: Network, force: bool = False) -> Path:
     load_voice(file, starter)
     target = voice_path(read_header(file)["name"])
     if target.exists() and not force:
-        raise InputError(f"A voice {target.stem!r} exists already; delete it first or add --force.")
+        raise InputError(f"A voice {target.stem!r} exists already; rename or delete that one first, or add --force.")
     _replace(target, file.read_bytes())
     return target
 
