@@ -17,10 +17,16 @@ def package_folder(package: str) -> Path:
     return Path(spec.submodule_search_locations[0])
 
 
+def silenced(module: ModuleType) -> ModuleType:
+    """A module whose `print` says nothing. Turning stdout away instead would take what other threads print meanwhile."""
+    module.print = lambda *_, **__: None  # type: ignore[attr-defined]
+    return module
+
+
 def module_at(path: Path) -> ModuleType:
-    """One file of a package as a module of its own."""
+    """One file of a package as a module of its own, which prints nothing."""
     spec = importlib.util.spec_from_file_location(f"{path.parent.name}_{path.stem}", path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    spec.loader.exec_module(silenced(module))
     return module

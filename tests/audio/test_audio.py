@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+import threading
+import time
+
 import librosa
 import numpy as np
 import pytest
@@ -13,6 +17,7 @@ from tts_meta.audio.files import read_audio, replace_file, resample
 from tts_meta.audio.loudness import normalise_loudness
 from tts_meta.audio.mel import HOP, N_FFT, SAMPLE_RATE, log_mel
 from tts_meta.audio.pitch import f0_at_frames
+from tts_meta.audio.vocoder import HiFiGan
 from tts_meta.errors import InputError
 
 CLIP = EXAMPLES / "clips" / "p225_002.flac"
@@ -239,3 +244,14 @@ def test_a_watermark_that_cannot_be_had_stops_the_speech(monkeypatch, starter, c
     with pytest.raises(InputError, match="weights are not those"):
         synthesizer.speak("Hello.")
     watermark._marker.cache_clear()
+
+
+def test_a_vocoder_that_loads_in_a_thread_takes_no_ones_output(capsys):
+    """The package prints; what the rest of the program prints meanwhile is the caller's JSON."""
+    whose, seen = sys.stdout, set()
+    thread = threading.Thread(target=HiFiGan, args=(False,))
+    thread.start()
+    while thread.is_alive():
+        seen.add(sys.stdout is whose)
+        time.sleep(0.001)
+    assert seen == {True} and capsys.readouterr().out == ""

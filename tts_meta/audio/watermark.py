@@ -5,9 +5,7 @@ It survives some processing, not all, and says nothing of who spoke; a sound wit
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import io
 import warnings
 from functools import lru_cache
 from importlib.metadata import version
@@ -18,6 +16,7 @@ import numpy as np
 
 from tts_meta.audio.files import read_audio, resample
 from tts_meta.errors import InputError
+from tts_meta.package_files import silenced
 
 WEIGHTS = "perth_net_250000.pth.tar"
 SHA256 = "a15bce457ebc53ce5e6c9c3f11df78cf7ee2bf9cdab0a798902135b4c4027670"
@@ -39,7 +38,7 @@ def _marker():
     # It is read by torch.load (weights only): no other file than this one.
     if not found or hashlib.sha256(found[0].read_bytes()).hexdigest() != SHA256:
         raise InputError("The watermark's weights are not those of resemble-perth 1.0.1; install that version again.")
-    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # its import of pkg_resources tells users to mend what they cannot
         import perth
 
@@ -48,6 +47,9 @@ def _marker():
                 "The watermark cannot be loaded: it needs torchaudio, and setuptools before version 81. Nothing was written; "
                 "install 'tts-meta[watermark]' again."
             )
+        from perth.perth_net.perth_net_implicit.model import perth_net
+
+        silenced(perth_net)  # it says what it loaded
         return perth.PerthImplicitWatermarker()
 
 

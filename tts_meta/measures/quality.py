@@ -3,14 +3,13 @@ distillmos (Stahl & Gamper 2025), when the extra `judges` is."""
 
 from __future__ import annotations
 
-import contextlib
-import io
 from functools import lru_cache
 from importlib.util import find_spec
 
 import numpy as np
 
 from tts_meta.audio.files import resample
+from tts_meta.package_files import silenced
 
 WHY_MISSING = "the extra 'eval' is not installed (pip install 'tts-meta[eval]')"
 NO_SECOND = "the extra 'judges' is not installed (pip install 'tts-meta[judges]')"
@@ -35,7 +34,9 @@ def predicted(samples: np.ndarray, rate: int) -> dict[str, float] | None:
 @lru_cache(maxsize=1)
 def _second():
     import distillmos as package  # type: ignore[import-not-found]
+    from distillmos import sqa  # type: ignore[import-not-found]
 
+    silenced(sqa)  # it says where its weights lie
     return package.ConvTransformerSQAModel().eval()
 
 
@@ -45,7 +46,7 @@ def distillmos(samples: np.ndarray, rate: int) -> float | None:
         return None
     import torch
 
-    with contextlib.redirect_stdout(io.StringIO()), torch.inference_mode():  # it says where its weights lie
+    with torch.inference_mode():
         return float(_second()(torch.from_numpy(resample(samples, rate, 16000).astype(np.float32))[None]))
 
 
