@@ -1,0 +1,51 @@
+"""What the plan of a clone promises, against its parts."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from tests.conftest import EXAMPLES
+from tts_meta.adaptation import clone_plan
+from tts_meta.adaptation.clone_in_progress import Cloning
+from tts_meta.adaptation.clone_settings import Settings
+from tts_meta.clips.checkup import check_clips
+from tts_meta.clips.prepared_clips import prepare
+from tts_meta.clips.transcripts import find_clips, find_transcripts
+
+
+@pytest.fixture(scope="module")
+def cloning(starter):
+    paths = find_clips([EXAMPLES / "clips"])[:4]
+    clips = prepare(check_clips(paths, find_transcripts(paths, None), starter).require(), starter)
+    return Cloning(starter, clips, Settings("planned", 300, consent="a test"))
+
+
+def test_minutes_are_of_all_steps_and_memory_is_the_workers_and_the_speechs(cloning, monkeypatch):
+    """A step takes 2 s here, and nothing is watched."""
+    clock = itertools.count(0, 2)
+    monkeypatch.setattr(clone_plan, "watch_seconds", lambda: 0)
+    monkeypatch.setattr(clone_plan, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    found = clone_plan.plan(cloning)
+    assert found.steps == 360 and found.minutes == pytest.approx(360 * 2 * 1.1 / 60, abs=0.06)
+    assert found.seconds == pytest.approx(sum(c.seconds for c in cloning.clips), abs=0.1)
+    frames = max(b["mel"].shape[1] * b["mel"].shape[2] for b in cloning.run.draw())
+    worker = clone_plan.WORKER_MB[cloning.starter.kind]
+    assert found.memory_mb == int(worker + clone_plan.MEGABYTES_A_FRAME * frames) and worker < found.memory_mb < worker + 500
+
+
+def test_watching_takes_a_sentence_and_hearing_it(monkeypatch):
+    for fast, realtime in ((True, 0.16), (False, 0.7)):
+        monkeypatch.setattr(clone_plan, "bf16_is_fast", lambda fast=fast: fast)
+        assert clone_plan.watch_seconds() == pytest.approx(clone_plan.HEAR_SECONDS + realtime * clone_plan.SENTENCE_SECONDS)
+
+
+def test_the_seconds_of_a_run_are_those_of_its_steps(cloning):
+    begin, before = time.monotonic(), cloning.run.seconds
+    next(cloning.run)
+    first = cloning.run.seconds - before
+    next(cloning.run)
+    assert 0 < first < cloning.run.seconds - before <= time.monotonic() - begin
