@@ -9,7 +9,8 @@ from types import SimpleNamespace
 import pytest
 
 from tests.conftest import EXAMPLES
-from tts_meta.adaptation import clone_plan
+from tts_meta.adaptation import clone_in_progress, clone_plan
+from tts_meta.adaptation.adaptation_run import Progress
 from tts_meta.adaptation.clone_in_progress import Cloning
 from tts_meta.adaptation.clone_settings import Settings
 from tts_meta.clips.checkup import check_clips
@@ -49,3 +50,12 @@ def test_the_seconds_of_a_run_are_those_of_its_steps(cloning):
     first = cloning.run.seconds - before
     next(cloning.run)
     assert 0 < first < cloning.run.seconds - before <= time.monotonic() - begin
+
+
+def test_stopping_is_told_of_every_check_its_loss_and_its_likeness(cloning, monkeypatch):
+    told = []
+    monkeypatch.setattr(clone_in_progress, "plateau", lambda checks: told.append(checks) or len(checks) == 2)
+    monkeypatch.setattr(cloning, "measure_likeness", lambda: 0.5)
+    for step in (30, 60):
+        cloning._check(Progress(step, 41.0, 40.0 + step, step, {}, 1.0, 360))
+    assert told[-1] == [(70.0, 0.5), (100.0, 0.5)] and cloning.plateau_at == 60

@@ -187,3 +187,13 @@ class Other:
 def test_worst():
     assert worst([]) == "green"
     assert worst([Finding("amber", "a", "b"), Finding("red", "a", "b"), Finding("green", "a", "b")]) == "red"
+
+
+@pytest.mark.parametrize(("text", "said"), [
+    ("Yes.", "Its transcript is too short for that much speech."),
+    ("Please call Stella. " * 20, "Its transcript is too long to be said in that time."),
+])
+def test_a_text_of_another_length_is_told(starter, text, said):
+    clip = sorted((EXAMPLES / "clips").glob("*.flac"), key=lambda p: soundfile.info(p).duration)[-1]
+    (found,) = check_clips([clip], {clip: text}, starter).clips
+    assert found.level == "red" and said in [f.sentence for f in found.findings] and found.used is None
