@@ -81,8 +81,11 @@ def everywhere(page):
         yield name
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize(("width", "dark"), [
+    pytest.param(1280, False, id="1280-light"), pytest.param(390, True, id="390-dark"),
+    pytest.param(1280, True, id="1280-dark", marks=pytest.mark.sweep),
+    pytest.param(390, False, id="390-light", marks=pytest.mark.sweep),
+])
 def test_every_text_can_be_read_and_fits(browser, full, width, dark):
     page = opened(browser, full[0], width, 900, dark)
     page.wait_for_function("(dark) => document.body.classList.contains('dark') == dark", arg=dark)
