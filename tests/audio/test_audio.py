@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 import threading
 import time
@@ -240,6 +241,17 @@ def test_a_watermark_that_cannot_be_had_stops_the_speech(monkeypatch, starter, c
         synthesizer.speak("Hello.")
     monkeypatch.undo()
     pytest.importorskip("perth")
+
+    class Broken:  # its torchaudio is of another build
+        __spec__ = importlib.util.find_spec("perth")
+
+        def __getattr__(self, name):
+            raise OSError("Could not load this library: libtorchaudio.so")
+
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "perth", Broken())
+        with pytest.raises(InputError, match="cannot be loaded .*same build as torch.*Nothing was written"):
+            synthesizer.speak("Hello.")
     monkeypatch.setattr(watermark, "SHA256", "0" * 64)
     with pytest.raises(InputError, match="weights are not those"):
         synthesizer.speak("Hello.")

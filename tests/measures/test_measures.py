@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import importlib.util
+import sys
+
 import numpy as np
 import pytest
+import torch
 
 from tests.conftest import EXAMPLES, ROOT
-from tts_meta.audio.files import read_audio
+from tts_meta.audio.files import read_audio, resample
 from tts_meta.errors import InputError
 from tts_meta.evaluation.evaluate import by_second, second_opinion
 from tts_meta.evaluation.grid import Interval, bootstrap
 from tts_meta.evaluation.judge import spoken_frames
 from tts_meta.evaluation.protocol import heldout_speakers
-from tts_meta.measures import second_encoder
+from tts_meta.measures import quality, second_encoder
 from tts_meta.measures.distortion import f0_rmse_cents, mel_cepstral_distortion, voicing_error
 from tts_meta.measures.intelligibility import word_error_rate, word_errors
 from tts_meta.measures.second_encoder import embed_second, second_other_speakers
@@ -69,6 +73,34 @@ def test_the_second_encoder_tells_people_apart():
     # Half a second and less is heard too; how loud it is does not matter.
     assert np.isfinite(embed_second(hers[0][0][:3000], hers[0][1])).all()
     assert a @ embed_second(0.1 * hers[0][0], hers[0][1]) > 0.99
+
+
+def test_the_filter_bank_is_kaldis():
+    """Against torchaudio's own writing of it, nats."""
+    kaldi = pytest.importorskip("torchaudio.compliance.kaldi")
+    samples, rate = read_audio(sorted((EXAMPLES / "clips").glob("*.flac"))[0])
+    wave = np.ascontiguousarray(resample(samples, rate, 16000), dtype=np.float32)
+    theirs = kaldi.fbank(torch.from_numpy(wave)[None], num_mel_bins=80, sample_frequency=16000, dither=0.0).numpy()
+    ours = second_encoder.filter_bank(wave)
+    assert ours.shape == theirs.shape and np.abs(ours - theirs).max() < 2e-3
+
+
+def test_a_judge_that_cannot_be_loaded_is_left_out_and_said(monkeypatch):
+    """A torchaudio of another build than torch raises OSError in the package's own import."""
+    pytest.importorskip("distillmos")
+
+    class Broken:
+        __spec__ = importlib.util.find_spec("distillmos")
+
+        def __getattr__(self, name):
+            raise OSError("Could not load this library: libtorchaudio.so")
+
+    quality._second.cache_clear()
+    monkeypatch.delitem(sys.modules, "distillmos.sqa", raising=False)
+    monkeypatch.setitem(sys.modules, "distillmos", Broken())
+    with pytest.warns(UserWarning, match="distillmos, is left out.*libtorchaudio.*same version and build"):
+        assert quality.distillmos(np.zeros(16000, np.float32), 16000) is None
+    quality._second.cache_clear()
 
 
 def test_without_its_extra_there_is_a_reason(monkeypatch):

@@ -40,14 +40,17 @@ def _marker():
         raise InputError("The watermark's weights are not those of resemble-perth 1.0.1; install that version again.")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # its import of pkg_resources tells users to mend what they cannot
-        import perth
+        try:
+            import perth
 
-        if perth.PerthImplicitWatermarker is None:  # its import failed, in silence
+            if perth.PerthImplicitWatermarker is None:  # its import failed, in silence
+                raise ImportError("torchaudio or pkg_resources is missing")
+            from perth.perth_net.perth_net_implicit.model import perth_net
+        except (ImportError, OSError) as e:  # OSError: a torchaudio that is of another build of torch
             raise InputError(
-                "The watermark cannot be loaded: it needs torchaudio, and setuptools before version 81. Nothing was written; "
-                "install 'tts-meta[watermark]' again."
-            )
-        from perth.perth_net.perth_net_implicit.model import perth_net
+                f"The watermark cannot be loaded ({' '.join(str(e).split())[:120]}): it needs the torchaudio of the same build "
+                "as torch, and setuptools before version 81. Nothing was written; install 'tts-meta[watermark]' again."
+            ) from e
 
         silenced(perth_net)  # it says what it loaded
         return perth.PerthImplicitWatermarker()

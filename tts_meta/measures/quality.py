@@ -3,8 +3,10 @@ distillmos (Stahl & Gamper 2025), when the extra `judges` is."""
 
 from __future__ import annotations
 
+import warnings
 from functools import lru_cache
 from importlib.util import find_spec
+from typing import Any
 
 import numpy as np
 
@@ -32,17 +34,24 @@ def predicted(samples: np.ndarray, rate: int) -> dict[str, float] | None:
 
 
 @lru_cache(maxsize=1)
-def _second():
-    import distillmos as package  # type: ignore[import-not-found]
-    from distillmos import sqa  # type: ignore[import-not-found]
-
+def _second() -> Any:
+    """distillmos' network; None, with a warning, where the torchaudio that it imports is of another build than torch."""
+    try:
+        import distillmos as package  # type: ignore[import-not-found]
+        from distillmos import sqa  # type: ignore[import-not-found]
+    except (ImportError, OSError) as e:
+        warnings.warn(
+            f"The second judge of quality, distillmos, is left out: it cannot be loaded ({' '.join(str(e).split())[:120]}). "
+            "Install the torchaudio of the same version and build as torch.", stacklevel=2,
+        )
+        return None
     silenced(sqa)  # it says where its weights lie
     return package.ConvTransformerSQAModel().eval()
 
 
 def distillmos(samples: np.ndarray, rate: int) -> float | None:
     """A second predictor's opinion score (1-5) of `[N]` samples; None without it. It is sterner with buzz than DNSMOS."""
-    if not second_is_there():
+    if not second_is_there() or _second() is None:
         return None
     import torch
 

