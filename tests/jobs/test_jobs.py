@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.conftest import EXAMPLES
+from tests.conftest import EXAMPLES, ROOT
 from tts_meta.adaptation.clone_settings import Settings
 from tts_meta.adaptation.stopping import plateau
 from tts_meta.clips.checkup import check_clips
@@ -318,6 +318,15 @@ def test_changes_of_the_state_are_not_lost_between_processes(library, tmp_path):
     both = [subprocess.Popen([sys.executable, "-c", code, str(job.path), key], env=environment) for key in ("step", "steps")]
     assert [p.wait() for p in both] == [0, 0]
     assert (job.state.step, job.state.steps) == (200, 200)
+
+
+def test_the_process_of_a_job_finds_this_package_and_nothing_beside_it(starter, checkup, library, monkeypatch):
+    """A folder above the package may hold a `re.py` of its own."""
+    started = []
+    monkeypatch.setattr(job_control.subprocess, "Popen", lambda *_, env, **__: started.append(env["PYTHONPATH"]))
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    job_control.start(make(starter, checkup, "path"))
+    assert started == [str(ROOT)]
 
 
 def test_looking_whether_a_job_is_held_is_not_holding_it(library, tmp_path):

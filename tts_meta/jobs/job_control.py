@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import tts_meta
 from tts_meta.adaptation.clone_at_once import free_path
 from tts_meta.adaptation.clone_in_progress import Cloning, hold_out
 from tts_meta.adaptation.clone_plan import Plan, plan
@@ -70,7 +71,7 @@ def start(job: Job) -> None:
     job.file("stop").unlink(missing_ok=True)
     job.file("picked").unlink(missing_ok=True)  # whoever starts it again wants what it will make
     job.set_state(status="queued", queued_at=time.time(), reason="", fix="")
-    root = str(Path(__file__).parents[3])
+    root = str(Path(tts_meta.__file__).parents[1])  # this very package, and nothing that lies beside it
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in (root, os.environ.get("PYTHONPATH", "")) if p)}
     with told(job.file("log.txt")):
         log = open(job.file("log.txt"), "ab")  # noqa: SIM115 (what comes after has errors of its own)
