@@ -11,7 +11,7 @@ import pytest
 from tests.conftest import EXAMPLES
 from tts_meta.adaptation import clone_in_progress, clone_plan
 from tts_meta.adaptation.adaptation_run import Progress
-from tts_meta.adaptation.clone_in_progress import Cloning
+from tts_meta.adaptation.clone_in_progress import CHECK, Cloning
 from tts_meta.adaptation.clone_settings import Settings
 from tts_meta.clips.checkup import check_clips
 from tts_meta.clips.prepared_clips import prepare
@@ -22,7 +22,7 @@ from tts_meta.clips.transcripts import find_clips, find_transcripts
 def cloning(starter):
     paths = find_clips([EXAMPLES / "clips"])[:4]
     clips = prepare(check_clips(paths, find_transcripts(paths, None), starter).require(), starter)
-    return Cloning(starter, clips, Settings("planned", 300, consent="a test"))
+    return Cloning(starter, clips, Settings("planned", 300, stop=True, consent="a test"))
 
 
 def test_minutes_are_of_all_steps_and_memory_is_the_workers_and_the_speechs(cloning, monkeypatch):
@@ -59,3 +59,13 @@ def test_stopping_is_told_of_every_check_its_loss_and_its_likeness(cloning, monk
     for step in (30, 60):
         cloning._check(Progress(step, 41.0, 40.0 + step, step, {}, 1.0, 360))
     assert told[-1] == [(70.0, 0.5), (100.0, 0.5)] and cloning.plateau_at == 60
+
+
+def test_a_clone_is_checked_every_so_many_steps_and_at_no_other(cloning, monkeypatch):
+    seen, reached = [], []
+    monkeypatch.setattr(cloning, "_check", lambda progress: seen.append(progress.step))
+    monkeypatch.setattr(cloning, "plateau_at", None)
+    first = cloning.run.step
+    while not reached or reached[-1] < 2 * CHECK:
+        reached.append(next(cloning).step)
+    assert seen == [s for s in (CHECK, 2 * CHECK) if s > first] and set(seen) < set(reached)
