@@ -107,7 +107,7 @@ def join(walk: Walk, a: Adapt) -> None:
               trigger_mode="always_last")
     a.another.click(lambda name: name, a.another, a.name)
     for control in (*a.form, a.replace):
-        control.input(adapting.edited, [walk.job, a.name, a.who, a.purpose, a.steps], a.main, show_progress="hidden")
+        control.input(adapting.edited, [a.main, walk.job, a.name, a.who, a.purpose, a.steps], a.main, show_progress="hidden")
     a.main.click(None, [a.main, a.status], a.status, js=watching.ANSWERS, show_progress="hidden")
     a.main.click(
         adapting.press, [walk.window, walk.shown, a.main, walk.job, *a.form, a.replace], [walk.job, a.trouble], js=rows.SHOWN,

@@ -142,11 +142,12 @@ def press(window: str, shown: str, label: str, job_id: str, name: str, consent: 
     return job_id, ""  # the line says that it runs
 
 
-def edited(job_id: str, name: str, who: str, purpose: str, steps: int):
-    """A plan that was not started is of other settings now: the button plans again. What was typed before it was planned
-    arrives here after it on a busy machine, and is what was planned."""
+def edited(label: str, job_id: str, name: str, who: str, purpose: str, steps: int):
+    """A plan that was not started is of other settings now: the button plans again. `label` is what the button said as it was
+    typed: on a busy machine what was typed before the plan, half a form perhaps, arrives here after it."""
     now = ((name or "").strip(), (who or "").strip(), (purpose or "").strip(), int(steps))
-    if job_id and any(j.id == job_id and j.state.status == "planned" and form_of(j.settings) != now for j in list_jobs()):
+    planned = (j for j in list_jobs() if j.id == job_id and j.state.status == "planned")
+    if label == watching.START and any(form_of(j.settings) != now for j in planned):
         return gr.Button(watching.PLAN, variant="primary")
     return gr.skip()
 

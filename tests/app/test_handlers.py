@@ -389,8 +389,10 @@ def test_what_was_typed_before_a_plan_does_not_undo_it(home):
     """On a busy machine it arrives after the plan was made: the button is Start and stays so."""
     job = clone(home, 1, "planned")
     planned = adapting.form_of(job.settings)
-    assert "value" not in adapting.edited(job.id, *planned)
-    assert "value" not in adapting.edited("", *planned)
+    assert "value" not in adapting.edited(watching.START, job.id, *planned)
+    assert "value" not in adapting.edited(watching.START, "", *planned)
     for at, other in enumerate(("another", "somebody", "a purpose", planned[3] + 10)):
         changed = [*planned[:at], other, *planned[at + 1 :]]
-        assert adapting.edited(job.id, *changed).value == watching.PLAN
+        assert adapting.edited(watching.START, job.id, *changed).value == watching.PLAN
+        # Half a form, as it was while the button still said Plan.
+        assert "value" not in adapting.edited(watching.PLAN, job.id, *changed)
