@@ -145,11 +145,11 @@ def press(window: str, shown: str, label: str, job_id: str, name: str, consent: 
 def edited(label: str, job_id: str, name: str, who: str, purpose: str, steps: int):
     """A plan that was not started is of other settings now: the button plans again. `label` is what the button said as it was
     typed: on a busy machine what was typed before the plan, half a form perhaps, arrives here after it."""
+    if label != watching.START:
+        return gr.skip()
     now = ((name or "").strip(), (who or "").strip(), (purpose or "").strip(), int(steps))
     planned = (j for j in list_jobs() if j.id == job_id and j.state.status == "planned")
-    if label == watching.START and any(form_of(j.settings) != now for j in planned):
-        return gr.Button(watching.PLAN, variant="primary")
-    return gr.skip()
+    return gr.Button(watching.PLAN, variant="primary") if any(form_of(j.settings) != now for j in planned) else gr.skip()
 
 
 def modules(job_id: str) -> pd.DataFrame | None:

@@ -152,15 +152,15 @@ async def _body(request: Request) -> bytes:
     packed = request.headers.get("content-encoding", "identity")
     if packed.lower() != "identity":
         raise Refusal(415, f"The body is packed ({packed}); send it as it is, without Content-Encoding.")
-    body = b""
-    if int(request.headers.get("content-length") or 0) <= 4 * LARGEST_BODY:
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > 4 * LARGEST_BODY:
-                break
-        else:
-            return body
-    raise Refusal(413, f"The body is larger than {LARGEST_BODY:,} bytes.")
+    too_large = Refusal(413, f"The body is larger than {LARGEST_BODY:,} bytes.")
+    if int(request.headers.get("content-length") or 0) > 4 * LARGEST_BODY:
+        raise too_large
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > 4 * LARGEST_BODY:
+            raise too_large
+    return bytes(body)
 
 
 async def _spoken(speakers: Speakers, request: Request, asked: Speech) -> Response:

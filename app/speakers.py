@@ -33,13 +33,14 @@ class Speakers:
 
     def __init__(self, watermark: bool = False, aliases: Mapping[str, str] | None = None) -> None:
         self.watermark, self.aliases = watermark, dict(aliases or {})
+        self.named = {alias.casefold(): name for alias, name in self.aliases.items()}
         self.turns = Turns()
         self.lock = threading.Lock()
         self.loaded: dict[tuple[str, int], Synthesizer] = {}
 
     def get(self, name: str) -> Synthesizer:
         """The synthesizer of a voice, or of the voice it is an alias of. Raises InputError (NoVoice) when there is none."""
-        name = self.aliases.get(name) or {k.casefold(): v for k, v in self.aliases.items()}.get(name.casefold(), name)
+        name = self.named.get(name.casefold(), name)
         path = named_voice(name)
         key = (name, path.stat().st_mtime_ns)
         with self.lock:

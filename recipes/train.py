@@ -20,7 +20,7 @@ import hydra
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
-from shared.nearest import CONFIGS, check_overrides
+from shared.nearest import check_overrides
 
 from tts_meta.audio.files import replace_file
 from tts_meta.errors import InputError
@@ -32,13 +32,6 @@ def share_cores(workers: int) -> None:
     if workers > 1 and "WORLD_SIZE" not in os.environ:
         ranks = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(workers)]
         os.execv(sys.executable, [sys.executable, *ranks, *sys.argv])
-
-
-def sizes(words: list[str]) -> list[str]:
-    """The sizes of the domain that the command line names."""
-    domain = next((w.split("=", 1)[1] for w in words if w.startswith("domain=")), "sinusoid")
-    path = CONFIGS / "domain" / f"{domain}.yaml"
-    return [str(k) for k in OmegaConf.load(path).sizes] if path.is_file() else ["cpu", "paper"]
 
 
 def make(cfg: DictConfig, name: str) -> Any:
@@ -76,5 +69,5 @@ def main(cfg: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    check_overrides("train", sys.argv[1:], {"size": sizes(sys.argv[1:])})
+    check_overrides("train", sys.argv[1:], {"size": "sizes"})
     main()

@@ -9,6 +9,7 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 # The small network is as good for everything about files, jobs, page and API, and quick; tests/kokoro ask for the other.
 os.environ.setdefault("TTS_META_NETWORK", "small")
 
+import importlib.util
 import sys
 from pathlib import Path
 
@@ -40,6 +41,16 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(autouse=True)
 def one_thread():
     torch.set_num_threads(1)
+
+
+class Unloadable:
+    """Stands in sys.modules for a package that is installed and whose library does not load: of another build than torch."""
+
+    def __init__(self, package: str) -> None:
+        self.__spec__ = importlib.util.find_spec(package)
+
+    def __getattr__(self, name: str):
+        raise OSError("Could not load this library: libtorchaudio.so")
 
 
 @pytest.fixture(scope="session")

@@ -7,3 +7,8 @@ exits with 2; the page shows it. Every other exception is a bug and keeps its tr
 
 class InputError(ValueError):
     """Bad input, explained in one sentence."""
+
+
+def one_line(error: Exception, longest: int = 160) -> str:
+    """What an error of another library says, for the middle of a sentence."""
+    return " ".join(str(error).split())[:longest]

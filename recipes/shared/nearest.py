@@ -29,11 +29,12 @@ def _wrong(given: str, options: list[str], what: str) -> None:
 
 
 def check_overrides(
-    config: str, words: list[str], choices: dict[str, list[str]] | None = None, folder: str = ""
+    config: str, words: list[str], choices: dict[str, str] | None = None, folder: str = ""
 ) -> None:
     """Exit with one sentence when a word of the command line names no group option and no key of the composed config.
 
-    `choices` are the allowed values of plain keys, `folder` is the config's own under configs/.
+    `choices` {plain key: the part of the composed config whose keys are its values}; `folder` is the config's own under
+    configs/.
     """
     configs = CONFIGS / folder
     pairs = [w.split("=", 1) for w in words if "=" in w and not w.startswith("-")]
@@ -44,11 +45,11 @@ def check_overrides(
             if value not in groups[key]:
                 _wrong(value, groups[key], key)
             chosen.append(f"{key}={value}")
-        elif key in (choices or {}) and value not in choices[key]:  # type: ignore[index]
-            _wrong(value, choices[key], key)  # type: ignore[index]
     with initialize_config_dir(str(configs), version_base="1.3"):
         cfg = compose(config, chosen)
     known = list(_keys(cfg))
-    for key, _ in pairs:
+    for key, value in pairs:
+        if (options := [*cfg.get((choices or {}).get(key, ""), {})]) and value not in options:
+            _wrong(value, options, key)
         if key not in groups and key[0] not in "+~" and not key.startswith("hydra") and key not in known:
             _wrong(key, known, "key of the configuration")

@@ -15,6 +15,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import hydra
@@ -35,11 +36,11 @@ from shared.nearest import CONFIGS, check_overrides  # noqa: E402
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def rows(cfg: DictConfig) -> list[tuple[str, Path, list[str]]]:
-    """(block, folder, overrides) of every row."""
+def rows(cfg: DictConfig, only: Sequence[str]) -> list[tuple[str, Path, list[str]]]:
+    """(block, folder, overrides) of every row of the blocks `only`, or of all."""
     out = []
     for block, spec in cfg.blocks.items():
-        if cfg.only and block not in cfg.only:
+        if only and block not in only:
             continue
         for algorithm in spec.algorithms:
             size = spec.get("size", cfg.size)
@@ -62,16 +63,24 @@ def changed(row: tuple[str, Path, list[str]]) -> str:
     return ""
 
 
-def written(docs: Path, block: str, algorithm: str) -> dict | None:
-    """A row as the documents have it: made on another machine, its folder is not here."""
-    path = docs / "validation.json"
-    known = json.loads(path.read_text()).get(block, []) if path.is_file() else []
-    return next((r for r in known if r["algorithm"] == algorithm), None)
+def collect(cfg: DictConfig) -> dict[str, list[dict]]:
+    """{block: results of its rows}. A row whose folder is not here, made on another machine perhaps, is as the documents have
+    it."""
+    path = Path(cfg.docs) / "validation.json"
+    written = json.loads(path.read_text()) if path.is_file() else {}
+    known = {(block, r["algorithm"]): r for block, results in written.items() for r in results}
+    found: dict[str, list[dict]] = {}
+    for block, folder, words in rows(cfg, []):
+        if (folder / "results.json").exists():
+            found.setdefault(block, []).append(json.loads((folder / "results.json").read_text()) | {"overrides": words[:-1]})
+        elif row := known.get((block, folder.name.rsplit("-seed", 1)[0])):
+            found.setdefault(block, []).append(row)
+    return found
 
 
 @hydra.main(version_base="1.3", config_path="../../configs", config_name="validation")
 def main(cfg: DictConfig) -> None:
-    table = rows(cfg)
+    table = rows(cfg, cfg.only)
     GlobalHydra.instance().clear()  # the rows' configurations are composed here too
     stale = {r[1]: why for r in table if (r[1] / "results.json").exists() and (why := changed(r))}
     if stale and cfg.resume:
@@ -101,14 +110,7 @@ def main(cfg: DictConfig) -> None:
             if item[0].returncode:
                 failed.append(item[1])
                 print(f"  failed, see {item[1]}/log.txt", flush=True)
-    found: dict[str, list[dict]] = {}
-    cfg.only = []  # a block that is not asked for keeps its place in the documents
-    for block, folder, words in rows(cfg):
-        if (folder / "results.json").exists():
-            found.setdefault(block, []).append(json.loads((folder / "results.json").read_text()) | {"overrides": words[:-1]})
-        elif row := written(Path(cfg.docs), block, folder.name.rsplit("-seed", 1)[0]):
-            found.setdefault(block, []).append(row)
-    write_tables(found, OmegaConf.to_container(cfg, resolve=True), Path(cfg.docs))  # type: ignore[arg-type]
+    write_tables(collect(cfg), OmegaConf.to_container(cfg, resolve=True), Path(cfg.docs))  # type: ignore[arg-type]
     if failed:
         sys.exit(f"{len(failed)} of {total} rows failed: {', '.join(map(str, failed))}")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 import threading
 import time
@@ -12,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.conftest import EXAMPLES
+from tests.conftest import EXAMPLES, Unloadable
 from tts_meta.audio.activity import speech_spans, trim_to_speech
 from tts_meta.audio.files import read_audio, replace_file, resample
 from tts_meta.audio.loudness import normalise_loudness
@@ -241,15 +240,8 @@ def test_a_watermark_that_cannot_be_had_stops_the_speech(monkeypatch, starter, c
         synthesizer.speak("Hello.")
     monkeypatch.undo()
     pytest.importorskip("perth")
-
-    class Broken:  # its torchaudio is of another build
-        __spec__ = importlib.util.find_spec("perth")
-
-        def __getattr__(self, name):
-            raise OSError("Could not load this library: libtorchaudio.so")
-
     with monkeypatch.context() as patch:
-        patch.setitem(sys.modules, "perth", Broken())
+        patch.setitem(sys.modules, "perth", Unloadable("perth"))
         with pytest.raises(InputError, match="cannot be loaded .*same build as torch.*Nothing was written"):
             synthesizer.speak("Hello.")
     monkeypatch.setattr(watermark, "SHA256", "0" * 64)

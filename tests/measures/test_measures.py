@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 
 import numpy as np
 import pytest
 import torch
 
-from tests.conftest import EXAMPLES, ROOT
+from tests.conftest import EXAMPLES, ROOT, Unloadable
 from tts_meta.audio.files import read_audio, resample
 from tts_meta.errors import InputError
 from tts_meta.evaluation.evaluate import by_second, second_opinion
@@ -89,17 +88,12 @@ def test_a_judge_that_cannot_be_loaded_is_left_out_and_said(monkeypatch):
     """A torchaudio of another build than torch raises OSError in the package's own import."""
     pytest.importorskip("distillmos")
 
-    class Broken:
-        __spec__ = importlib.util.find_spec("distillmos")
-
-        def __getattr__(self, name):
-            raise OSError("Could not load this library: libtorchaudio.so")
-
     quality._second.cache_clear()
     monkeypatch.delitem(sys.modules, "distillmos.sqa", raising=False)
-    monkeypatch.setitem(sys.modules, "distillmos", Broken())
+    monkeypatch.setitem(sys.modules, "distillmos", Unloadable("distillmos"))
     with pytest.warns(UserWarning, match="distillmos, is left out.*libtorchaudio.*same version and build"):
         assert quality.distillmos(np.zeros(16000, np.float32), 16000) is None
+    assert not quality.second_is_there(), "what is kept of a recording must not say that it was asked"
     quality._second.cache_clear()
 
 

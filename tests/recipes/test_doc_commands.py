@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -23,6 +24,9 @@ from tests.conftest import EXAMPLES, ROOT
 
 PAGES = ["README.md", *(f"docs/{p.name}" for p in sorted((ROOT / "docs").glob("*.md")))]
 GUIDES = ["docs/clone-your-voice.md", "docs/share-a-voice.md", "docs/evaluate.md"]
+CONFIGS = {"train": "configs/train", "prepare": "configs/prepare", "validate": "configs/validation",
+           "compare": "configs/compare/compare"}
+"""Of the recipes that are composed by Hydra."""
 SERVERS = {"serve", "app"}
 TUTORIAL = "algorithm=mixed"  # made by the reader of docs/algorithms.md
 
@@ -189,12 +193,9 @@ def test_the_recipes_know_their_options():
             assert (ROOT / script).is_file(), (page, line)
             name = (ROOT / script).stem
             set_to = [w for w in rest if "=" in w and not w.split("=")[1].isupper() and w != TUTORIAL]
-            if name in ("train", "prepare", "validate"):
-                with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
-                    compose({"validate": "validation"}.get(name, name), set_to)
-            elif name == "compare":
-                with initialize_config_dir(str(ROOT / "configs" / "compare"), version_base="1.3"):
-                    compose({"validate": "validation"}.get(name, name), [w for w in rest if "=" in w])
+            if name in CONFIGS:
+                with initialize_config_dir(str((ROOT / CONFIGS[name]).parent), version_base="1.3"):
+                    compose(Path(CONFIGS[name]).name, set_to)
             else:
                 asked.append((page, line, script, [w for w in rest if w.startswith("--")]))
             seen += 1

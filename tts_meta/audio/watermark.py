@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from tts_meta.audio.files import read_audio, resample
-from tts_meta.errors import InputError
+from tts_meta.errors import InputError, one_line
 from tts_meta.package_files import silenced
 
 WEIGHTS = "perth_net_250000.pth.tar"
@@ -48,7 +48,7 @@ def _marker():
             from perth.perth_net.perth_net_implicit.model import perth_net
         except (ImportError, OSError) as e:  # OSError: a torchaudio that is of another build of torch
             raise InputError(
-                f"The watermark cannot be loaded ({' '.join(str(e).split())[:120]}): it needs the torchaudio of the same build "
+                f"The watermark cannot be loaded ({one_line(e)}): it needs the torchaudio of the same build "
                 "as torch, and setuptools before version 81. Nothing was written; install 'tts-meta[watermark]' again."
             ) from e
 

@@ -117,8 +117,10 @@ def _read(path: Path, clips: Iterable[Path]) -> Texts:
     if path.name.lower().endswith(".trans.txt"):
         return _read_lines(path)
     known = {_key(c.name).lower() for c in clips}
-    if path.suffix.lower() in (".txt", "") and (lines := _read_lines(path)).entries:  # noqa: SIM102
-        if all(_key(e.name).lower() in known for e in lines.entries[:1] + lines.entries[-1:]):
+    if path.suffix.lower() in (".txt", ""):
+        lines = _read_lines(path)
+        ends = lines.entries[:1] + lines.entries[-1:]
+        if ends and all(_key(e.name).lower() in known for e in ends):
             return lines
     table = read_rows(path, "transcripts")
     columns = choose_columns(table, lambda cell: _key(cell).lower() in known)

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from tts_meta.audio.files import resample
+from tts_meta.errors import one_line
 from tts_meta.package_files import silenced
 
 WHY_MISSING = "the extra 'eval' is not installed (pip install 'tts-meta[eval]')"
-NO_SECOND = "the extra 'judges' is not installed (pip install 'tts-meta[judges]')"
+NO_SECOND = "the extra 'judges' is not installed, or does not load (pip install 'tts-meta[judges]')"
 
 
 def is_there() -> bool:
@@ -23,8 +24,8 @@ def is_there() -> bool:
 
 
 def second_is_there() -> bool:
-    """Whether distillmos is installed."""
-    return find_spec("distillmos") is not None
+    """Whether distillmos is installed and loads."""
+    return find_spec("distillmos") is not None and _second() is not None
 
 
 def predicted(samples: np.ndarray, rate: int) -> dict[str, float] | None:
@@ -41,7 +42,7 @@ def _second() -> Any:
         from distillmos import sqa  # type: ignore[import-not-found]
     except (ImportError, OSError) as e:
         warnings.warn(
-            f"The second judge of quality, distillmos, is left out: it cannot be loaded ({' '.join(str(e).split())[:120]}). "
+            f"The second judge of quality, distillmos, is left out: it cannot be loaded ({one_line(e)}). "
             "Install the torchaudio of the same version and build as torch.", stacklevel=2,
         )
         return None
@@ -51,7 +52,7 @@ def _second() -> Any:
 
 def distillmos(samples: np.ndarray, rate: int) -> float | None:
     """A second predictor's opinion score (1-5) of `[N]` samples; None without it. It is sterner with buzz than DNSMOS."""
-    if not second_is_there() or _second() is None:
+    if not second_is_there():
         return None
     import torch
 

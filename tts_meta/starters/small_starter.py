@@ -21,7 +21,7 @@ from torch import Tensor
 
 from tts_meta.audio.files import replace_file
 from tts_meta.data.batch import Item, Normaliser, collate
-from tts_meta.errors import InputError
+from tts_meta.errors import InputError, one_line
 from tts_meta.meta.loss import ModuleLoss, TaskLoss
 from tts_meta.meta.prior import Shrinkage
 from tts_meta.meta.tree import Tree
@@ -144,7 +144,7 @@ def load_starter(folder: str | Path | None = None, name: str = "starter") -> Sta
     except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as e:
         if isinstance(e, InputError):
             raise
-        reason = " ".join(str(e).split())[:200]
+        reason = one_line(e)
         raise InputError(f"{header} does not fit {weights.name} ({type(e).__name__}: {reason}); reinstall tts-meta.") from e
 
 

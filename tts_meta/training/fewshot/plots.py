@@ -20,6 +20,11 @@ def _axes(width: float = 6, height: float = 4, columns: int = 1):
     return pyplot.subplots(1, columns, figsize=(width, height), layout="constrained", squeeze=False)
 
 
+def _style(i: int) -> dict[str, str]:
+    """Of the i-th of many curves."""
+    return {"color": f"C{i % 10}", "linestyle": ("-", "--", ":")[i // 10 % 3]}
+
+
 def plot_curve(
     curves: dict[str, dict], measure: str, path: str | Path, title: str = "",
     lines: dict[str, float] | None = None, xlabel: str = "inner steps", ylabel: str = "",
@@ -33,7 +38,7 @@ def plot_curve(
         steps = sorted(int(k) for k in curve)
         rows = [(curve[k] if k in curve else curve[str(k)])[measure] for k in steps]
         mean = [r["mean"] for r in rows]
-        style = {"color": f"C{i % 10}", "linestyle": ("-", "--", ":")[i // 10 % 3]}
+        style = _style(i)
         ax.plot(steps, mean, marker="o", markersize=3, label=label, **style)
         if not many:  # the bands of many curves hide the curves
             low, high = ([r["mean"] + s * r["ci95"] for r in rows] for s in (-1, 1))
@@ -63,7 +68,7 @@ def plot_learning(
     figure, axes = _axes(8.5, 5)
     ax = axes[0, 0]
     for i, (label, rows) in enumerate(curves.items()):
-        style = {"color": f"C{i % 10}", "linestyle": ("-", "--", ":")[i // 10 % 3]}
+        style = _style(i)
         ax.plot([r["tasks"] for r in rows], [r[f"val_{measure}"] for r in rows], marker="o", markersize=3, label=label, **style)
         if label in (published or {}):
             ax.axhline(published[label], color=style["color"], linestyle=":", linewidth=1)  # type: ignore[index]

@@ -139,12 +139,12 @@ class FewShotRun:
 
     def learning(self) -> list[dict[str, float]]:
         """Rows {tasks: seen so far, val_MEASURE: mean over validation tasks} of the learning curve."""
-        lines = map(json.loads, (self.folder / LOG).read_text().splitlines())
-        rows = {r["step"]: r for r in lines if any(k.startswith("val_") for k in r)}
-        return [
-            {"tasks": step * self.cfg.tasks, **{k: round(v, 5) for k, v in r.items() if k.startswith("val_")}}
-            for step, r in sorted(rows.items())
-        ]
+        log = self.folder / LOG
+        rows: dict[int, dict[str, float]] = {}  # of a step that a kill undid the later line counts
+        for line in map(json.loads, log.read_text().splitlines() if log.is_file() else ()):
+            if found := {k: round(v, 5) for k, v in line.items() if k.startswith("val_")}:
+                rows[line["step"]] = {"tasks": line["step"] * self.cfg.tasks, **found}
+        return [rows[step] for step in sorted(rows)]
 
     def modules(self) -> list[dict[str, Any]]:
         """Rows {name, parameters, sigma, sigma_relative} of a learned sigma; none where it is fixed."""
