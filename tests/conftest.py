@@ -26,9 +26,10 @@ EXAMPLES = ROOT / "app" / "examples" / "p225"
 
 
 LONG = [
-    "app/test_page.py", "recipes/test_doc_commands.py", "jobs/test_jobs.py", "kokoro/test_starter.py",
-    "training/test_fewshot_runs.py", "test_wheel.py", "recipes/test_own_starter.py", "recipes/test_compare.py",
-    "evaluation/test_people.py", "hostile/test_clips.py", "voices/test_voices.py", "app/test_openai_client.py",
+    "recipes/test_doc_commands.py", "app/test_page.py", "jobs/test_jobs.py", "recipes/test_compare.py",
+    "training/test_fewshot_runs.py", "recipes/test_train.py", "evaluation/test_people.py", "app/test_page_details.py",
+    "recipes/test_fewshot_cli.py", "recipes/test_own_starter.py", "hostile/test_bad_input.py", "app/test_openai_client.py",
+    "evaluation/test_kept.py", "app/test_page_looks.py",
 ]
 """Files that take longest: two workers end together where these begin first."""
 
