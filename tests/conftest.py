@@ -17,8 +17,6 @@ import numpy as np
 import pytest
 import torch
 
-from tts_meta.audio.mel import HOP, SAMPLE_RATE
-
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 torch.set_num_threads(1)
@@ -60,6 +58,8 @@ class Unloadable:
 def hum(mel: np.ndarray) -> np.ndarray:
     """Stands in for the vocoder where what becomes of a sound is looked at, and not the sound: a tone of the mel's length,
     loudness and loudest band."""
+    from tts_meta.audio.mel import HOP, SAMPLE_RATE
+
     level = np.exp(mel.mean(1) - mel.mean(1).max())
     turns = np.cumsum(np.repeat(100 + 20.0 * mel.argmax(1), HOP)) / SAMPLE_RATE
     return (0.3 * np.repeat(level, HOP) * np.sin(2 * np.pi * turns)).astype(np.float32)
