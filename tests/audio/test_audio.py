@@ -134,6 +134,23 @@ def test_the_filter_bank_is_slaneys():
     assert np.allclose(band_edges(), librosa.mel_frequencies(n_mels=N_MELS + 2, fmin=F_MIN, fmax=F_MAX))
 
 
+def test_the_filter_bank_of_energy_is_htks():
+    from tts_meta.kokoro.clips import _energy_basis
+
+    theirs = librosa.filters.mel(sr=16000, n_fft=2048, n_mels=80, fmin=0, fmax=8000, htk=True, norm=None)
+    assert np.abs(_energy_basis()[0].numpy() - theirs).max() < 1e-6
+
+
+def test_the_spectrum_of_a_recording_is_welchs():
+    from scipy.signal import welch
+
+    from tts_meta.audio.measures import power_density
+
+    for samples, rate, size in ((speech() + 0.1, SAMPLE_RATE, 2048), (speech()[:700], 16000, 512), (speech()[:512], 8000, 512)):
+        power = welch(samples.astype(np.float64), rate, nperseg=size)[1]
+        assert np.allclose(power_density(samples, rate, size), power, rtol=1e-6, atol=1e-18)
+
+
 def test_in_float32_a_sentence_goes_through_the_vocoder_as_long_as_it_is(monkeypatch):
     import torch
 

@@ -64,6 +64,10 @@ def inner(tasks, solver, steps, log_sigma2=LOG_SIGMA2, phi=PHI, log_rate=None) -
     return Inner(linear.loss(tasks.s), prior, linear.split(phi), {}, solver, steps)
 
 
+NEWTON = (NewtonCG(cg_steps=30, tolerance=1e-14), 2)
+"""Solver and steps to the optimum of a quadratic, as exact as float64 is (a test compares with the closed form)."""
+
+
 def solvers(tasks) -> dict:
     a = top(tasks)
     return {
@@ -193,23 +197,22 @@ def test_anil_is_a_frozen_body(tasks):
 
 
 def test_implicit_gradient_of_a_frozen_body(tasks):
-    """d l / d frozen has the cross term of the inner optimum; against central differences."""
+    """d l / d frozen has the cross term of the inner optimum; against central differences, whose optima Newton finds."""
     parts = Partition({"frozen": ["a", "b"], "c": ["c"], "d": ["d"]}, linear.SIZES)
     tree = linear.split(PHI)
 
-    def problem(tree):
+    def problem(tree, *how):
         return Inner(
-            linear.loss(tasks.s), Shrinkage(parts, LOG_SIGMA2[2:]), {k: tree[k] for k in "cd"}, {k: tree[k] for k in "ab"},
-            ProximalGD(1 / top(tasks)), 3000,
+            linear.loss(tasks.s), Shrinkage(parts, LOG_SIGMA2[2:]), {k: tree[k] for k in "cd"}, {k: tree[k] for k in "ab"}, *how,
         )
 
-    found = Implicit(40, 1e-15)(problem(tree), episodes(tasks)).phi["a"]
+    found = Implicit(40, 1e-15)(problem(tree, ProximalGD(1 / top(tasks)), 3000), episodes(tasks)).phi["a"]
     for d in range(3):
         values = []
         for sign in (1, -1):
             moved = {k: v.clone() for k, v in tree.items()}
             moved["a"][d] += sign * 1e-5
-            p = problem(moved)
+            p = problem(moved, *NEWTON)
             values.append(float(p.query_loss(p.solve(episodes(tasks)).theta, episodes(tasks)).sum()))
         assert abs((values[0] - values[1]) / 2e-5 - float(found[d])) < 1e-5 * float(found.abs().max())
 
@@ -347,12 +350,12 @@ def test_all_estimators_agree_when_the_prior_dominates(tasks):
 
 
 def test_joint_map_is_the_envelope(tasks):
-    """d / d log sigma^2 of the least train loss, by central differences."""
+    """d / d log sigma^2 of the least train loss, by central differences, whose optima Newton finds."""
     problem = inner(tasks, ProximalGD(1 / top(tasks)), 3000)
     found = JointMAP()(problem, episodes(tasks)).log_sigma2
 
     def least(log_sigma2):
-        p = inner(tasks, ProximalGD(1 / top(tasks)), 3000, log_sigma2)
+        p = inner(tasks, *NEWTON, log_sigma2)
         theta = p.solve(episodes(tasks)).theta
         return float((p.loss(theta, tasks.batch()) - p.prior.log_density(theta, p.phi)).sum())
 

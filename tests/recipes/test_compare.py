@@ -8,17 +8,19 @@ import subprocess
 import sys
 
 import pytest
+from hydra import compose, initialize_config_dir
 
 from tests.conftest import EXAMPLES, ROOT
 from tests.recipes.test_train import environment
 from tts_meta.clips.transcripts import find_transcripts
+from tts_meta.errors import InputError
 
-SPEAKERS = 5
+SPEAKERS = 3
 
 
 @pytest.fixture(scope="module")
 def heldout(tmp_path_factory):
-    """A held-out folder of p225's recordings, said to be of five speakers: three clips each."""
+    """A held-out folder of p225's recordings, said to be of three speakers: three clips each."""
     root = tmp_path_factory.mktemp("heldout")
     paths = sorted([*(EXAMPLES / "clips").glob("*.flac"), *(EXAMPLES / "reference").glob("*.flac")])
     texts = find_transcripts(paths, None)
@@ -64,30 +66,39 @@ def test_a_finished_cell_is_not_made_again_and_a_longer_one_continues_it(made, h
     before = (made / "cells" / name).stat().st_mtime_ns
     assert compare(heldout, made, 4, *one).returncode == 0
     assert (made / "cells" / name).stat().st_mtime_ns == before
+    # The curve is what continues; nothing more is judged, and the recordings are measured already.
     continued = tmp_path / "continued"
     shutil.copytree(made, continued)
-    assert compare(heldout, continued, 10, *one).returncode == 0
-    assert compare(heldout, tmp_path / "whole", 10, *one).returncode == 0
+    shutil.copytree(made / "speakers", tmp_path / "whole" / "speakers")
+    for out in (continued, tmp_path / "whole"):
+        assert compare(heldout, out, 10, *one, "judged=[4]").returncode == 0
     a, b = (json.loads((f / "cells" / name).read_text()) for f in (continued, tmp_path / "whole"))
     assert a["curve"] == b["curve"] and set(a["curve"]) == {"0", "4", "10"}
 
 
-def test_what_a_baseline_begins_from_is_asked_for(heldout, tmp_path):
+def test_what_a_baseline_begins_from_is_asked_for(heldout, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "recipes" / "evidence"))
+    from compare_world import World
+
+    nowhere = [f"starters.{s}.run={tmp_path / 'none'}" for s in ("multispeaker", "reptile")]
+    with initialize_config_dir(str(ROOT / "configs" / "compare"), version_base="1.3"):
+        world = World(compose("compare", [f"heldout={heldout}", f"out={tmp_path}", *nowhere]))
     for method, hint in (("cln", "cp recipes/baselines/phase1.safetensors"), ("reptile", "experiment=baseline_reptile")):
-        nowhere = [f"starters.{s}.run={tmp_path / 'none'}" for s in ("multispeaker", "reptile")]
-        done = compare(heldout, tmp_path, 4, f"blocks.main.methods=[{method}]", *nowhere)
-        assert done.returncode and "does not exist, which the methods of starter" in done.stderr and hint in done.stderr
+        with pytest.raises(InputError, match="does not exist, which the methods of starter") as refused:
+            world.method(method)
+        assert hint in str(refused.value)
 
 
-def test_methods_of_one_starter_share_how_its_phi_speaks(heldout, tmp_path):
+def test_methods_of_one_starter_share_how_its_phi_speaks(made, heldout, tmp_path):
+    shutil.copytree(made / "speakers", tmp_path / "speakers")
     more = ("judged=[0,1]", "blocks.main.methods=[sigma_reptile,keep_small,no_prior]", "blocks.main.speakers=[s0]")
     done = compare(heldout, tmp_path, 1, *more)
     assert done.returncode == 0, done.stderr[-3000:]
-    made = {c["method"]: c for c in map(json.loads, (p.read_text() for p in (tmp_path / "cells").glob("*.json")))}
-    a, b = made["sigma_reptile"]["judged"], made["keep_small"]["judged"]
+    cells = {c["method"]: c for c in map(json.loads, (p.read_text() for p in (tmp_path / "cells").glob("*.json")))}
+    a, b = cells["sigma_reptile"]["judged"], cells["keep_small"]["judged"]
     # The ablation moves what sigma-Reptile moves, and only the prior differs.
-    assert made["no_prior"]["parameters"] == made["sigma_reptile"]["parameters"] < made["keep_small"]["parameters"]
-    assert made["no_prior"]["curve"]["0"] == made["sigma_reptile"]["curve"]["0"]
+    assert cells["no_prior"]["parameters"] == cells["sigma_reptile"]["parameters"] < cells["keep_small"]["parameters"]
+    assert cells["no_prior"]["curve"]["0"] == cells["sigma_reptile"]["curve"]["0"]
     # Spoken and timed once; a second time would take another time.
     assert len(list((tmp_path / "starts").glob("*.json"))) == 1 and a["0"] == b["0"]
     assert a["1"]["realtime_factor"] != b["1"]["realtime_factor"]
@@ -116,7 +127,7 @@ def test_the_tables_and_the_page(made, tmp_path):
     done = evidence("--cells", grid, "--docs", tmp_path, "--page", tmp_path / "page.html", "--publish", cells)
     assert done.returncode == 0, done.stderr[-3000:]
     text, page = (tmp_path / "evidence_tables.md").read_text(), (tmp_path / "page.html").read_text()
-    for part in ("| sigma_reptile | 5 |", "equal error rate", "| (vocoded recordings) |", "DNSMOS", "best step"):
+    for part in (f"| sigma_reptile | {SPEAKERS} |", "equal error rate", "| (vocoded recordings) |", "DNSMOS", "best step"):
         assert part in text, part
 
     def places(title: str, method: str) -> list[str]:

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from tests.conftest import ROOT
+from tests.recipes.running import recipe
 
 PAGE = (ROOT / "docs" / "algorithms.md").read_text()
 
@@ -58,7 +59,7 @@ def test_a_typing_error_gets_the_nearest_word():
         ("algorithm=sigma_reptil", "'sigma_reptile'"), ("domain=omniglott", "'omniglot'"), ("size=papr", "'paper'"),
         ("inner.stpes=3", "'inner.steps'"),
     ):
-        done = subprocess.run([sys.executable, "recipes/train.py", word], cwd=ROOT, capture_output=True, text=True)
+        done = recipe("recipes/train.py", word)
         assert done.returncode == 2 and near in done.stderr and len(done.stderr.splitlines()) == 1, done.stderr
 
 

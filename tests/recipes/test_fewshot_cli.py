@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from tests.conftest import ROOT
+from tests.recipes.running import recipe
 from tts_meta.training.checkpoint import load_checkpoint
 
 
@@ -81,20 +82,20 @@ def test_the_validation_table_is_resumable_row_by_row(tmp_path):
     assert (tmp_path / "docs" / "validation" / "few_tasks_100.png").stat().st_size > 3000
     (row,) = (tmp_path / "runs").rglob("maml-seed0")
     (row / "results.json").unlink()
-    done = subprocess.run(words, cwd=ROOT, env=environment(), capture_output=True, text=True)
+    done = recipe(*words[1:])
     assert done.returncode == 0 and "1/1" in done.stdout and "2/2" not in done.stdout
     other = [w.replace('"test.tasks=4"', '"test.tasks=6"') for w in words]
-    done = subprocess.run(other, cwd=ROOT, env=environment(), capture_output=True, text=True)
+    done = recipe(*other[1:])
     assert done.returncode == 2 and "test_tasks was 4 and is 6" in done.stderr and "resume=false" in done.stderr, done.stderr
     assert '"test_tasks": 4' in next((tmp_path / "runs").rglob("maml-seed0/results.json")).read_text()
-    done = subprocess.run([*other, "resume=false"], cwd=ROOT, env=environment(), capture_output=True, text=True)
+    done = recipe(*other[1:], "resume=false")
     assert done.returncode == 0 and "2/2" in done.stdout, done.stderr
     assert '"test_tasks": 6' in next((tmp_path / "runs").rglob("maml-seed0/results.json")).read_text()
     # The folders of another machine are not here: their rows stay in the documents.
     shutil.rmtree(tmp_path / "runs")
     words = [w for w in words if not w.startswith("only")]
     words += ["only=[omniglot_5w5s]", "workers=0", "+blocks.few_tasks_100.published={maml: 0.5}"]
-    done = subprocess.run(words, cwd=ROOT, env=environment(), capture_output=True, text=True)
+    done = recipe(*words[1:])
     assert done.returncode == 0, done.stderr
     rows = json.loads((tmp_path / "docs" / "validation.json").read_text())
     assert [r["algorithm"] for r in rows["few_tasks_100"]] == ["maml", "sigma_reptile"]
@@ -102,13 +103,11 @@ def test_the_validation_table_is_resumable_row_by_row(tmp_path):
 
 
 def test_discovery_needs_a_sigma_run(whole, tmp_path):
-    words = [sys.executable, "recipes/validation/discover_modules.py", str(tmp_path)]
-    from_nothing = subprocess.run(words, cwd=ROOT, env=environment(), capture_output=True, text=True)
+    script = "recipes/validation/discover_modules.py"
+    from_nothing = recipe(script, str(tmp_path))
     assert from_nothing.returncode and "is not a finished run" in from_nothing.stderr
-    done = subprocess.run(
-        [sys.executable, "recipes/validation/discover_modules.py", str(whole), "--tasks", "4"], cwd=ROOT, env=environment(),
-        capture_output=True, text=True,
-    )
+    done = subprocess.run([sys.executable, script, str(whole), "--tasks", "4"], cwd=ROOT, env=environment(), capture_output=True,
+                          text=True)
     assert done.returncode == 0, done.stderr
     rows = (whole / "modules.csv").read_text().splitlines()
     assert rows[0].startswith("k,added,sigma_relative,parameters") and len(rows) == 5 and rows[1].startswith("0,(none)")

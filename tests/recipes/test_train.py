@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from tests.conftest import ROOT
+from tests.recipes.running import recipe
 from tts_meta.training.checkpoint import load_checkpoint
 
 
@@ -73,9 +74,7 @@ def test_a_packed_phase_1_can_be_meta_trained_from(whole, tiny_corpus, tmp_path)
         assert v.dtype == torch.float32
         torch.testing.assert_close(v, a[k], rtol=1e-3, atol=1e-4)
     more = f"sigma_reptile.cfg.start={packed}"
-    done = subprocess.run(
-        command(tmp_path, tiny_corpus, 12, "stages=[sigma_reptile]", more), cwd=ROOT, env=environment(), capture_output=True
-    )
+    done = recipe(*command(tmp_path, tiny_corpus, 12, "stages=[sigma_reptile]", more)[1:])
     assert done.returncode == 0, done.stderr[-3000:]
     assert load_checkpoint(tmp_path / "phase2" / "last.safetensors")[1]["step"] == 2
 
@@ -110,7 +109,7 @@ def test_a_speech_run_is_not_continued_under_other_settings(whole, tiny_corpus, 
     """Whichever of the three phases it is: one sentence, and the folder stays as it was."""
     run = whole[0]
     before = {f: f.read_bytes() for f in run.rglob("*") if f.is_file() and "tensorboard" not in str(f)}
-    done = subprocess.run(command(run, tiny_corpus, 12, more), cwd=ROOT, env=environment(), capture_output=True, text=True)
+    done = recipe(*command(run, tiny_corpus, 12, more)[1:])
     assert done.returncode == 2, done.stderr[-2000:]
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith("Error: ") and told in last and "resume=false" in last, last
@@ -126,8 +125,7 @@ def test_phase_2_is_not_continued_on_another_phase_1(whole, tiny_corpus, tmp_pat
 
     run = tmp_path / "copy"
     shutil.copytree(whole[0], run)
-    words = command(run, tiny_corpus, 13, "resume=false", "stages=[aligner,multispeaker]")
-    assert subprocess.run(words, cwd=ROOT, env=environment(), capture_output=True).returncode == 0
+    assert recipe(*command(run, tiny_corpus, 13, "resume=false", "stages=[aligner,multispeaker]")[1:]).returncode == 0
     assert load_checkpoint(run / "phase1" / "last.safetensors")[1]["step"] == 13
-    done = subprocess.run(command(run, tiny_corpus, 13), cwd=ROOT, env=environment(), capture_output=True, text=True)
+    done = recipe(*command(run, tiny_corpus, 13)[1:])
     assert done.returncode == 2 and "inputs.start was" in done.stderr, done.stderr[-2000:]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.ndimage import uniform_filter1d
-from scipy.signal import welch
 
 from tts_meta.audio.loudness import integrated_loudness
 
@@ -41,6 +39,19 @@ def signal_to_noise(samples: np.ndarray, rate: int, spans: list[tuple[float, flo
     return float(speech - np.median(levels[~near]))
 
 
+def power_density(samples: np.ndarray, rate: int, size: int) -> np.ndarray:
+    """Welch's estimate `[size / 2 + 1]` (1 / Hz) of `[N]` samples, N >= size: the mean over Hann windows half over each other,
+    each without its own mean. scipy.signal.welch (a test compares), whose import takes a second."""
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(size) / size)
+    frames = np.lib.stride_tricks.sliding_window_view(samples, size)[:: size // 2]
+    power = np.zeros(size // 2 + 1)
+    for start in range(0, len(frames), 256):  # a long recording is not laid out at once
+        part = frames[start : start + 256].astype(np.float64)
+        power += (np.abs(np.fft.rfft((part - part.mean(1, keepdims=True)) * window)) ** 2).sum(0)
+    power[1:-1] *= 2
+    return power / (len(frames) * rate * (window**2).sum())
+
+
 def bandwidth(samples: np.ndarray, rate: int) -> float:
     """Highest frequency (Hz) with more than noise: where the loud frames' spectrum falls 65 dB under its peak for good.
 
@@ -49,11 +60,10 @@ def bandwidth(samples: np.ndarray, rate: int) -> float:
     if len(samples) < 512:
         return rate / 2
     size = 2048 if len(samples) >= 2048 else 512
-    frequency, power = welch(samples.astype(np.float64), rate, nperseg=size)
-    level = 10 * np.log10(power + 1e-16)
-    smooth = uniform_filter1d(level, 5, mode="nearest")
+    level = 10 * np.log10(power_density(samples, rate, size) + 1e-16)
+    smooth = np.convolve(np.pad(level, 2, mode="edge"), np.full(5, 0.2), mode="valid")
     above = np.flatnonzero(smooth > smooth.max() - 65)
-    return float(frequency[above[-1]])
+    return float(above[-1] * rate / size)
 
 
 def loudness(samples: np.ndarray, rate: int) -> float | None:

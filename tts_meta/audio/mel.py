@@ -24,23 +24,40 @@ _KNEE, _HERTZ_A_MEL, _STEP = 1000.0, 200.0 / 3, np.log(6.4) / 27
 """Slaney's scale: a mel is 66.7 Hz under 1 kHz, and a factor of 6.4^(1/27) over it."""
 
 
-def band_edges() -> np.ndarray:
-    """Edges of the bands, `[82]` (Hz), even in mel: band i rises from edge i to edge i + 1 and falls to edge i + 2."""
+def slaney_edges(low: float, high: float, bands: int) -> np.ndarray:
+    """Edges of `bands` bands from `low` to `high` (Hz), `[bands + 2]` (Hz), even in Slaney's mel: band i rises from edge i to
+    edge i + 1 and falls to edge i + 2."""
     knee = _KNEE / _HERTZ_A_MEL
-    low, high = F_MIN / _HERTZ_A_MEL, knee + np.log(F_MAX / _KNEE) / _STEP
-    mels = np.linspace(low, high, N_MELS + 2)
+
+    def mel(hertz: float) -> float:
+        return hertz / _HERTZ_A_MEL if hertz < _KNEE else knee + np.log(hertz / _KNEE) / _STEP
+
+    mels = np.linspace(mel(low), mel(high), bands + 2)
     return np.where(mels < knee, mels * _HERTZ_A_MEL, _KNEE * np.exp(_STEP * (mels - knee)))
+
+
+def triangles(edges: np.ndarray, rate: int, n_fft: int, even: bool = True) -> np.ndarray:
+    """Filter bank `[bands, n_fft / 2 + 1]` float32 of such edges: triangles of the same area each, or of height one.
+
+    librosa's filters (a test compares), without its import, which compiles for half a second.
+    """
+    edges, bins = edges[:, None], np.linspace(0, rate / 2, n_fft // 2 + 1)
+    rising = (bins - edges[:-2]) / (edges[1:-1] - edges[:-2])
+    falling = (edges[2:] - bins) / (edges[2:] - edges[1:-1])
+    bank = np.maximum(0, np.minimum(rising, falling)).astype(np.float32)
+    if even:
+        bank *= 2 / (edges[2:] - edges[:-2])
+    return bank
+
+
+def band_edges() -> np.ndarray:
+    """Edges of the mel's own bands, `[82]` (Hz)."""
+    return slaney_edges(F_MIN, F_MAX, N_MELS)
 
 
 @lru_cache(maxsize=1)
 def _basis() -> tuple[torch.Tensor, torch.Tensor]:
-    # librosa's filters (a test compares), without its import, which compiles for half a second.
-    edges, bins = band_edges()[:, None], np.linspace(0, SAMPLE_RATE / 2, N_FFT // 2 + 1)
-    rising = (bins - edges[:-2]) / (edges[1:-1] - edges[:-2])
-    falling = (edges[2:] - bins) / (edges[2:] - edges[1:-1])
-    basis = np.maximum(0, np.minimum(rising, falling)).astype(np.float32)
-    basis *= 2 / (edges[2:] - edges[:-2])
-    return torch.from_numpy(basis), torch.hann_window(N_FFT)
+    return torch.from_numpy(triangles(band_edges(), SAMPLE_RATE, N_FFT)), torch.hann_window(N_FFT)
 
 
 def mel_bands() -> torch.Tensor:

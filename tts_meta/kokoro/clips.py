@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-import librosa
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from tts_meta.audio.files import resample
-from tts_meta.audio.mel import HOP, SAMPLE_RATE
+from tts_meta.audio.mel import HOP, SAMPLE_RATE, triangles
 from tts_meta.kokoro.alignment import TOKEN_RATE, TokenAligner
 
 FEATURE_RATE = 80.0
@@ -49,8 +48,8 @@ class Encoded:
 
 @lru_cache(maxsize=1)
 def _energy_basis() -> tuple[Tensor, Tensor]:
-    bands = librosa.filters.mel(sr=16000, n_fft=2048, n_mels=80, fmin=0, fmax=8000, htk=True, norm=None)
-    return torch.from_numpy(bands).float(), torch.hann_window(1200)
+    mels = np.linspace(0.0, np.log1p(8000 / 700), 82)  # HTK's scale
+    return torch.from_numpy(triangles(700 * np.expm1(mels), 16000, 2048, even=False)), torch.hann_window(1200)
 
 
 def frame_energy(samples: np.ndarray, rate: int) -> np.ndarray:

@@ -15,34 +15,17 @@ import numpy as np
 from safetensors.numpy import load
 
 from tts_meta.audio.files import resample
+from tts_meta.measures import ge2e
 
 ENCODER = {"name": "Resemblyzer", "version": version("Resemblyzer")}
 
 
-@lru_cache(maxsize=1)
-def _encoder() -> tuple:
-    """(Resemblyzer's encoder, its preprocessing)."""
-    import warnings
-
-    import torch
-
-    with warnings.catch_warnings():  # webrtcvad's import of pkg_resources tells users to mend what they cannot
-        warnings.simplefilter("ignore")
-        from resemblyzer import VoiceEncoder, preprocess_wav
-
-    threads = torch.get_num_threads()
-    found = VoiceEncoder("cpu", verbose=False)
-    torch.set_num_threads(threads)
-    return found, preprocess_wav
-
-
 def embed(samples: np.ndarray, rate: int) -> np.ndarray:
     """Unit embedding `[256]` of `[N]` samples."""
-    encoder, preprocess_wav = _encoder()
-    wav = preprocess_wav(resample(samples, rate, 16000))
-    if len(wav) < 1600:  # its silence trimming can leave nothing of very noisy audio
-        wav = resample(samples, rate, 16000)
-    return encoder.embed_utterance(wav).astype(np.float32)
+    wave = resample(samples, rate, ge2e.RATE)
+    speech = ge2e.without_silence(wave)
+    # Trimming of silence can leave nothing of very noisy audio.
+    return ge2e.embed_wave(speech if len(speech) >= 1600 else wave)
 
 
 def centroid(embeddings: list[np.ndarray]) -> np.ndarray:
