@@ -148,6 +148,22 @@ METHODS = {
 }
 
 
+def vocoders(found: dict | None = None) -> str:
+    """The two vocoders side by side, of docs/vocoders.json or of other rows: means over people, and the bundled voice."""
+    found = found or data("vocoders")
+    rows = []
+    for what, people in ((f"copies of {len(found['copies'])} people's recordings", list(found["copies"].values())),
+                         ("the bundled voice, eight sentences", [found["the bundled voice"]])):
+        for name in ("hifigan", "fast"):
+            each = [r[name] for r in people]
+            wrong = sum(r["wrong"] for r in each) / sum(r["words"] for r in each)
+            means = {k: mean([r[k] for r in each]) for k in ("likeness", "p808", "distillmos", "seconds")}
+            rows.append([what, name, f"{means['likeness']:.3f}", f"{means['p808']:.2f}", f"{means['distillmos']:.2f}",
+                         per_cent(wrong), f"{means['seconds']:.3f}"])
+    head = ["what", "vocoder", "likeness", "P.808", "distillmos", "WER", "processor seconds a second"]
+    return table(head, rows)
+
+
 def everybody(found: dict[str, dict]) -> list[str]:
     """The speakers whom every method has cloned."""
     by = [{k.split("|")[1] for k in found if k.split("|")[0] == m} for m in METHODS]
@@ -208,7 +224,7 @@ def quartiles(values: list[float]) -> tuple[float, float, float]:
 
 TABLES: dict[str, Callable[[], str]] = {
     f.__name__: f for f in (kokoro_heldout, quality, small_heldout, kokoro_head, kokoro_swap, kokoro_arms, bench, fast_speech,
-                      kokoro_methods, kokoro_amounts)
+                      vocoders, kokoro_methods, kokoro_amounts)
 }
 
 

@@ -8,6 +8,8 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 # The small network is as good for everything about files, jobs, page and API, and quick; tests/kokoro ask for the other.
 os.environ.setdefault("TTS_META_NETWORK", "small")
+# So is the fast vocoder. What is said of HiFi-GAN asks for it, and the tests with the fixture `hifigan` speak by it.
+os.environ.setdefault("TTS_META_VOCODER", "fast")
 
 import importlib.util
 import sys
@@ -67,8 +69,14 @@ def hum(mel: np.ndarray) -> np.ndarray:
 
 @pytest.fixture
 def quick_vocoder(monkeypatch):
-    """Speech that hums; tests/app/test_openai_client.py, the page's and those of the commands speak with the real vocoder."""
+    """Speech that hums; tests/app/test_openai_client.py, the page's and those of the commands speak with a real vocoder."""
     monkeypatch.setattr("tts_meta.speaking.synthesize.default_vocoder", lambda: hum)
+
+
+@pytest.fixture
+def hifigan(monkeypatch):
+    """Speech as users hear it."""
+    monkeypatch.setenv("TTS_META_VOCODER", "hifigan")
 
 
 @pytest.fixture(scope="session")

@@ -59,7 +59,8 @@ def test_the_wheel_installs_one_package(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     tops = {n.split("/")[0] for n in names if ".dist-info/" not in n}
     assert tops == {"tts_meta"}
-    for needed in ("assets/starter.safetensors", "assets/prompts.txt", "assets/report.html.jinja", "app/page.py"):
+    for needed in ("assets/starter.safetensors", "assets/vocoder.safetensors",
+                   "assets/prompts.txt", "assets/report.html.jinja", "app/page.py"):
         assert f"tts_meta/{needed}" in names
     assert any(n.startswith("tts_meta/app/examples/p225/clips/") and n.endswith(".flac") for n in names)
     here = {str(p.relative_to(ROOT)) for p in (ROOT / "tts_meta").rglob("*.py")}

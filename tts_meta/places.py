@@ -1,5 +1,5 @@
-"""Where voices are kept, what they may be called, and the network they are made on; imports nothing heavy, so that waiting jobs
-stay small.
+"""Where voices are kept, what they may be called, the network they are made on and the vocoder they speak by; imports nothing
+heavy, so that waiting jobs stay small.
 """
 
 from __future__ import annotations
@@ -47,3 +47,23 @@ def chosen_network() -> str:
     if name not in NETWORKS:
         raise InputError(f"TTS_META_NETWORK is {name!r}; one of {', '.join(NETWORKS)} is expected.")
     return name
+
+
+VOCODERS = ("hifigan", "fast")
+VOCODER = "TTS_META_VOCODER"
+
+
+def chosen_vocoder() -> str:
+    """The vocoder that speaks: `TTS_META_VOCODER`, or HiFi-GAN. Raises InputError for one that there is not."""
+    name = os.environ.get(VOCODER) or VOCODERS[0]
+    if name not in VOCODERS:
+        raise InputError(f"The vocoder (--vocoder, {VOCODER}) is {name!r}; one of {', '.join(VOCODERS)} is expected.")
+    return name
+
+
+def choose_vocoder(name: str | None) -> None:
+    """Let this process and those that it starts speak by the vocoder `name`; None leaves it as it is. Raises InputError for
+    one that there is not."""
+    if name is not None:
+        os.environ[VOCODER] = name
+    chosen_vocoder()

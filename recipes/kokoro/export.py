@@ -27,20 +27,12 @@ from tts_meta.audio.mel import mel_bands  # noqa: E402
 from tts_meta.kokoro.register import REGISTER, SIZE  # noqa: E402
 from tts_meta.kokoro.weights import base_weights  # noqa: E402
 from tts_meta.meta.partition import Partition  # noqa: E402
+from tts_meta.nets.eight_bits import SCALE, pack  # noqa: E402
 from tts_meta.nets.kokoro.likelihood import KokoroScales  # noqa: E402
 from tts_meta.nets.kokoro.network import Kokoro, KokoroConfig  # noqa: E402
 from tts_meta.nets.kokoro.speaker_loss import MANNER, TIMBRE, speaker_parameters  # noqa: E402
 from tts_meta.starters.kokoro_files import write_files  # noqa: E402
-from tts_meta.starters.kokoro_starter import NAME, SCALE  # noqa: E402
-
-
-def pack(name: str, value: Tensor) -> dict[str, Tensor]:
-    """8 bits and a scale a row for matrices, half precision for vectors."""
-    if value.ndim < 2:
-        return {name: value.to(torch.float16).contiguous()}
-    scale = value.flatten(1).abs().amax(1).clamp(min=1e-12) / 127
-    q = (value / scale.view(-1, *[1] * (value.ndim - 1))).round().to(torch.int8)
-    return {name: q.contiguous(), name + SCALE: scale.float().contiguous()}
+from tts_meta.starters.kokoro_starter import NAME  # noqa: E402
 
 
 def main() -> None:

@@ -196,8 +196,9 @@ class Phase1(Crowd, OwnSpeech):
 
         own = dict(net.named_parameters())
         if Path(self.args.init).is_dir():
+            from tts_meta.nets.eight_bits import unpack
             from tts_meta.starters.kokoro_files import read_files
-            from tts_meta.starters.kokoro_starter import NAME, unpack
+            from tts_meta.starters.kokoro_starter import NAME
 
             files = read_files(Path(self.args.init), NAME)
             phi = {k: v.to(self.device) for k, v in unpack(files.prior, "phi/").items()}

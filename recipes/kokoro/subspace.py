@@ -27,10 +27,11 @@ from export import pack  # noqa: E402
 from people import Person, people  # noqa: E402
 from rewrite import load  # noqa: E402
 
+from tts_meta.nets.eight_bits import SCALE, unpack  # noqa: E402
 from tts_meta.nets.kokoro.layers import LowRankConv  # noqa: E402
 from tts_meta.processor import bf16_is_fast  # noqa: E402
 from tts_meta.starters.kokoro_files import write_files  # noqa: E402
-from tts_meta.starters.kokoro_starter import NAME, SCALE, KokoroStarter, load_kokoro, unpack  # noqa: E402
+from tts_meta.starters.kokoro_starter import NAME, KokoroStarter, load_kokoro  # noqa: E402
 
 
 def layers(starter: KokoroStarter, parts: tuple[str, ...]) -> dict[str, LowRankConv]:

@@ -169,7 +169,7 @@ def test_in_float32_a_sentence_goes_through_the_vocoder_as_long_as_it_is(monkeyp
     assert lengths == [LONGEST, LONGEST]
 
 
-def test_the_vocoder_is_prepared_on_another_core(monkeypatch):
+def test_the_vocoder_is_prepared_on_another_core(monkeypatch, hifigan):
     import threading
 
     from tts_meta.audio import vocoder

@@ -9,8 +9,8 @@ SPEAKS = """
 import sys
 sys.modules["torchaudio"] = None  # importing it raises ImportError
 import numpy as np
-from tts_meta.audio.vocoder import default_vocoder
-print(len(default_vocoder()(np.full((20, 80), -8.0))))
+from tts_meta.audio.vocoder import HiFiGan
+print(len(HiFiGan()(np.full((20, 80), -8.0))))
 """
 
 

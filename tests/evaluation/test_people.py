@@ -24,7 +24,7 @@ def references():
     return load_reference(EXAMPLES / "reference", None, set(), lambda m: None)[:4]
 
 
-def test_the_report_tells_the_whole_story(tmp_path, starter, cloned, references):
+def test_the_report_tells_the_whole_story(tmp_path, starter, cloned, references, hifigan):
     voice = load_voice(cloned.path, starter)
     checkup = {"meter": {"sentence": "10 clips, enough."}, "clips": [
         {"file": "a/b.wav", "seconds": 2.0, "level": "amber",

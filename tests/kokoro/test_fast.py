@@ -16,7 +16,7 @@ SENTENCES = (ROOT / "recipes" / "sentences.txt").read_text(encoding="utf-8").spl
 
 
 @pytest.mark.skipif(load_recogniser() is None, reason="the extra 'asr' is not installed")
-def test_twice_as_fast_is_understood(monkeypatch):
+def test_twice_as_fast_is_understood(monkeypatch, hifigan):
     monkeypatch.delenv("TTS_META_NETWORK", raising=False)
     starter, recogniser = default_starter(), load_recogniser()
     assert starter.kind == "kokoro"

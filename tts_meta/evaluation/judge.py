@@ -22,6 +22,7 @@ from tts_meta.measures.intelligibility import Recogniser
 from tts_meta.measures.quality import predicted
 from tts_meta.measures.second_encoder import embed_second
 from tts_meta.measures.similarity import embed
+from tts_meta.places import chosen_vocoder
 from tts_meta.processor import use_bf16
 from tts_meta.speaking.synthesize import Synthesizer
 
@@ -128,7 +129,7 @@ class Judge:
         features = sentence.features
         key = {"kind": kind, "clip": sentence.digest, "by": self.recogniser.name if self.recogniser else None,
                "dnsmos": [predict, quality.is_there(), quality.second_is_there()], "second": second_encoder.is_there(),
-               "versions": versions(), "bf16": use_bf16()}
+               "versions": versions(), "bf16": use_bf16(), "vocoder": chosen_vocoder()}
         make: dict[str, Callable[[], Measured]] = {
             "vocoded": lambda: self.heard(normalise_loudness(self.vocoder(features.mel), SAMPLE_RATE), predict),
             "real": lambda: self.heard(features.samples, predict),

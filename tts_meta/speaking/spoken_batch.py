@@ -20,6 +20,7 @@ from tts_meta.audio.watermark import name as watermark_name
 from tts_meta.clips.table_columns import TEXT_NAMES, name_of
 from tts_meta.clips.text_tables import read_table
 from tts_meta.errors import InputError
+from tts_meta.places import chosen_vocoder
 from tts_meta.speaking.books import read_epub
 from tts_meta.speaking.synthesize import Synthesizer, comment
 from tts_meta.starters.interface import Network
@@ -128,7 +129,7 @@ def run_batch(
                 digest = hashlib.sha256(path.read_bytes()).hexdigest()
                 synthesizers[line.voice] = Synthesizer.of(starter, load_voice(path, starter), watermark=watermark), digest
             synthesizer, voice_digest = synthesizers[line.voice]
-            asked = [line.text, line.speed, voice_digest, starter.identity, lexicon, mark]
+            asked = [line.text, line.speed, voice_digest, starter.identity, lexicon, mark, chosen_vocoder()]
             row["digest"] = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]
             old = known.get(file)
             if old and old["digest"] == row["digest"] and old["status"] in ("made", "check") and (out / file).is_file():

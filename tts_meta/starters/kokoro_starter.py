@@ -26,6 +26,7 @@ from tts_meta.meta.partition import Partition
 from tts_meta.meta.prior import Shrinkage
 from tts_meta.meta.tree import Tree
 from tts_meta.nets.channels_last import lay_out_weights
+from tts_meta.nets.eight_bits import unpack
 from tts_meta.nets.kokoro.likelihood import KokoroScales
 from tts_meta.nets.kokoro.network import Kokoro, KokoroConfig, hard_voicing, token_index
 from tts_meta.nets.kokoro.speaker_loss import MANNER, TIMBRE, SpeakerLoss
@@ -37,7 +38,6 @@ from tts_meta.starters.kokoro_files import read_files
 from tts_meta.text.phonemes import Phone, phonemize
 
 NAME = "kokoro"
-SCALE = "#scale"
 DECIBEL = float(np.log(10) / 10)
 """Nats of energy, the logarithm of a power, in one dB."""
 
@@ -161,18 +161,6 @@ class KokoroStarter(Network):
 
 def _is_mark(token: int) -> bool:
     return 1 <= token <= 6
-
-
-def unpack(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """Tensors under `prefix`, 8-bit ones multiplied out."""
-    found = {}
-    for name, value in tensors.items():
-        if not name.startswith(prefix) or name.endswith(SCALE):
-            continue
-        scale = tensors.get(name + SCALE)
-        value = value.float()
-        found[name[len(prefix):]] = value if scale is None else value * scale.float().view(-1, *[1] * (value.ndim - 1))
-    return found
 
 
 def _changed(base: dict[str, Tensor], tensors: dict[str, Tensor]) -> dict[str, Tensor]:
