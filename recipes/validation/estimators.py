@@ -12,8 +12,9 @@ times that:
 - implicit: eq. 7 by conjugate gradients.
 
 With e_t and u_t `[M]` an estimate and the unrolled gradient of task t: bias |mean(e) - mean(u)| / |mean(u)|, spread
-sqrt(sum var(e)) / |mean(u)| (of one task; n tasks have 1 / sqrt(n) of it), cosine of the two means, and the share of
-|mean(u)|_1 in modules whose mean has the right sign. Writes estimators.json, .md and .png.
+sqrt(sum var(e)) / |mean(u)| (of one task; n tasks have 1 / sqrt(n) of it), cosine of the two means, the share of
+|mean(u)|_1 in modules whose mean has the right sign, and the signal |mean(e)| / sqrt(sum var(e)), which is what a scale-free
+optimiser of log sigma^2 sees. Writes estimators.json, .md and .png.
 """
 
 from __future__ import annotations
@@ -67,11 +68,11 @@ def gradients(run: FewShotRun, method: Hypergradient, steps: int, scale: float, 
 
 
 def compared(estimate: Tensor, truth: Tensor) -> dict[str, float]:
-    """Bias, spread, cosine and share of right signs (see above) of `[T, M]` beside the truth `[T, M]`."""
+    """Bias, spread, signal, cosine and share of right signs (see above) of `[T, M]` beside the truth `[T, M]`."""
     e, u = estimate.mean(0), truth.mean(0)
-    size = u.norm()
+    size, spread = u.norm(), estimate.var(0).sum().sqrt()
     return {
-        "bias": float((e - u).norm() / size), "spread": float(estimate.var(0).sum().sqrt() / size),
+        "bias": float((e - u).norm() / size), "spread": float(spread / size), "signal": float(e.norm() / spread),
         "cosine": float(e @ u / (e.norm() * size).clamp(min=1e-300)),
         "right_sign": float(u.abs()[torch.sign(e) == torch.sign(u)].sum() / u.abs().sum()),
     }
@@ -98,12 +99,13 @@ def measure(run: FewShotRun, scales: list[float], lengths: list[int], tasks: int
 
 def table(rows: list[dict]) -> str:
     """The rows at the run's own sigma."""
-    lines = ["| run | inner steps | estimator | bias | spread of a task | cosine | right sign |", "|" + "---|" * 7]
+    lines = ["| run | inner steps | estimator | cosine | right sign | bias | spread of a task | signal |", "|" + "---|" * 8]
     for r in rows:
         if r["scale"] == 1:
             bias, cosine, sign = ("", "", "") if r["method"] == TRUTH else (
                 f"{r['bias']:.2f}", f"{r['cosine']:+.2f}", f"{100 * r['right_sign']:.0f} %")
-            lines.append(f"| {r['run']} | {r['steps']} | {r['method']} | {bias} | {r['spread']:.2f} | {cosine} | {sign} |")
+            cells = [r["run"], str(r["steps"]), r["method"], cosine, sign, bias, f"{r['spread']:.2f}", f"{r['signal']:.2f}"]
+            lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
@@ -115,7 +117,7 @@ def draw(rows: list[dict], path: Path) -> None:
     for r in rows:
         lengths.setdefault(r["run"], {})[r["steps"]] = None
     columns = max(len(v) for v in lengths.values())
-    figure, axes = plt.subplots(len(runs), columns, figsize=(4.2 * columns, 2.7 * len(runs)), squeeze=False, layout="constrained")
+    figure, axes = plt.subplots(len(runs), columns, figsize=(4.2 * columns, 2.9 * len(runs)), squeeze=False, layout="constrained")
     for axis_row, run in zip(axes, runs, strict=True):
         for axis, steps in zip(axis_row, lengths[run], strict=False):
             for method in METHODS:
@@ -123,7 +125,7 @@ def draw(rows: list[dict], path: Path) -> None:
                     continue
                 points = [r for r in rows if (r["run"], r["steps"], r["method"]) == (run, steps, method)]
                 axis.plot([p["scale"] for p in points], [p["cosine"] for p in points], "o-", label=method)
-            axis.set(xscale="log", ylim=(-1.05, 1.05), title=f"{run}, {steps} inner steps")
+            axis.set(xscale="log", ylim=(-1.05, 1.05), title=f"{run}:\n{steps} inner steps")
             axis.axhline(0, color="grey", lw=0.5)
         axis_row[0].set_ylabel("cosine to the unrolled gradient")
     for axis in axes[-1]:

@@ -37,5 +37,5 @@ def test_bias_spread_and_signs_are_what_they_say(monkeypatch):
     truth = torch.tensor([[3.0, 3.0], [3.0, 5.0]]).double()  # mean 3, 4
     found = compared(torch.tensor([[3.0, -4.0], [5.0, -4.0]]).double(), truth)  # mean 4, -4
     assert found == pytest.approx({
-        "bias": 65**0.5 / 5, "spread": 2**0.5 / 5, "right_sign": 3 / 7, "cosine": (12 - 16) / 5 / 32**0.5,
+        "bias": 65**0.5 / 5, "spread": 2**0.5 / 5, "right_sign": 3 / 7, "cosine": (12 - 16) / 5 / 32**0.5, "signal": 4.0,
     })

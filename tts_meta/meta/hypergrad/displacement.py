@@ -24,6 +24,7 @@ from tts_meta.meta.conjugate import solve_or_first_order
 from tts_meta.meta.hypergrad.base import Inner, MetaGrads, sum_by_module, support_metrics
 from tts_meta.meta.hypergrad.implicit import implicit_log_sigma2
 from tts_meta.meta.loss import gradient, hvp_operator
+from tts_meta.meta.solvers.adam import ProximalAdam
 from tts_meta.meta.solvers.base import Path
 from tts_meta.meta.task import Batch, Episodes
 from tts_meta.meta.tree import Tree, randn_like
@@ -60,6 +61,15 @@ def hessian_diagonal(inner: Inner, theta: Tree, support: Batch, probes: int) -> 
     return {k: v.clamp(min=0) for k, v in found.items()}
 
 
+def carried_moments(inner: Inner, path: Path) -> Tree:
+    """What takes `moments` of the state to the mean of the tasks' last second moments at a rate of 1; nothing where they do not
+    go on from task to task."""
+    solver = inner.solver
+    if not isinstance(solver, ProximalAdam) or solver.start is None:
+        return {}
+    return {"moments": (solver.start - solver.moments(path.state)).sum(0)}
+
+
 @dataclass(frozen=True)
 class Displacement:
     """`sigma_gradient` is none, first_order, diagonal (`probes`) or implicit (`cg_steps` conjugate-gradient steps)."""
@@ -77,7 +87,9 @@ class Displacement:
         path = inner.solve(episodes)
         if self.sigma_gradient == "none":
             metrics = support_metrics(path)
-            return MetaGrads.of(self.phi(inner, path), torch.zeros_like(inner.prior.log_sigma2), episodes.tasks, metrics)
+            found = MetaGrads.of(self.phi(inner, path), torch.zeros_like(inner.prior.log_sigma2), episodes.tasks, metrics)
+            found.grads |= carried_moments(inner, path)
+            return found
         whole = episodes.whole_support() if self.sigma_gradient in ("implicit", "diagonal") else None
         return self.at(path, inner, whole, episodes.query())
 

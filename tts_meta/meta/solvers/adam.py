@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from tts_meta.meta.prior import Shrinkage
 from tts_meta.meta.solvers.base import Stepping
@@ -23,7 +24,11 @@ TINY = 1e-30
 
 @dataclass(frozen=True)
 class ProximalAdam(Stepping):
-    """`rate` in units of theta, or of sigma when `whiten`; `decay` lowers it as rate / (1 + decay k)."""
+    """`rate` in units of theta, or of sigma when `whiten`; `decay` lowers it as rate / (1 + decay k).
+
+    `start` `[D + 1]`: second moments of other tasks to go on from, and the weight of all gradients in them (the correction of
+    their bias; 0 with moments of 0 is none); what they have become is `moments` of the last state.
+    """
 
     rate: float
     beta1: float = 0.9
@@ -31,10 +36,19 @@ class ProximalAdam(Stepping):
     eps: float = 1e-8
     whiten: bool = True
     decay: float = 0.0
+    start: Tensor | None = None
 
     def init(self, theta: Tree) -> dict[str, Any]:
         zero = torch.zeros_like(flatten(theta))
-        return {"count": 0, "m": {"flat": zero}, "v": {"flat": zero}}
+        if self.start is None:
+            return {"count": 0, "m": {"flat": zero}, "v": {"flat": zero}}
+        return {"count": 0, "m": {"flat": zero}, "v": {"flat": self.start[:-1].expand_as(zero)}, "weight": float(self.start[-1])}
+
+    @staticmethod
+    def moments(state: dict[str, Any]) -> Tensor:
+        """Each task's second moments and their weight `[T, D + 1]`, from which another may `start`."""
+        v = state["v"]["flat"]
+        return torch.cat([v, torch.full_like(v[:, :1], state["weight"])], 1)
 
     def step(self, theta: Tree, grad: Tree, phi: Tree, prior: Shrinkage, state: dict[str, Any]) -> Tree:
         k = state["count"] + 1
@@ -47,7 +61,10 @@ class ProximalAdam(Stepping):
         v = torch.addcmul(self.beta2 * state["v"]["flat"], g, g, value=1 - self.beta2)
         state.update(count=k, m={"flat": m}, v={"flat": v})
         # The bias corrections are in the two constants, not in passes over the vectors.
-        correction = math.sqrt(1 - self.beta2**k)
+        weight = 1 - self.beta2**k
+        if self.start is not None:
+            weight = state["weight"] = 1 - self.beta2 * (1 - state["weight"])
+        correction = math.sqrt(weight)
         # The square root has no derivative at 0, where a gradient vanishes.
         root = (v.clamp(min=TINY) if torch.is_grad_enabled() else v).sqrt() + self.eps * correction
         rate, momentum = rate * correction, 1 / (1 - self.beta1**k)

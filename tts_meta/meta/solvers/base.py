@@ -27,11 +27,12 @@ from tts_meta.meta.tree import Tree
 class Path:
     """Where the inner loop went: the last theta `{name: [T, ...]}` and the losses `[T]` before every step.
 
-    When kept: `visited` theta_0 ... theta_K, `grads` of the data term at theta_0 ... theta_{K-1}, and `states`, the
-    optimiser's state before every step.
+    `state` is the optimiser's after the last step. When kept: `visited` theta_0 ... theta_K, `grads` of the data term at
+    theta_0 ... theta_{K-1}, and `states`, the optimiser's state before every step.
     """
 
     theta: Tree
+    state: dict[str, Any] = field(default_factory=dict)
     losses: list[Tensor] = field(default_factory=list)
     visited: list[Tree] = field(default_factory=list)
     grads: list[Tree] = field(default_factory=list)
@@ -77,7 +78,8 @@ class Solver:
             raise ValueError(
                 f"{type(self).__name__} cannot be differentiated through; use the implicit hypergradient with it."
             )
-        path, state = Path(theta), self.init(theta)
+        state = self.init(theta)
+        path = Path(theta, state)
         for k in range(steps + 1):
             if watch:
                 watch(k, path.theta)
