@@ -17,6 +17,7 @@ from tts_meta.meta.outer import Group
 from tts_meta.meta.solvers.adam import ProximalAdam
 from tts_meta.meta.solvers.gd import ProximalGD
 from tts_meta.meta.trainer import MetaTrainer
+from tts_meta.training.settings import describe
 
 RATE, STEPS, EPSILON = 0.05, 4, 0.5
 ADAM = {"beta1": 0.0, "beta2": 0.95, "whiten": False}
@@ -95,3 +96,11 @@ def test_they_are_part_of_a_checkpoint_and_of_adaptation():
 def test_only_reptiles_adam_carries(solver, hypergrad):
     with pytest.raises(ValueError, match="by Adam under Reptile's displacement alone"):
         Gradient(linear.loss(0.5), lambda names: linear.partition(), solver, hypergrad, 3, math.inf, carried=True)
+
+
+def test_moments_that_are_handed_over_are_no_setting_of_a_run():
+    """Runs that began before there were any go on."""
+    assert describe(ProximalAdam(RATE)) == {
+        "part": "tts_meta.meta.solvers.adam.ProximalAdam", "rate": RATE, "beta1": 0.9, "beta2": 0.99, "eps": 1e-8, "whiten": True,
+        "decay": 0.0,
+    }

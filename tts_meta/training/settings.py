@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import Field, fields, is_dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ def describe(value: Any) -> Any:
         options = {k: describe(v) for k, v in value.keywords.items()}
         return {"part": _name(value.func), **({"given": describe(value.args)} if value.args else {}), **options}
     if is_dataclass(value) and not isinstance(value, type):
-        return {"part": _name(type(value)), **{f.name: describe(getattr(value, f.name)) for f in fields(value) if f.init}}
+        return {"part": _name(type(value)), **{f.name: describe(getattr(value, f.name)) for f in fields(value) if _is_setting(f)}}
     if isinstance(value, Mapping):
         return {str(k): describe(v) for k, v in value.items()}
     if isinstance(value, Sequence):
@@ -39,6 +39,11 @@ def describe(value: Any) -> Any:
     if isinstance(value, Callable):  # type: ignore[arg-type]
         return _name(value)
     raise TypeError(f"The setting {value!r} is neither plain data nor a part by name.")
+
+
+def _is_setting(f: Field) -> bool:
+    """Whether a part's field is an option of it: not what it makes itself, nor state that is handed to it (metadata)."""
+    return f.init and f.metadata.get("setting", True)
 
 
 def _name(part: Any) -> str:

@@ -9,7 +9,7 @@ when c g + w d = 0.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -36,7 +36,7 @@ class ProximalAdam(Stepping):
     eps: float = 1e-8
     whiten: bool = True
     decay: float = 0.0
-    start: Tensor | None = None
+    start: Tensor | None = field(default=None, metadata={"setting": False})
 
     def init(self, theta: Tree) -> dict[str, Any]:
         zero = torch.zeros_like(flatten(theta))
