@@ -53,9 +53,9 @@ VOCODERS = ("hifigan", "fast")
 VOCODER = "TTS_META_VOCODER"
 
 
-def chosen_vocoder() -> str:
-    """The vocoder that speaks: `TTS_META_VOCODER`, or HiFi-GAN. Raises InputError for one that there is not."""
-    name = os.environ.get(VOCODER) or VOCODERS[0]
+def chosen_vocoder(asked: str | None = None) -> str:
+    """The vocoder that speaks: `asked`, `TTS_META_VOCODER`, or HiFi-GAN. Raises InputError for one that there is not."""
+    name = asked or os.environ.get(VOCODER) or VOCODERS[0]
     if name not in VOCODERS:
         raise InputError(f"The vocoder (--vocoder, {VOCODER}) is {name!r}; one of {', '.join(VOCODERS)} is expected.")
     return name
@@ -64,6 +64,4 @@ def chosen_vocoder() -> str:
 def choose_vocoder(name: str | None) -> None:
     """Let this process and those that it starts speak by the vocoder `name`; None leaves it as it is. Raises InputError for
     one that there is not."""
-    if name is not None:
-        os.environ[VOCODER] = name
-    chosen_vocoder()
+    os.environ[VOCODER] = chosen_vocoder(name)

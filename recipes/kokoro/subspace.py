@@ -23,11 +23,10 @@ from torch.nn import functional as F
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "recipes" / "kokoro")]
 
-from export import pack  # noqa: E402
 from people import Person, people  # noqa: E402
 from rewrite import load  # noqa: E402
 
-from tts_meta.nets.eight_bits import SCALE, unpack  # noqa: E402
+from tts_meta.nets.eight_bits import SCALE, pack, unpack  # noqa: E402
 from tts_meta.nets.kokoro.layers import LowRankConv  # noqa: E402
 from tts_meta.processor import bf16_is_fast  # noqa: E402
 from tts_meta.starters.kokoro_files import write_files  # noqa: E402

@@ -110,7 +110,7 @@ def table(rows: list[dict]) -> str:
 
 
 def draw(rows: list[dict], path: Path) -> None:
-    """Cosine to, and length over, the unrolled gradient against the scale of sigma; a row of axes a run."""
+    """Cosine to the unrolled gradient against the scale of sigma; a row of axes a run."""
     import matplotlib.pyplot as plt
 
     runs, lengths = list(dict.fromkeys(r["run"] for r in rows)), {}

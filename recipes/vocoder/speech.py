@@ -11,7 +11,6 @@ then the multiple of it within 3 % whose harmonics under 3.5 kHz are loudest. Ab
 from __future__ import annotations
 
 import argparse
-import csv
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +23,7 @@ from safetensors.numpy import load_file
 from tts_meta.audio import pitch
 from tts_meta.audio.mel import HOP, SAMPLE_RATE, log_mel
 from tts_meta.audio.vocoder import HiFiGan
+from tts_meta.data.layouts import read_manifest
 from tts_meta.nets.kokoro.speaker_loss import MANNER, TIMBRE
 from tts_meta.processor import use_threads
 from tts_meta.starters.interface import Controls
@@ -34,6 +34,7 @@ KEPT_OUT = {"2961", "7127", "8230", "slt", "0461", "1420", "2438"}
 """Development speakers: choices are made on them."""
 LONGEST = 10  # s of a recording
 TOP, SPAN, TRIED = 3500.0, 0.03, 41
+"""Hz of the highest harmonic that is listened to; the share by which F0 may move, and how many places are tried."""
 
 
 def sharpened(samples: np.ndarray, f0: np.ndarray) -> np.ndarray:
@@ -74,11 +75,10 @@ def spoken(rng: np.random.Generator, texts: list[str], voices: dict[str, np.ndar
 
 def recorded(rng: np.random.Generator, data: Path) -> Iterator[np.ndarray]:
     """Mels `[L, 80]` of recordings, a speaker as often as any other, at different levels."""
-    with open(data / "manifest.tsv", encoding="utf-8", newline="") as f:
-        rows = [r for r in csv.DictReader(f, delimiter="\t", quoting=csv.QUOTE_NONE) if r["speaker"] not in KEPT_OUT]
     of: dict[str, list[str]] = {}
-    for r in rows:
-        of.setdefault(r["speaker"], []).append(r["path"])
+    for r in read_manifest(data / "manifest.tsv"):
+        if r["speaker"] not in KEPT_OUT:
+            of.setdefault(r["speaker"], []).append(r["path"])
     speakers = sorted(of)
     while True:
         paths = of[speakers[rng.integers(len(speakers))]]

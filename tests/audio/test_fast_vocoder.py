@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from tests.conftest import EXAMPLES
+from tests.hostile.test_bad_input import run  # noqa: F401
 from tts_meta.audio.fast_vocoder import WEIGHTS, FastVocoder, mel_to_bins
 from tts_meta.audio.files import read_audio, resample
 from tts_meta.audio.mel import F_MAX, HOP, SAMPLE_RATE, band_frequencies, log_mel
 from tts_meta.audio.pitch import f0_at_frames
 from tts_meta.audio.vocoder import HiFiGan, default_vocoder
-from tts_meta.cli import main
 from tts_meta.errors import InputError
 from tts_meta.nets.source_filter import BINS, FFT, PitchNet, SourceFilter, minimum_phase, sources
 
@@ -25,18 +25,9 @@ def recording() -> np.ndarray:
     return resample(samples, rate, SAMPLE_RATE)[: 4 * SAMPLE_RATE]
 
 
-@pytest.fixture
-def run(capsys, monkeypatch, library):
-    """`tts-meta ...` in this process: (exit code, stdout, stderr). What --vocoder sets ends with the test."""
-    monkeypatch.setenv("TTS_META_VOCODER", "")
-
-    def call(*args):
-        monkeypatch.setattr("sys.argv", ["tts-meta", *map(str, args)])
-        with pytest.raises(SystemExit) as stop:
-            main()
-        return (stop.value.code or 0, *capsys.readouterr())
-
-    return call
+@pytest.fixture(autouse=True)
+def what_is_chosen_ends_with_the_test(monkeypatch):
+    monkeypatch.setenv("TTS_META_VOCODER", "hifigan")
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +130,7 @@ def test_the_variable_chooses_who_speaks(monkeypatch):
         default_vocoder()
 
 
-def test_a_sentence_is_said_by_the_vocoder_that_is_asked_for(run, cloned, tmp_path):
+def test_a_sentence_is_said_by_the_vocoder_that_is_asked_for(run, cloned, tmp_path):  # noqa: F811
     sounds = {}
     for name in ("fast", "hifigan"):
         out = tmp_path / f"{name}.wav"
@@ -152,7 +143,7 @@ def test_a_sentence_is_said_by_the_vocoder_that_is_asked_for(run, cloned, tmp_pa
     assert code == 2 and "one of hifigan, fast is expected" in err and not (tmp_path / "x.wav").exists()
 
 
-def test_a_batch_spoken_by_another_vocoder_is_made_again(run, cloned, tmp_path):
+def test_a_batch_spoken_by_another_vocoder_is_made_again(run, cloned, tmp_path):  # noqa: F811
     lines = tmp_path / "lines.txt"
     lines.write_text("Good morning.\n")
     made = []

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tts_meta.starters.interface import Network
 
 Watermark = Annotated[bool, typer.Option("--watermark", help="Mark the speech inaudibly (extra `watermark`).")]
-Vocoder = Annotated[str | None, typer.Option(help="hifigan (the best sound) or fast (a twentieth of its time).")]
+Vocoder = Annotated[str | None, typer.Option(help="hifigan (the best sound) or fast (a seventh of its time or less).")]
 Lexicon = Annotated[Path | None, typer.Option(help="File of `word IPA` lines.")]
 
 

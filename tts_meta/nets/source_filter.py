@@ -3,7 +3,7 @@
 The harmonics are a train of band-limited pulses at F0, the rest is noise, plain and in step with the pulses; a network gives,
 172 times a second, the size of each of the three at 257 frequencies, and the phase of the pulses beside that of a minimum-phase
 filter. The filters are applied to short-time spectra. Samples are never what the network computes, so a second of speech
-is a seventieth of HiFi-GAN's arithmetic.
+is a thirtieth of HiFi-GAN's arithmetic.
 
 Sources: harmonic plus noise with neural filters, Wang et al. 2019 (neural source-filter) and Liu et al. 2020 (neural homomorphic
 vocoder); ConvNeXt blocks at the frame rate as in Siuzdak 2023 (Vocos).
