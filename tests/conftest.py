@@ -15,7 +15,6 @@ import importlib.util
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
@@ -55,22 +54,6 @@ class Unloadable:
 
     def __getattr__(self, name: str):
         raise OSError("Could not load this library: libtorchaudio.so")
-
-
-def hum(mel: np.ndarray) -> np.ndarray:
-    """Stands in for the vocoder where what becomes of a sound is looked at, and not the sound: a tone of the mel's length,
-    loudness and loudest band."""
-    from tts_meta.audio.mel import HOP, SAMPLE_RATE
-
-    level = np.exp(mel.mean(1) - mel.mean(1).max())
-    turns = np.cumsum(np.repeat(100 + 20.0 * mel.argmax(1), HOP)) / SAMPLE_RATE
-    return (0.3 * np.repeat(level, HOP) * np.sin(2 * np.pi * turns)).astype(np.float32)
-
-
-@pytest.fixture
-def quick_vocoder(monkeypatch):
-    """Speech that hums; tests/app/test_openai_client.py, the page's and those of the commands speak with a real vocoder."""
-    monkeypatch.setattr("tts_meta.speaking.synthesize.default_vocoder", lambda: hum)
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from tts_meta.voices.voice_file import load_voice
 
 
 @pytest.fixture
-def client(library, starter, cloned, quick_vocoder):
+def client(library, starter, cloned):
     import_voice(cloned.path, starter)
     return TestClient(build())
 

@@ -25,7 +25,7 @@ def mine(library, starter, cloned):
 
 @pytest.mark.parametrize(("name", "form"), [("a.mp3", "MP3"), ("b.FLAC", "FLAC"), ("c.ogg", "OGG"), ("d.opus", "OGG"),
     ("e.wav", "WAV"), ("f", "WAV")])
-def test_say_writes_what_the_name_says(run, cloned, tmp_path, quick_vocoder, name, form):  # noqa: F811
+def test_say_writes_what_the_name_says(run, cloned, tmp_path, name, form):  # noqa: F811
     answer = run("say", "-5 degrees.", "--voice", cloned.path, "--out", tmp_path / name)
     assert answer[0] == 0, answer[2]
     path = tmp_path / (name if "." in name else f"{name}.wav")
@@ -68,7 +68,7 @@ def test_batch_of_one_column_and_of_unquoted_commas(tmp_path):
         read_lines(tmp_path / "b.csv", "v")
 
 
-def test_one_unknown_voice_among_twenty_rows(mine, starter, tmp_path, quick_vocoder):
+def test_one_unknown_voice_among_twenty_rows(mine, starter, tmp_path):
     rows = "".join(f"{i},Hello.,{'nobody' if i == 7 else 'p225'}\n" for i in range(1, 21))
     (tmp_path / "t.csv").write_text("id,text,voice\n" + rows)
     made = list(run_batch(starter, read_lines(tmp_path / "t.csv", None), tmp_path / "out"))
