@@ -42,6 +42,7 @@ def test_the_stages_go_on_and_end_in_a_file_that_speaks(speech, tmp_path):
     assert "2: validation" in run("pitch.py", speech, "--steps", 2)
     assert "2: validation" in run("train.py", speech, "--steps", 2, "--batch", 2)
     first = load_file(speech / "state.safetensors")
+    assert "validation" not in run("train.py", speech, "--steps", 2, "--batch", 2)  # they are done
     out = run("train.py", speech, "--steps", 3, "--batch", 2)
     assert "3: validation" in out and "2: validation" not in out  # goes on
     second = load_file(speech / "state.safetensors")
