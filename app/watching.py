@@ -96,8 +96,7 @@ def describe(job: Job) -> str:
         others = f"{before} clone{'s' * (before != 1)} before it" if before else "it starts in a moment"
         return f"<strong>Waiting:</strong> {name}, {others}."
     if s.status == "running":
-        left = s.seconds / s.step * (s.steps - s.step) if s.step else 0.0
-        time_left = f", about {left:.0f} s left." if s.step else "."
+        time_left = f", about {s.left:.0f} s left." if s.step else "."
         return f"<strong>Running:</strong> step {s.step} of {s.steps} of {name}{time_left} It goes on when this page is closed."
     if s.status == "done":
         return f"<strong>Done:</strong> {html.escape(Path(s.voice).name)} after {s.step} steps."

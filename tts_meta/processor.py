@@ -14,6 +14,9 @@ BF16 = "TTS_META_BF16"
 """Environment variable: `off` computes nothing in bfloat16 anywhere, whatever is asked for; `auto` or nothing decides by
 the processor."""
 
+THREADS = "TTS_META_THREADS"
+"""Environment variable: how many threads of a process may compute at once; without it, one a core."""
+
 AUTO = "auto"
 _MULTIPLIES_BF16 = {"avx512_bf16", "amx_bf16"}
 _NAMED = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8")
@@ -95,13 +98,24 @@ def use_bf16(asked: bool | str | None = AUTO, device: str = "cpu") -> bool:
     return True
 
 
-def use_threads() -> None:
-    """Set torch's threads to `TTS_META_THREADS`, by default to one.
+def side_by_side() -> int:
+    """How many threads of this process compute at once where work can be divided: one a core it may use, or as many as
+    TTS_META_THREADS says. Raises InputError for a value that is no number from 1 on."""
+    value = os.environ.get(THREADS, "").strip()
+    if not value:
+        return cores()
+    if not value.isdecimal() or int(value) < 1:
+        raise InputError(f"{THREADS} is {value!r}; a number from 1 on is expected.")
+    return int(value)
 
-    Two OpenMP threads wait for each other in a busy loop, and stall as soon as anything else runs: 72 steps of a clone
-    took 11 s with one thread and 9 s with two on two idle cores, 12 s and 227 s beside one busy process
-    (recipes/bench/bench_threads.py).
+
+def use_threads() -> None:
+    """Give torch one thread in each thread of Python.
+
+    Two of its own (OpenMP's) wait for each other in a busy loop, and stall as soon as anything else runs: 72 steps of a clone
+    took 11 s with one thread and 9 s with two on two idle cores, 12 s and 227 s beside one busy process. Where work can be
+    divided, `side_by_side` threads of Python do it instead (recipes/bench/bench_threads.py).
     """
     import torch
 
-    torch.set_num_threads(int(os.environ.get("TTS_META_THREADS", "1")))
+    torch.set_num_threads(1)

@@ -77,7 +77,7 @@ def dense(starter: KokoroStarter, support: list, spec: dict, seed: int) -> Itera
 
 def clones(starter: KokoroStarter, support: list, spec: dict, seed: int) -> Iterator[tuple[str, Synthesizer, float]]:
     """(steps, a synthesizer of the clone, seconds) after each of the arm's steps."""
-    register = starter.measured(support)
+    register = starter.measured(support, [starter.encoded(i, ()) for i in support])
     begin = time.monotonic()
     if "dense" in spec:
         for step, trained in dense(starter, support, spec, seed):

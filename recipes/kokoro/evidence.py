@@ -68,7 +68,7 @@ class Walk:
 
     def __init__(self, starter: KokoroStarter, support: list[KokoroItem], others: list[KokoroItem], spec: dict) -> None:
         self.starter, self.support, self.spec = starter, support, spec
-        self.register = starter.measured(support)
+        self.register = starter.measured(support, [starter.encoded(i, ()) for i in support])
         loss = starter.task_loss(bf16_is_fast(), ["timbre"])
         batches = [{k: v.unsqueeze(0) for k, v in starter.collate([i], [starter.encoded(i, ())]).items()} for i in others]
         frames = sum(len(i.mel) for i in others)

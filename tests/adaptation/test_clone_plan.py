@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
 from tests.conftest import EXAMPLES
 from tts_meta.adaptation import clone_in_progress, clone_plan
-from tts_meta.adaptation.adaptation_run import Progress
+from tts_meta.adaptation.adaptation_run import LONG_SHARE, Progress
 from tts_meta.adaptation.clone_in_progress import CHECK, Cloning
 from tts_meta.adaptation.clone_settings import Settings
 from tts_meta.clips.checkup import check_clips
@@ -36,6 +37,22 @@ def test_minutes_are_of_all_steps_and_memory_is_the_workers_and_the_speechs(clon
     frames = max(b["mel"].shape[1] * b["mel"].shape[2] for b in cloning.run.draw())
     worker = clone_plan.WORKER_MB[cloning.starter.kind]
     assert found.memory_mb == int(worker + clone_plan.MEGABYTES_A_FRAME * frames) and worker < found.memory_mb < worker + 500
+
+
+def test_steps_of_some_modules_alone_are_cheaper(cloning, monkeypatch):
+    """Of 360 steps 20 of all modules, and the seconds left are by their worth, not by their number."""
+    run = cloning.run
+    monkeypatch.setattr(run, "method", replace(run.method, together=20))
+    assert [run.worth(n) for n in (10, 20, 30, 360)] == pytest.approx([10, 20, 20 + 10 * LONG_SHARE, 20 + 340 * LONG_SHARE])
+    clock = itertools.count(0, 2)
+    monkeypatch.setattr(clone_plan, "watch_seconds", lambda: 0)
+    monkeypatch.setattr(clone_plan, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    assert clone_plan.plan(cloning).minutes == pytest.approx(run.worth(360) * 2 * 1.1 / 60, abs=0.06)
+    for step, seconds in ((0, 1.0), (10, 30.0), (180, 100.0)):
+        monkeypatch.setattr(run, "step", step)
+        monkeypatch.setattr(run, "seconds", seconds)
+        pace = seconds / run.worth(step) if step else 0.0
+        assert cloning.left == pytest.approx(pace * (run.worth(360) - run.worth(step)))
 
 
 def test_watching_takes_a_sentence_and_hearing_it(monkeypatch):

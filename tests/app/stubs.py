@@ -74,7 +74,7 @@ def clone(home: Path, number: int, status: str, name: str = "", steps: int = 60,
     write_spec(made, settings, {"clips": []})
     done = 72 if status == "done" else 40 if kept else 0
     made.file("state.json").write_text(json.dumps({
-        "status": status, "updated": time.time(), "step": done, "steps": 72, "seconds": 20.0,
+        "status": status, "updated": time.time(), "step": done, "steps": 72, "seconds": 20.0, "left": 16.0,
         "voice": str(home / f"{settings.name}.voice") if status == "done" else ""}))
     for step in range(10, done + 1, 10):
         made.event("progress", step=step, train=60 - step / 10, heldout=61 - step / 10, likeness=0.5 + step / 200)

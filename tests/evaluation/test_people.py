@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from tests.conftest import EXAMPLES
 from tts_meta.errors import InputError
@@ -29,7 +32,8 @@ def test_the_report_tells_the_whole_story(tmp_path, starter, cloned, references,
     checkup = {"meter": {"sentence": "10 clips, enough."}, "clips": [
         {"file": "a/b.wav", "seconds": 2.0, "level": "amber",
          "findings": [{"sentence": "It is <quiet>.", "fix": "Come closer."}]}]}
-    making = Making([(0, voice), (12, voice)], checkup, 12.5, 978_000)
+    average = replace(voice, deltas={n: torch.zeros_like(v) for n, v in voice.deltas.items()})
+    making = Making([(0, average), (12, voice)], checkup, 12.5, 978_000)
     m = evaluate_voice(starter, voice, references, tmp_path, making=making, command="tts-meta evaluate --voice p225")
     page = (tmp_path / "report.html").read_text()
     assert m["verdict"] in re.sub(r"\s+", " ", page.replace("&#39;", "'")) and "closer to the speaker than" in m["verdict"]
@@ -38,7 +42,13 @@ def test_the_report_tells_the_whole_story(tmp_path, starter, cloned, references,
         assert text in page, text
     # It opens offline: nothing in it is fetched.
     assert not re.search(r"""(src|href)=["']?(https?:)?//""", page) and page.count("data:audio/flac") == 2 * 3 + 2 * 2
-    assert [s for s, _ in m["steps"]] == [0, 12] and 0 < m["steps"][0][1] < 1
+    # Step 12 is the voice itself, and has said its sentences; step 0 is not.
+    rows = list(csv.DictReader((tmp_path / "utterances.csv").open()))
+    itself = np.mean([float(r["similarity_clone"]) for r in rows[:3]])
+    assert [s for s, _ in m["steps"]] == [0, 12] and m["steps"][1][1] == pytest.approx(itself, abs=2e-4)
+    assert 0 < m["steps"][0][1] < m["steps"][1][1] - 0.01
+    clone, last, start = ((tmp_path / "samples" / f"00_{n}.wav").read_bytes() for n in ("clone", "step000012", "step000000"))
+    assert last == clone != start
     assert json.loads((tmp_path / "metrics.json").read_text())["versions"]["torch"]
 
 

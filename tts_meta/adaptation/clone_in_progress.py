@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 
@@ -57,10 +58,15 @@ class Cloning:
             starter, self.method, [c.item for c in self.support], [c.item for c in self.heldout], settings.steps, chunk,
             starter.adaptation.clips, settings.seed, start=start, measure=4 * chunk,
         )
-        self.measured = starter.measured([c.item for c in self.clips])
         self.curve: list[list[float]] = []  # [step, held-out loss]
         self.likeness: list[list[float]] = []  # [step, cosine to the speaker's clips, held-out loss]
         self.plateau_at: int | None = None
+
+    @cached_property
+    def measured(self) -> Tree:
+        """What is measured on the clips, and moved by no step."""
+        items = [c.item for c in self.clips]
+        return self.starter.measured(items, [self.run.encoded[id(i)] for i in items])
 
     def __iter__(self) -> Iterator[Progress]:
         return self
@@ -92,6 +98,12 @@ class Cloning:
         if self.run.joined or not self.heldout or self.settings.method != "sigma":
             return self.run.steps
         return self.settings.steps + max(1, round(FINISH * self.settings.steps))
+
+    @property
+    def left(self) -> float:
+        """Seconds of the steps to come, by the pace so far."""
+        done = self.run.worth(self.run.step)
+        return self.run.seconds / done * (self.run.worth(self.planned) - done) if done else 0.0
 
     def measure_likeness(self) -> float:
         """Cosine between the shortest held-out sentence in the current voice and the mean of the speaker's clips.

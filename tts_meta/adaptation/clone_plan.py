@@ -62,6 +62,6 @@ def plan(cloning: Cloning) -> Plan:
     total = cloning.starter.size
     return Plan(
         len(cloning.clips), len(cloning.heldout), round(sum(c.seconds for c in cloning.clips), 1), list(cloning.method.modules),
-        moved, moved / total, steps, round((steps * min(seconds) * 1.1 + watching) / 60, 1),
+        moved, moved / total, steps, round((run.worth(steps) * min(seconds) * 1.1 + watching) / 60, 1),
         int(WORKER_MB[cloning.starter.kind] + MEGABYTES_A_FRAME * frames),
     )

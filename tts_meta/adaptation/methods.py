@@ -19,12 +19,15 @@ from tts_meta.training.sigma_reptile import ADAM
 
 @dataclass(frozen=True)
 class Method:
-    """`modules` move, under `prior` (infinite sigmas: none). With `rank` their weights move by low-rank updates."""
+    """`modules` move, under `prior` (infinite sigmas: none), after `together` steps only those that are `long`. With `rank` their
+    weights move by low-rank updates."""
 
     modules: tuple[str, ...]
     prior: Shrinkage
     solver: Stepping
     rank: int = 0
+    together: int | None = None
+    long: tuple[str, ...] = ()
 
 
 def shrinking(starter: Network, threshold: float | None = None, widened: bool = True) -> Method:
@@ -32,7 +35,9 @@ def shrinking(starter: Network, threshold: float | None = None, widened: bool = 
     with `threshold` those whose relative sigma reaches it, under the sigmas as they were learned."""
     solver = build(starter.adaptation.need("solver"), ADAM)
     prior = starter.clone_prior if threshold is None and widened else starter.prior
-    return Method(tuple(starter.moved(threshold)), prior, solver)
+    modules = tuple(starter.moved(threshold))
+    long = tuple(m for m in modules if any(fnmatchcase(m, p) for p in starter.adaptation.long))
+    return Method(modules, prior, solver, together=starter.adaptation.together if long else None, long=long)
 
 
 def free(starter: Network, patterns: Sequence[str], rate: float, decay: float = 0.0, rank: int = 0) -> Method:

@@ -32,6 +32,8 @@ from tts_meta.jobs.voice_origin import Making
 from tts_meta.measures import quality, second_encoder
 from tts_meta.measures.intelligibility import WHY_MISSING, load_recogniser, word_error_rate
 from tts_meta.measures.similarity import ENCODER, centroid, embed, other_speakers, similarity
+from tts_meta.processor import side_by_side
+from tts_meta.side_by_side import each
 from tts_meta.speaking.synthesize import Synthesizer
 from tts_meta.starters.interface import Network
 from tts_meta.voices.voice_file import Voice
@@ -108,13 +110,19 @@ def evaluate_voice(
     rows: list[dict] = []
     sounded: dict[str, list[Measured]] = {"clone": [], "vocoded": [], "real": []}
     heard: dict[str, list[str]] = {"clone": [], "vocoded": [], "real": []}
-    centres = [judge.recording(r.sentence, "centre") for r in centre]
+    centres = list(each(lambda r: judge.recording(r.sentence, "centre"), centre, side_by_side()))
     centre_embeddings = [m.embedding for m in centres]
     middle = centroid(centre_embeddings)
     spoken: list[Said] = []
-    for number, (r, said) in enumerate(zip(judged, judge.saying(synth, predict=True), strict=True)):
+
+    def measured(r: Reference) -> tuple[Said, dict[str, Measured]]:
+        said = judge.says(synth, r.sentence, predict=True)
+        return said, {"clone": said.measured, **{kind: judge.recording(r.sentence, kind) for kind in ("vocoded", "real")}}
+
+    at_once = side_by_side() if starter.threads else 1
+    found_of = each(measured, judged, at_once)
+    for number, (r, (said, sounds)) in enumerate(zip(judged, found_of, strict=True)):
         spoken.append(said)
-        sounds = {"clone": said.measured, **{kind: judge.recording(r.sentence, kind) for kind in ("vocoded", "real")}}
         row: dict = {"file": r.path.name, "text": r.text}
         for kind, m in sounds.items():
             sounded[kind].append(m)
@@ -167,9 +175,23 @@ def evaluate_voice(
         "reference_digests": [r.digest for r in references],
     }
     making = making or Making()
-    steps = [
-        (step, _step_similarity(starter, then, judged[:STEP_SENTENCES], middle, out, step)) for step, then in making.steps
-    ]
+    texts_of_steps = [r.text for r in judged[:STEP_SENTENCES]]
+
+    def step_similarity(kept_step: tuple[int, Voice]) -> tuple[int, float]:
+        """(a kept step, its mean cosine saying the first sentences); its sounds are written beside the others."""
+        step, then = kept_step
+        if _same(then, voice):  # it has said them
+            sounds, embeddings = ([getattr(s.measured, k) for s in spoken[:STEP_SENTENCES]] for k in ("samples", "embedding"))
+        else:
+            synthesizer = Synthesizer.of(starter, then)
+            sounds = [synthesizer.speak(t).samples for t in texts_of_steps]
+            embeddings = [embed(y, SAMPLE_RATE) for y in sounds]
+        if out is not None:
+            for number, samples in enumerate(sounds):
+                write_wav(out / "samples" / f"{number:02d}_step{step:06d}.wav", samples, SAMPLE_RATE)
+        return step, float(np.mean([e @ middle for e in embeddings]))
+
+    steps = list(each(step_similarity, making.steps, at_once))
     metrics["steps"] = [[step, round(value, 4)] for step, value in steps]
     if recogniser is None:
         metrics["wer"]["reason"] = WHY_MISSING
@@ -188,17 +210,11 @@ def evaluate_voice(
     return metrics
 
 
-def _step_similarity(
-    starter: Network, voice: Voice, judged: list[Reference], middle: np.ndarray, out: Path | None, step: int
-) -> float:
-    """Mean cosine of a kept step saying `judged`; its sounds are written beside the others."""
-    synthesizer, found = Synthesizer.of(starter, voice), []
-    for number, r in enumerate(judged):
-        samples = synthesizer.speak(r.text).samples
-        found.append(float(embed(samples, SAMPLE_RATE) @ middle))
-        if out is not None:
-            write_wav(out / "samples" / f"{number:02d}_step{step:06d}.wav", samples, SAMPLE_RATE)
-    return float(np.mean(found))
+def _same(one: Voice, other: Voice) -> bool:
+    """Whether two voices say everything alike."""
+    return one.deltas.keys() == other.deltas.keys() and one.gains.pitch == other.gains.pitch and bool(
+        np.array_equal(one.gains.cepstra, other.gains.cepstra)
+    ) and all(v.equal(other.deltas[n]) for n, v in one.deltas.items())
 
 
 def verdict(m: dict) -> str:

@@ -57,12 +57,12 @@ class Sound:
 
 @dataclass(frozen=True)
 class Said:
-    """What a voice said of a sentence, how that measures, alone and beside the recording, and the seconds it took."""
+    """What a voice said of a sentence, how that measures, alone and beside the recording, and the processor's seconds it took."""
 
     sound: Sound
     measured: Measured
     beside: dict
-    wall: float
+    seconds: float
 
 
 def beside(sound: Sound, sentence: Sentence) -> dict:
@@ -114,11 +114,11 @@ class Judge:
 
     def says(self, synthesizer: Synthesizer, sentence: Sentence, predict: bool = False) -> Said:
         """What the voice says of one sentence."""
-        begin = time.monotonic()
+        begin = time.thread_time()
         samples = synthesizer.speak(sentence.text).samples
-        wall = time.monotonic() - begin
+        seconds = time.thread_time() - begin
         sound = Sound(samples)
-        return Said(sound, self.heard(samples, predict), beside(sound, sentence), wall)
+        return Said(sound, self.heard(samples, predict), beside(sound, sentence), seconds)
 
     def saying(self, synthesizer: Synthesizer, predict: bool = False) -> Iterator[Said]:
         """Of every sentence, in order."""
@@ -140,5 +140,5 @@ class Judge:
 
 
 def realtime_factor(said: Sequence[Said]) -> float:
-    """Seconds of synthesis a second of speech."""
-    return sum(s.wall for s in said) / sum(len(s.sound.samples) / SAMPLE_RATE for s in said)
+    """Processor seconds of synthesis a second of speech."""
+    return sum(s.seconds for s in said) / sum(len(s.sound.samples) / SAMPLE_RATE for s in said)

@@ -40,12 +40,14 @@ def jobs_folder() -> Path:
 
 @dataclass(frozen=True)
 class State:
-    """`reason` and `fix` say in sentences why a job failed and what to do."""
+    """`seconds` of the steps done, and `left` of those to come; `reason` and `fix` say in sentences why a job failed and what to
+    do."""
 
     status: str
     step: int = 0
     steps: int = 0
     seconds: float = 0.0
+    left: float = 0.0
     queued_at: float = 0.0
     updated: float = 0.0
     voice: str = ""

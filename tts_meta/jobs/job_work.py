@@ -39,17 +39,18 @@ def work(job: Job, starter: Network | None = None) -> None:
     # What is at or before a checkpoint was kept before it was written.
     wanted = {w for w in (round(share * settings.steps) for share in KEPT) if w > cloning.run.step or not checkpoint.exists()}
     saved = time.monotonic()
-    parts = cloning.run.parts
+    at_once = cloning.run.at_once
     for progress in cloning:
-        if cloning.run.parts != parts:
-            parts = cloning.run.parts
-            job.event("message", text=f"There was not enough memory for a step: it is now done in {parts} parts.")
+        if cloning.run.at_once != at_once:
+            at_once = cloning.run.at_once
+            job.event("message", text=f"There was not enough memory for a step: of its clips {at_once} at a time from now on.")
         job.event(
             "progress", step=progress.step, steps=cloning.planned, train=_number(progress.train_loss),
             heldout=progress.heldout_loss, best_step=progress.best_step, seconds=round(progress.seconds, 2),
+            left=round(cloning.left, 1),
             likeness=cloning.likeness[-1][1] if cloning.likeness and cloning.likeness[-1][0] == progress.step else None,
         )
-        job.set_state(step=progress.step, steps=cloning.planned, seconds=round(progress.seconds, 2))
+        job.set_state(step=progress.step, steps=cloning.planned, seconds=round(progress.seconds, 2), left=round(cloning.left, 1))
         if cloning.plateau_at == progress.step:
             job.event("message", text=f"Neither held-out loss nor likeness gains any more: ending at step {progress.step}.")
         if not cloning.run.joined and any(progress.step >= w for w in wanted):

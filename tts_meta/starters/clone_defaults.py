@@ -32,6 +32,8 @@ CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "steps": (_whole, "a whole number of 1 or more"),
     "embedding_rate": (_positive, "a number above 0"),
     "all_rate": (_positive, "a number above 0"),
+    "together": (_whole, "a whole number of 1 or more"),
+    "long": (_names, "a list of names"),
 }
 
 
@@ -42,8 +44,8 @@ class Adaptation:
     `moved` are the modules that a clone moves (recipes/starter/choose_modules.py), None for all but those that match `frozen`;
     `embedding` are those that say who speaks and nothing else; `widths` are factors of their sigma
     (recipes/starter/widen_sigma.py), 1 where a module has none. `steps` is what a clone does unless it is told otherwise;
-    the rates are those of the methods without a prior. A starter that is made to be compared with may leave the last
-    three and the solver out.
+    after `together` of them only the modules that match `long` go on, where that is said. The rates are those of the methods
+    without a prior. A starter that is made to be compared with may leave steps, rates and solver out.
     """
 
     clips: int
@@ -55,6 +57,8 @@ class Adaptation:
     steps: int | None = None
     embedding_rate: float | None = None
     all_rate: float | None = None
+    together: int | None = None
+    long: tuple[str, ...] = ()
 
     @staticmethod
     def read(where: str, found: Any) -> Adaptation:
@@ -72,7 +76,7 @@ class Adaptation:
                 raise InputError(
                     f"{where} has {str(value)[:40]!r} as adaptation.{key}; {shape} is expected, reinstall tts-meta."
                 )
-        lists = {k: tuple(found[k]) for k in ("frozen", "moved", "embedding") if k in found}
+        lists = {k: tuple(found[k]) for k in ("frozen", "moved", "embedding", "long") if k in found}
         return Adaptation(**{**found, **lists})
 
     def need(self, key: str) -> Any:

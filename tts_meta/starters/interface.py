@@ -51,6 +51,9 @@ class Network(ABC):
     adaptation: Adaptation
 
     kind = ""
+    threads = False
+    """Whether several threads may compute with it at once: not where the parameters are put into the module for that long, as
+    torch's functional_call does."""
 
     # --- what a network does -------------------------------------------------------------------------------------------
 
@@ -85,8 +88,11 @@ class Network(ABC):
         return {}
 
     @abstractmethod
-    def encoded(self, item: Any, modules: Sequence[str]) -> Any:
-        """What of an item does not change while `modules` move, made once; None where everything may change."""
+    def encoded(
+        self, item: Any, modules: Sequence[str], params: Mapping[str, Tensor] | None = None, before: Any = None
+    ) -> Any:
+        """What of an item does not change while `modules` move, made once; None where everything may change. `params`
+        `{name: [...]}` are parameters of other modules that are not phi's, `before` is what was made while those moved too."""
 
     def window(self, item: Any, encoded: Any, rng: torch.Generator) -> tuple[Any, Any]:
         """What of an item, and of what `encoded` made of it, enters a step; all of it unless a network says otherwise."""
@@ -107,8 +113,8 @@ class Network(ABC):
         """Log-mel `[L, 80]` (nats) and frames of each token of one sentence, whose phones have an emphasis of 0 or 1 each;
         `params` are the parameters that are not phi's."""
 
-    def measured(self, items: Sequence[Any]) -> Tree:
-        """Deltas `{name: [...]}` that are measured on a speaker's clips and that no step moves."""
+    def measured(self, items: Sequence[Any], encoded: Sequence[Any]) -> Tree:
+        """Deltas `{name: [...]}` that no step moves: they are measured on a speaker's clips and what `encoded` made of them."""
         return {}
 
     @property

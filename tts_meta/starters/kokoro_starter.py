@@ -4,8 +4,8 @@ head, the changes of what phase 1 moved (8-bit with a scale a row, or low-rank f
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
@@ -51,6 +51,7 @@ class KokoroStarter(Network):
     scales: KokoroScales
 
     kind = NAME
+    threads = True
 
     @cached_property
     def checker(self):
@@ -95,18 +96,22 @@ class KokoroStarter(Network):
         return {n: v.unsqueeze(0) for n, v in self.phi.items() if n not in moved}
 
     @torch.no_grad()
-    def encoded(self, item: KokoroItem, modules: Sequence[str]) -> Encoded:
+    def encoded(
+        self, item: KokoroItem, modules: Sequence[str], params: Mapping[str, Tensor] | None = None, before: Encoded | None = None
+    ) -> Encoded:
         """What the text front makes of a clip, no module of which moves; and the acoustic blocks' features where those that
         move are all of the head, which is a quarter of the work of a step."""
-        ids = torch.from_numpy(item.ids)[None]
-        read = self.net.read(ids, torch.ones(ids.shape))
-        features = None
-        if modules and all(m.startswith("head.") for m in modules):
-            p = self.start({})
-            index = token_index(torch.from_numpy(item.counts))[None]
-            f0, energy = torch.from_numpy(item.f0)[None], torch.from_numpy(item.energy)[None]
-            features = self.net.features(read.sound, index, f0, energy, p[TIMBRE], torch.ones(index.shape), p)[0].T.contiguous()
-        return Encoded(read.prosody[0], read.sound[0].T.contiguous(), features)
+        if before is None:
+            ids = torch.from_numpy(item.ids)[None]
+            read = self.net.read(ids, torch.ones(ids.shape))
+            before = Encoded(read.prosody[0], read.sound[0].T.contiguous())
+        if not modules or not all(m.startswith("head.") for m in modules):
+            return before
+        p = self.start(dict(params or {}))
+        index = token_index(torch.from_numpy(item.counts))[None]
+        f0, energy = torch.from_numpy(item.f0)[None], torch.from_numpy(item.energy)[None]
+        features = self.net.features(before.sound.T[None], index, f0, energy, p[TIMBRE], torch.ones(index.shape), p)
+        return replace(before, features=features[0].T.contiguous())
 
     def window(self, item: KokoroItem, encoded: Encoded, rng: torch.Generator) -> tuple[KokoroItem, Encoded]:
         return window(item, encoded, rng)
@@ -117,10 +122,9 @@ class KokoroStarter(Network):
     def gains(self, deltas: Tree, items: Sequence[KokoroItem]) -> Gains:
         return Gains(np.ones(GAINS, dtype=np.float32), 1.0)  # this network's spread is learned, not put back
 
-    def measured(self, items: Sequence[KokoroItem]) -> Tree:
+    def measured(self, items: Sequence[KokoroItem], encoded: Sequence[Encoded]) -> Tree:
         """The speaker's register: what no step moves, because the clips say it."""
-        read = [self.encoded(i, ()).text for i in items]
-        return {REGISTER: measure(self.net, self.start({}), items, read).tensor()}
+        return {REGISTER: measure(self.net, self.start({}), items, [e.text for e in encoded]).tensor()}
 
     def start(self, params: Tree) -> Tree:
         """Every parameter `{name: [1, ...]}` of a voice: phi where `params` has none."""

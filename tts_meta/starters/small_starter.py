@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -71,10 +71,12 @@ class Starter(Network):
         return ModuleLoss(self.model, utterance_loss(self.scales), bf16)
 
     @torch.no_grad()
-    def encoded(self, item: Item, modules: Sequence[str]) -> Tensor | None:
-        """The text encoder's output `[H, P]` where no module of it moves."""
-        if any(m.startswith("encoder") for m in modules):
-            return None
+    def encoded(
+        self, item: Item, modules: Sequence[str], params: Mapping[str, Tensor] | None = None, before: Tensor | None = None
+    ) -> Tensor | None:
+        """The text encoder's output `[H, P]` where no module of it moves, or has moved."""
+        if params or before is not None or any(m.startswith("encoder") for m in modules):
+            return before
         ids, stress = torch.tensor([item.phones]), torch.tensor([item.stress])
         return self.model.encode(ids, stress, torch.ones(1, len(item.phones)))[0]
 

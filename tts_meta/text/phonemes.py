@@ -8,6 +8,7 @@ phones there are `_` (silence at both ends), ` ` (word boundary) and the marks `
 from __future__ import annotations
 
 import re
+import threading
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -27,6 +28,10 @@ class Phone:
 
     symbol: str
     stress: int = 0
+
+
+_ONE_AT_A_TIME = threading.Lock()
+"""espeak-ng has one state in a process."""
 
 
 @lru_cache(maxsize=8)
@@ -56,7 +61,8 @@ def _espeak(words: str, voice: str) -> list[list[Phone]]:
     """Phones of each word; espeak-ng joins some ("of a")."""
     from phonemizer.separator import Separator
 
-    spoken = _backend(voice).phonemize([words], separator=Separator(phone="|", word=" "), strip=True)[0]
+    with _ONE_AT_A_TIME:
+        spoken = _backend(voice).phonemize([words], separator=Separator(phone="|", word=" "), strip=True)[0]
     parsed = [[p for p in map(_parse, word.split("|")) if p] for word in spoken.split()]
     return [word for word in parsed if word]
 

@@ -9,7 +9,7 @@ the prior is N(0, I) and a module's step is proportional to its sigma. Both case
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,7 +20,7 @@ from torch import Tensor
 from tts_meta.meta.loss import TaskLoss, gradient
 from tts_meta.meta.prior import Shrinkage
 from tts_meta.meta.task import Batch
-from tts_meta.meta.tree import Tree
+from tts_meta.meta.tree import Tree, flatten, unflatten
 
 
 @dataclass
@@ -115,3 +115,20 @@ class Stepping(Solver):
 def copy_state(state: dict[str, Any]) -> dict[str, Any]:
     """A copy whose trees can be given new entries; tensors are never changed in place."""
     return {k: dict(v) if isinstance(v, dict) else v for k, v in state.items()}
+
+
+def part_of_state(state: dict[str, Any], theta: Tree, names: Sequence[str]) -> dict[str, Any]:
+    """An optimiser's state with only what belongs to `names` of `theta`'s parameters: trees by name, and vectors `[T, D]` of all
+    of them one after another under `flat`."""
+
+    def part(tree: Tree) -> Tree:
+        if set(tree) == {"flat"}:
+            return {"flat": flatten(pick_names(unflatten(tree["flat"], {n: v[0] for n, v in theta.items()}), names))}
+        return pick_names(tree, names)
+
+    return {k: part(v) if isinstance(v, dict) else v for k, v in state.items()}
+
+
+def pick_names(tree: Tree, names: Sequence[str]) -> Tree:
+    """Those of the tree's entries, in its own order."""
+    return {n: v for n, v in tree.items() if n in names}
