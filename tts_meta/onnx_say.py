@@ -55,21 +55,21 @@ class Voice:
             feed = {i.name: feed[i.name] for i in session.get_inputs()}
             return dict(zip([o.name for o in session.get_outputs()], session.run(None, feed), strict=True))
 
-        about, feed = self.about, {"ids": np.array([ids]), "stress": np.array([stress])}
-        feed |= run(self.text, feed)
+        about, feed = self.about, run(self.text, {"ids": np.array([ids]), "stress": np.array([stress])})
         counts = np.clip(np.rint(feed["frames"][0] / speed), 1, about["longest"]).astype(np.int64)
-        total = int(counts.sum())
+        total = counts.sum()
         frames = max(1, round(total / about["rate"] * about["sample_rate"] / about["hop"]))  # of the mel
         index = np.pad(np.repeat(np.arange(len(counts)), counts), (0, -total % about["multiple"]), mode="edge")
         start, place = (np.cumsum(counts) - counts)[index], np.arange(len(index)) + 0.5
-        row = {"since": np.clip(place - start, 0, counts[index]), "length": counts[index]}
+        row = {"since": np.clip(place - start, 0, counts[index]), "length": counts[index],
+               "noise": np.random.default_rng(0).standard_normal(frames * about["hop"])}
         if "line" in feed:
             row["contour"] = np.interp(place, np.cumsum(counts) - counts / 2, feed["line"][0])
-        row["at"] = (np.arange(frames) + 0.5) * (about["hop"] / about["sample_rate"] * 2 * about["rate"]) - 0.5
+        row["at"] = (np.arange(frames) + 0.5) * (2 * about["hop"] / about["sample_rate"] * about["rate"]) - 0.5
         feed |= {k: v.astype(np.float32)[None] for k, v in row.items()}
         feed |= {"index": index[None], "kept": np.array([total]), "at": feed["at"][0]}
         feed |= {"pitch": np.array([pitch], np.float32), "energy": np.array([energy], np.float32)}
-        return run(self.vocoder, run(self.sound, feed))["samples"][0]
+        return run(self.vocoder, feed | run(self.sound, feed))["samples"][0]
 
 
 if __name__ == "__main__":

@@ -10,14 +10,20 @@ import sys
 import wave
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 
-from tests.conftest import ROOT
+from tests.conftest import EXAMPLES, ROOT
 from tts_meta import onnx_say
+from tts_meta.audio.fast_vocoder import FastVocoder
+from tts_meta.audio.mel import log_mel
 from tts_meta.audio.vocoder import HiFiGan
+from tts_meta.clips.transcripts import find_clips
+from tts_meta.clips.whole_clips import check_clip
 from tts_meta.errors import InputError
-from tts_meta.export.voice_onnx import export_voice
+from tts_meta.export.eight_bits import eight_bits
+from tts_meta.export.voice_onnx import export_voice, write_vocoder
 from tts_meta.starters.chosen_starter import starter_of
 from tts_meta.starters.interface import Controls
 from tts_meta.text.phonemes import phonemize
@@ -32,11 +38,22 @@ def exported(request, tmp_path_factory):
     """(starter, voice, folder of its graphs)."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TTS_META_NETWORK", request.param)
+        patch.setenv("TTS_META_VOCODER", "hifigan")
         starter = starter_of(request.param)
         voice = load_voice(named_voice("example"), starter)
-    folder = tmp_path_factory.mktemp(request.param)
-    export_voice(starter, voice, folder)
+        folder = tmp_path_factory.mktemp(request.param)
+        export_voice(starter, voice, folder)
     return starter, voice, folder
+
+
+@pytest.fixture(scope="module")
+def fast(exported, tmp_path_factory):
+    """(the voice's folder, one with the fast vocoder in its place, which the voice has no part in)."""
+    folder = tmp_path_factory.mktemp("fast")
+    for name in ("text.onnx", "sound.onnx", "voice.json"):
+        shutil.copy(exported[2] / name, folder)
+    write_vocoder(folder / "vocoder.onnx", "fast")
+    return exported[2], folder
 
 
 def in_torch(starter, voice, text, controls):
@@ -61,7 +78,41 @@ def test_the_samples_are_torchs(exported, text, controls, how):
     assert np.abs(found - samples).max() < 1e-3
 
 
-def test_8_bits_are_a_quarter_of_the_bytes_and_nearly_the_same_sound(exported, tmp_path):
+@pytest.mark.parametrize("frames", [2, 3, 87, 700])
+def test_the_fast_vocoders_samples_are_torchs(fast, frames):
+    """Of recordings' mels of any length, with the noise that torch drew."""
+    recorded = [check_clip(p).mel for p in find_clips([EXAMPLES / "clips"])[:3]]
+    mel = np.concatenate(recorded)[20:][:frames]
+    assert len(mel) == frames
+    noise = torch.randn(1, 256 * frames, generator=torch.Generator().manual_seed(0)).numpy()
+    graph = onnxruntime.InferenceSession(fast[1] / "vocoder.onnx")
+    found = graph.run(None, {"mel": mel[None], "noise": noise})[0][0]
+    wanted = FastVocoder()(mel)
+    assert found.shape == wanted.shape and np.abs(wanted).max() > (0.1 if frames > 50 else 1e-4)
+    assert np.abs(found - wanted).max() < 1e-3
+
+
+def test_a_voice_speaks_by_the_fast_vocoder_too(fast):
+    """The same length and nearly the same mel as by HiFi-GAN."""
+    slow, quick = (onnx_say.Voice(str(f)) for f in fast)
+    ids = slow.encode(slow.phones("The boats come home before the evening."))
+    a, b = (v.samples(*ids) for v in (slow, quick))
+    assert len(a) == len(b) and np.abs(log_mel(a) - log_mel(b)).mean() < 0.4
+
+
+def test_the_fast_vocoder_in_8_bits_is_nearly_itself(fast, tmp_path):
+    """A third of the bytes (the waves of its Fourier transforms stay whole), and the mel within half a decibel."""
+    whole, small = fast[1] / "vocoder.onnx", tmp_path / "vocoder.onnx"
+    eight_bits(whole, small)
+    assert small.stat().st_size < 0.45 * whole.stat().st_size
+    mel = check_clip(find_clips([EXAMPLES / "clips"])[1]).mel
+    noise = np.random.default_rng(0).standard_normal((1, 256 * len(mel)), np.float32)
+    a, b = (onnxruntime.InferenceSession(p).run(None, {"mel": mel[None], "noise": noise})[0][0] for p in (whole, small))
+    loud = log_mel(a) > -7
+    assert np.abs(log_mel(a) - log_mel(b))[loud].mean() < 0.08
+
+
+def test_8_bits_are_a_quarter_of_the_bytes_and_nearly_the_same_sound(exported, tmp_path, hifigan):
     starter, voice, folder = exported
     sizes = export_voice(starter, voice, tmp_path, int8=True)
     whole = {p.name: p.stat().st_size for p in folder.iterdir()}

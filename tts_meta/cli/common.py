@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+Vocoder = Annotated[str | None, typer.Option(help="hifigan (the best sound) or fast (a seventh of its time or less).")]
 Force = Annotated[bool, typer.Option("--force", help="Replace what exists.")]
 
 

@@ -7,16 +7,19 @@ from typing import Annotated
 
 import typer
 
-from tts_meta.cli.common import Json, emit, starter
+from tts_meta.cli.common import Json, Vocoder, emit, starter
+from tts_meta.places import choose_vocoder
 
 
 def export_onnx(
     voice: Annotated[str, typer.Argument(help="A name in your library, or a .voice file.")],
     out: Annotated[Path, typer.Option(help="Folder for text.onnx, sound.onnx, vocoder.onnx and voice.json.")],
+    vocoder: Vocoder = None,
     int8: Annotated[bool, typer.Option("--int8", help="Weights in 8 bits: a quarter of the bytes.")] = False,
     as_json: Json = False,
 ) -> None:
     """Write a voice as ONNX graphs, which speak without torch. Example: tts-meta export-onnx me --out me-onnx/"""
+    choose_vocoder(vocoder)
     from tts_meta.voices.library import find_voice
 
     path = find_voice(voice)

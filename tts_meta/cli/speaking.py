@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tts_meta.cli.common import Json, edge, emit, starter
+from tts_meta.cli.common import Json, Vocoder, edge, emit, starter
 from tts_meta.cli.common import say as tell
 from tts_meta.errors import InputError
 from tts_meta.places import choose_vocoder
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from tts_meta.starters.interface import Network
 
 Watermark = Annotated[bool, typer.Option("--watermark", help="Mark the speech inaudibly (extra `watermark`).")]
-Vocoder = Annotated[str | None, typer.Option(help="hifigan (the best sound) or fast (a seventh of its time or less).")]
 Lexicon = Annotated[Path | None, typer.Option(help="File of `word IPA` lines.")]
 
 

@@ -1,6 +1,7 @@
 """The weights of an ONNX graph in 8 bits, with a scale for each output channel; it computes in float32 as before.
 
-A quarter of the bytes. Activations stay as they are: their rounding is what one hears of 8-bit speech.
+A quarter of the bytes. Activations stay as they are: their rounding is what one hears of 8-bit speech. So do constants that
+belong to no layer, the waves of a Fourier transform and filter banks.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import numpy as np
 import onnx
 from onnx import numpy_helper as arrays
 
+OF_NO_LAYER = "/Constant"
+"""How torch's exporter names what the network itself holds; a layer's constants have its path before that."""
 LEAST = 2048
 """Numbers of a weight that is worth it."""
 _CHANNELS = {"ConvTranspose": 1, "LSTM": 1, "MatMul": 1}
@@ -31,15 +34,16 @@ def eight_bits(source: Path, target: Path) -> None:
     kept, added = [], []
     for weight in graph.initializer:
         values = arrays.to_array(weight)
-        if weight.name not in uses or values.dtype != np.float32 or values.ndim < 2 or values.size < LEAST:
+        small = values.dtype != np.float32 or values.ndim < 2 or values.size < LEAST
+        if small or weight.name.startswith(OF_NO_LAYER) or weight.name not in uses:
             kept.append(weight)
             continue
         axis = _axis(uses[weight.name])
         scale = np.abs(values).max(tuple(i for i in range(values.ndim) if i != axis)).clip(1e-12) / 127
         shape = [-1 if i == axis else 1 for i in range(values.ndim)]
-        small = np.rint(values / scale.reshape(shape)).astype(np.int8)
+        rounded = np.rint(values / scale.reshape(shape)).astype(np.int8)
         name, inputs = weight.name, [f"{weight.name}#8", f"{weight.name}#scale"]
-        kept += [arrays.from_array(small, inputs[0]), arrays.from_array(scale.astype(np.float32), inputs[1])]
+        kept += [arrays.from_array(rounded, inputs[0]), arrays.from_array(scale.astype(np.float32), inputs[1])]
         added.append(onnx.helper.make_node("DequantizeLinear", inputs, [name], axis=axis))
     del graph.initializer[:]
     graph.initializer.extend(kept)

@@ -12,6 +12,7 @@ import tempfile
 import warnings
 from pathlib import Path
 
+import onnx
 import onnxruntime
 import torch
 from torch import Tensor, nn
@@ -22,9 +23,11 @@ from tts_meta.audio.vocoder import CONTEXT, HiFiGan
 from tts_meta.errors import InputError
 from tts_meta.export import kokoro_graphs, small_graphs
 from tts_meta.export.eight_bits import eight_bits
+from tts_meta.export.fast_graph import FastVocoderGraph
 from tts_meta.kokoro.symbols import AMERICAN, BRITISH, SYMBOLS
 from tts_meta.nets.channels_last import Conv1d, ConvTranspose1d
 from tts_meta.nets.kokoro.head import FEATURE_RATE
+from tts_meta.places import chosen_vocoder
 from tts_meta.starters.interface import Network
 from tts_meta.starters.kokoro_starter import KokoroStarter
 from tts_meta.starters.small_mel import LONGEST_PHONE
@@ -82,6 +85,20 @@ def _write(path: Path, network: nn.Module, inputs: dict[str, Tensor], outputs: l
     options.optimized_model_filepath = str(path)
     options.log_severity_level = 3
     onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    _each_once(path)
+
+
+def _each_once(path: Path) -> None:
+    """Keep constants of the same numbers once; the exporter writes one for each use."""
+    model = onnx.load(str(path))
+    first: dict[tuple, str] = {}
+    same = {w.name: first.setdefault((w.data_type, *w.dims, w.raw_data), w.name) for w in model.graph.initializer if w.raw_data}
+    kept = [w for w in model.graph.initializer if same.get(w.name, w.name) == w.name]
+    del model.graph.initializer[:]
+    model.graph.initializer.extend(kept)
+    for node in model.graph.node:
+        node.input[:] = [same.get(n, n) for n in node.input]
+    path.write_bytes(model.SerializeToString())
 
 
 def _kokoro(folder: Path, starter: KokoroStarter, voice: Voice) -> dict:
@@ -130,14 +147,19 @@ def _small(folder: Path, starter: Starter, voice: Voice) -> dict:
     }
 
 
-def write_vocoder(path: Path) -> None:
-    """The vocoder as a graph from log mels `mel` `[1, L, 80]` to `samples` `[1, N]`."""
-    _write(path, Vocoder().eval(), {"mel": torch.zeros(1, 40, N_MELS)}, ["samples"], {"mel": {1: "L"}, "samples": {1: "N"}})
+def write_vocoder(path: Path, name: str = "hifigan") -> None:
+    """A vocoder as a graph from log mels `mel` `[1, L, 80]`, and for the fast one standard normal `noise` `[1, N]`, to `samples`
+    `[1, N]`."""
+    inputs, lengths = {"mel": torch.zeros(1, 40, N_MELS)}, {"mel": {1: "L"}, "samples": {1: "N"}}
+    if name == "fast":
+        inputs["noise"], lengths["noise"] = torch.zeros(1, 40 * HOP), {1: "N"}
+    _write(path, (FastVocoderGraph() if name == "fast" else Vocoder()).eval(), inputs, ["samples"], lengths)
 
 
 def export_voice(starter: Network, voice: Voice, out: Path, int8: bool = False) -> dict[str, int]:
     """Write a voice's graphs and voice.json into the folder `out`; returns the bytes of each file.
 
+    The vocoder is the one that is chosen (`TTS_META_VOCODER`).
     With `int8` the weights are 8-bit. Raises InputError when the folder cannot be written, or the network has no graphs.
     """
     try:
@@ -152,7 +174,7 @@ def export_voice(starter: Network, voice: Voice, out: Path, int8: bool = False) 
             about = _small(folder, starter, voice)
         else:
             raise InputError(f"The network {starter.kind!r} has no ONNX graphs; export a voice of kokoro or small.")
-        write_vocoder(folder / "vocoder.onnx")
+        write_vocoder(folder / "vocoder.onnx", chosen_vocoder())
         for graph in GRAPHS:
             made = folder / f"{graph}.onnx"
             if int8:
@@ -161,7 +183,8 @@ def export_voice(starter: Network, voice: Voice, out: Path, int8: bool = False) 
             replace_file(out / made.name, made.read_bytes())
     about = {
         "name": voice.name, "network": starter.kind, "espeak_voice": starter.espeak_voice, "sample_rate": SAMPLE_RATE, "hop": HOP,
-        "opset": OPSET, "weights": "int8" if int8 else "float32", "consent": voice.header.get("consent", ""), **about,
+        "opset": OPSET, "vocoder": chosen_vocoder(), "weights": "int8" if int8 else "float32",
+        "consent": voice.header.get("consent", ""), **about,
     }
     replace_file(out / "voice.json", (json.dumps(about, ensure_ascii=False, indent=1) + "\n").encode())
     return {p.name: p.stat().st_size for p in sorted(out.iterdir()) if p.stem in (*GRAPHS, "voice")}
