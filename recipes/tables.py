@@ -134,6 +134,29 @@ def bench() -> str:
     return table(["meta-step", "against", "ours", "theirs", "ratio", "goal"], rows)
 
 
+def roofline() -> str:
+    """What a meta-step of the bench cannot be faster than."""
+    rows = [
+        [c["case"], f"{c['gflop']:.1f}", *(f"{c[k]:.3f} s" for k in ("as_convolutions_s", "also_moved_s", "ours_s", "theirs_s")),
+         f"{c['ratio']:.2f}", f"{c['most_as_convolutions']:.2f}", str(c["goal"])]
+        for c in data("roofline")["cases"]
+    ]
+    head = ["meta-step", "GFLOP", "its arithmetic alone", "and its traffic", "ours", "theirs", "ratio", "at most", "goal"]
+    return table(head, rows)
+
+
+def kokoro_settling() -> str:
+    """All modules to the end, or the head alone after twenty steps, on development people."""
+    found, rows = data("kokoro_settling"), []
+    for name, said in (("chosen", "all modules"), ("settled", "all for 20 steps, then the head")):
+        cells = [v["at"] for k, v in found.items() if k.split("|")[0] == name]
+        for step in cells[0]:
+            mean_of = {k: mean([c[step][k] for c in cells]) for k in ("position", "p808", "distillmos", "wer", "seconds")}
+            rows.append([said, step, str(len(cells)), f"{mean_of['position']:.2f}", f"{mean_of['p808']:+.2f}",
+                         f"{mean_of['distillmos']:+.2f}", per_cent(mean_of["wer"]), f"{mean_of['seconds']:.0f}"])
+    return table(["what moves", "steps", "people", "position", "P.808", "distillmos", "WER", "s of steps"], rows)
+
+
 def fast_speech(found: dict[str, dict] | None = None) -> str:
     """Wrong words of fast speech, of docs/fast_speech.json or of other rows."""
     rows = [[what, str(r["1.0"]["words"]), *(per_cent(r[s]["wrong"] / r[s]["words"]) for s in ("1.0", "1.5", "2.0"))]
@@ -224,7 +247,7 @@ def quartiles(values: list[float]) -> tuple[float, float, float]:
 
 TABLES: dict[str, Callable[[], str]] = {
     f.__name__: f for f in (kokoro_heldout, quality, small_heldout, kokoro_head, kokoro_swap, kokoro_arms, bench, fast_speech,
-                      vocoders, kokoro_methods, kokoro_amounts)
+                      vocoders, kokoro_methods, kokoro_amounts, roofline, kokoro_settling)
 }
 
 

@@ -1,14 +1,18 @@
 """What has to move: clones of development people by several ways of adapting, judged as recipes/kokoro/heldout.py judges.
 
     python recipes/kokoro/arms.py cache/kokoro --out docs/kokoro_arms.json --arms "chosen,folklore,every weight"
+    python recipes/kokoro/arms.py ../shared/data/speech/train --out docs/kokoro_settling.json --arms "chosen,settled" \
+        --speakers 2961,7127,slt,8230
 
-Ten pieces of a person to learn from, eight others to be compared with; position, P.808 and distillmos less those of the
-others through the vocoder, WER, after each of the arm's steps. A result that is in the file already is not made again.
+The data are people packed by recipes/kokoro/pack.py, or a folder of recordings with manifest.tsv. Ten pieces of a person to learn
+from, eight others to be compared with; position, P.808 and distillmos less those of the others through the vocoder, WER, after
+each of the arm's steps. A result that is in the file already is not made again.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import copy
 import json
 import sys
@@ -16,6 +20,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import torch
@@ -30,6 +35,9 @@ from tts_meta.adaptation.adaptation_run import AdaptationRun  # noqa: E402
 from tts_meta.adaptation.methods import free, shrinking  # noqa: E402
 from tts_meta.audio.files import replace_file  # noqa: E402
 from tts_meta.audio.mel import SAMPLE_RATE  # noqa: E402
+from tts_meta.clips.whole_clips import check_clip  # noqa: E402
+from tts_meta.data.layouts import read_manifest  # noqa: E402
+from tts_meta.errors import InputError  # noqa: E402
 from tts_meta.measures.intelligibility import load_recogniser, word_errors  # noqa: E402
 from tts_meta.measures.quality import dnsmos  # noqa: E402
 from tts_meta.measures.similarity import centroid, embed, other_speakers  # noqa: E402
@@ -43,6 +51,7 @@ SENTENCE = 290
 FOLKLORE = ["timbre", "blocks.*.affine.shift", "head.*.affine.shift"]
 ARMS: dict[str, dict] = {
     "chosen": {"steps": [60, 120, 300]},
+    "settled": {"together": 20, "long": ["head.*"], "steps": [60, 120, 300]},
     "chosen, no prior": {"free": ["timbre", "blocks.*", "head.*"], "rate": 3e-3, "steps": [60, 120]},
     "chosen, wide": {"wider": 3, "steps": [60, 120]},
     "head": {"moved": ["head."], "steps": [60, 120, 300]},
@@ -52,7 +61,8 @@ ARMS: dict[str, dict] = {
     "every weight of the head": {"dense": ["head."], "rate": 3e-4, "steps": [60, 120, 300]},
     "every weight": {"dense": ["head.", "blocks."], "rate": 1e-4, "steps": [60, 120]},
 }
-"""`chosen` are the starter's modules under its prior; `free` moves modules by Adam without a prior, `dense` the weights."""
+"""`chosen` are the starter's modules under its prior, all to the end; `settled` all for 20 steps, then the head; `free` moves
+modules by Adam without a prior, `dense` the weights."""
 
 
 def dense(starter: KokoroStarter, support: list, spec: dict, seed: int) -> Iterator[tuple[int, KokoroStarter]]:
@@ -95,8 +105,8 @@ def clones(starter: KokoroStarter, support: list, spec: dict, seed: int) -> Iter
 
 
 def changed(starter: KokoroStarter, spec: dict) -> KokoroStarter:
-    """The starter with what an arm asks for: other modules, wider sigmas, another rate."""
-    info = starter.adaptation
+    """The starter with what an arm asks for: other modules, wider sigmas, another rate, modules that settle."""
+    info = replace(starter.adaptation, together=spec.get("together"), long=tuple(spec.get("long", ())))
     if "moved" in spec:
         wanted = tuple(spec["moved"])
         info = replace(info, moved=tuple(m for m in starter.partition.modules if m.startswith(wanted)))
@@ -143,6 +153,29 @@ def judged(judges: Judges, voice: Synthesizer, middle: np.ndarray | list, own: d
     }
 
 
+LEAST, MOST = 2.5, 9.5
+"""Seconds of a recording that is taken."""
+
+
+def recorded(root: Path, starter: KokoroStarter, names: list[str]) -> dict[str, Person]:
+    """People of a folder of recordings, a piece each recording: as many as `split` takes, drawn at random."""
+    rows = read_manifest(root / "manifest.tsv")
+    found = {}
+    for name in names:
+        own = [r for r in rows if r["speaker"] == name and LEAST < float(r["seconds"]) < MOST and r["text"]]
+        person = found[name] = Person(name, "dev")
+        for i in np.random.default_rng(0).permutation(len(own)):
+            with contextlib.suppress(InputError):  # a clone would leave it out, too
+                text = own[i]["text"].strip()
+                text = text.lower() if text.upper() == text else text
+                text = text if text[-1] in ".!?;:," else f"{text}."
+                clip = SimpleNamespace(text=text, features=check_clip(root / own[i]["path"]))
+                person.pieces.append((own[i]["path"], starter.item(clip)))
+            if len(person.pieces) == SUPPORT + REFERENCE:
+                break
+    return found
+
+
 def split(person: Person) -> tuple[list, list]:
     return person.split(SUPPORT, REFERENCE, np.random.default_rng(0))
 
@@ -165,14 +198,18 @@ def main() -> None:
     p.add_argument("--out", type=Path, required=True)
     p.add_argument("--arms", default=",".join(ARMS))
     p.add_argument("--spec", default="{}", help="JSON: more arms by name")
-    p.add_argument("--speakers", default="", help="apart by commas; without it the development people with minutes")
+    p.add_argument("--speakers", default="", help="apart by commas (of recordings: needed); without it those with minutes")
     p.add_argument("--starter", type=Path, help="folder of a starter, in place of the package's")
     args = p.parse_args()
     torch.set_num_threads(1)
     arms = {**ARMS, **json.loads(args.spec)}
-    everybody = {q.name: q for q in people(args.data, ("dev", "phase1") if args.speakers else ("dev",))}
-    names = args.speakers.split(",") if args.speakers else [n for n, q in everybody.items() if q.seconds > 200]
     starter, judges = load_kokoro(args.starter), Judges()
+    names = args.speakers.split(",") if args.speakers else []
+    if (args.data / "manifest.tsv").exists():
+        everybody = recorded(args.data, starter, names)
+    else:
+        everybody = {q.name: q for q in people(args.data, ("dev", "phase1") if args.speakers else ("dev",))}
+        names = names or [n for n, q in everybody.items() if q.seconds > 200]
     found = json.loads(args.out.read_text()) if args.out.exists() else {}
     for name in names:
         support, others = split(everybody[name])
@@ -180,12 +217,7 @@ def main() -> None:
         for arm in args.arms.split(","):
             if f"{arm}|{name}" in found:
                 continue
-            kept = args.data / "references" / f"{name.replace('/', '_')}.json"
-            if not known and not kept.exists():
-                middle, own = reference(judges, support, others)
-                kept.parent.mkdir(exist_ok=True)
-                replace_file(kept, json.dumps([middle.tolist(), own]).encode())
-            known = known or json.loads(kept.read_text())
+            known = known or reference(judges, support, others)
             at = {}
             for step, voice, seconds in clones(starter, support, arms[arm], 0):
                 at[step] = judged(judges, voice, *known) | {"seconds": round(seconds, 1)}

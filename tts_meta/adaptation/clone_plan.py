@@ -11,9 +11,9 @@ from tts_meta.processor import bf16_is_fast
 SENTENCE_SECONDS = 5.0  # of speech, at a check or for a preview
 HEAR_SECONDS = 0.8
 """Of hearing a sentence and writing a step's voice, on one core."""
-WORKER_MB, MEGABYTES_A_FRAME = {"small": 1250, "kokoro": 1600}, 0.05
+WORKER_MB, MEGABYTES_A_FRAME = {"small": 1250, "kokoro": 1690}, 0.05
 """Peak of a job's process, measured. Small: 1,246 MB with 496 frames a step, 1,288 and 1,312 with 1,104, 1,245 with 1,686. On
-Kokoro, with two windows of 5 s (860 frames): 1,613 MB in float32, 1,667 with bfloat16."""
+Kokoro, with two windows of 5 s (860 frames) side by side: 1,670 MB in float32, 1,729 with bfloat16."""
 
 
 def watch_seconds() -> float:
@@ -50,7 +50,7 @@ class Plan:
 def plan(cloning: Cloning) -> Plan:
     """Time two steps (which change nothing) and say what the clone will take on this machine."""
     run = cloning.run
-    frames = max(b["mel"].shape[1] * b["mel"].shape[2] for b in run.draw())
+    frames = sum(b["mel"].shape[1] * b["mel"].shape[2] for b in run.draw())
     seconds = []
     for _ in range(2):
         begin = time.monotonic()

@@ -72,7 +72,9 @@ def start(job: Job) -> None:
     job.file("picked").unlink(missing_ok=True)  # whoever starts it again wants what it will make
     job.set_state(status="queued", queued_at=time.time(), reason="", fix="")
     root = str(Path(tts_meta.__file__).parents[1])  # this very package, and nothing that lies beside it
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in (root, os.environ.get("PYTHONPATH", "")) if p)}
+    path = os.pathsep.join(p for p in (root, os.environ.get("PYTHONPATH", "")) if p)
+    # One heap for all threads: with glibc's several a clone takes a quarter more memory, and no less time.
+    environment = {"MALLOC_ARENA_MAX": "1", **os.environ, "PYTHONPATH": path}
     with told(job.file("log.txt")):
         log = open(job.file("log.txt"), "ab")  # noqa: SIM115 (what comes after has errors of its own)
     with log:
