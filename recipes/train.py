@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,15 +35,21 @@ def share_cores(workers: int) -> None:
         os.execv(sys.executable, [sys.executable, *ranks, *sys.argv])
 
 
-def make(cfg: DictConfig, name: str) -> Any:
-    """The stage `name`; exits with one sentence for what the caller can mend."""
+def with_sentence(work: Callable[[], Any]) -> Any:
+    """What `work` gives; exits with one sentence for what the caller can mend."""
     try:
-        return instantiate(cfg[name], _convert_="all")
-    except InstantiationException as e:
-        if not isinstance(e.__cause__, InputError):
+        return work()
+    except (InputError, InstantiationException) as e:
+        mended = e if isinstance(e, InputError) else e.__cause__
+        if not isinstance(mended, InputError):
             raise
-        print(f"Error: {e.__cause__}", file=sys.stderr)
+        print(f"Error: {mended}", file=sys.stderr)
         sys.exit(2)
+
+
+def make(cfg: DictConfig, name: str) -> Any:
+    """The stage `name`."""
+    return with_sentence(lambda: instantiate(cfg[name], _convert_="all"))
 
 
 def note(cfg: DictConfig, name: str) -> None:
@@ -65,7 +72,7 @@ def main(cfg: DictConfig) -> None:
         stage = make(cfg, name)
         if rank == 0:
             note(cfg, name)
-        stage.run()
+        with_sentence(stage.run)
 
 
 if __name__ == "__main__":

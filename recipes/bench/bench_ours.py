@@ -21,6 +21,7 @@ from tts_meta.meta.solvers.adam import ProximalAdam
 from tts_meta.meta.solvers.gd import ProximalGD
 from tts_meta.meta.trainer import MetaTrainer
 from tts_meta.nets.conv4 import Conv4
+from tts_meta.training.compiled import Compiled
 from tts_meta.training.fewshot.base import Network
 from tts_meta.training.fewshot.images import classification_criterion
 
@@ -48,14 +49,16 @@ def algorithm(kind: str) -> tuple[Gradient, Network]:
 
 def trainer(kind: str, tasks: int, shots: int, queries: int, chunk: int, rank: int, world: int) -> MetaTrainer:
     sx, sy, qx, qy = images(tasks, shots, queries)
-    algo, net = algorithm(kind)
+    name, _, how = kind.partition(" ")
+    algo, net = algorithm(name)
 
     def draw(step: int, positions) -> FewShot:
         i = list(positions)
         return FewShot({"x": sx[i], "y": sy[i]}, {"x": qx[i], "y": qy[i]})
 
     outer = {"phi": Group("phi/*", lambda p: torch.optim.Adam(p, lr=1e-3))}
-    return MetaTrainer(algo, algo.init(net.fresh), draw, outer, tasks, chunk, 0, rank, world)
+    learner = Compiled(algo) if how == "compiled" else algo
+    return MetaTrainer(learner, algo.init(net.fresh), draw, outer, tasks, chunk, 0, rank, world)
 
 
 class Ranks:

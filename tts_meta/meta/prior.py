@@ -23,7 +23,9 @@ class Shrinkage:
     the workshop version).
     """
 
-    def __init__(self, partition: Partition, log_sigma2: Tensor, log_rate: Tensor | None = None) -> None:
+    def __init__(
+        self, partition: Partition, log_sigma2: Tensor, log_rate: Tensor | None = None, known_flat: bool | None = None
+    ) -> None:
         if log_sigma2.shape != (len(partition.modules),):
             raise ValueError(
                 f"log_sigma2 has shape {tuple(log_sigma2.shape)}; one number for each of the "
@@ -32,11 +34,15 @@ class Shrinkage:
         self.partition = partition
         self.log_sigma2 = log_sigma2
         self.log_rate = log_rate
+        self.known_flat = known_flat
         self._along: dict[tuple, Tensor] = {}
 
     @property
     def flat(self) -> bool:
-        """Whether the prior says nothing: every sigma infinite and no learned rates."""
+        """Whether the prior says nothing: every sigma infinite and no learned rates. `known_flat` is the answer where the numbers
+        cannot be asked, in a graph that is being traced."""
+        if self.known_flat is not None:
+            return self.known_flat
         return self.log_rate is None and bool((self.log_sigma2 == math.inf).all())
 
     def _of(self, name: str) -> Tensor:

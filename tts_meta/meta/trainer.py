@@ -7,17 +7,23 @@ size, or a kill in between; ranks share the tasks of a meta-step and add their M
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from tts_meta.meta.algorithms.base import Algorithm
 from tts_meta.meta.hypergrad.base import MetaGrads
 from tts_meta.meta.outer import Group, Outer
 from tts_meta.meta.ranks import sum_over_ranks
 from tts_meta.meta.task import Episodes
 from tts_meta.meta.tree import Tree, pick
+
+
+class Learner(Protocol):
+    """What the loop asks of an `Algorithm`."""
+
+    def meta_grads(self, state: Tree, episodes: Episodes, rngs: Sequence[torch.Generator]) -> MetaGrads: ...
+
 
 Draw = Callable[[int, Sequence[int]], Episodes]
 """`draw(step, positions)`: the tasks at these positions of a meta-step."""
@@ -38,7 +44,7 @@ class MetaTrainer:
 
     def __init__(
         self,
-        algorithm: Algorithm,
+        algorithm: Learner,
         state: Tree,
         draw: Draw,
         outer: Mapping[str, Group],
@@ -76,7 +82,7 @@ class MetaTrainer:
             total = found if total is None else total.add(found)
         assert total is not None
         keys = sorted(total.metrics)
-        numbers = torch.tensor([float(total.tasks), *(total.metrics[k] for k in keys)], dtype=torch.float64)
+        numbers = torch.tensor([float(total.tasks), *(float(total.metrics[k]) for k in keys)], dtype=torch.float64)
         sum_over_ranks(list(total.grads.values()))
         sum_over_ranks([numbers])
         metrics = dict(zip(keys, numbers[1:].tolist(), strict=True))
@@ -92,7 +98,7 @@ class MetaTrainer:
                 "lower the inner or the outer rate."
             )
         self.outer.step({k: v / found.tasks for k, v in found.grads.items()}, self.bounds)
-        return {k: v / found.tasks for k, v in found.metrics.items()}
+        return {k: float(v) / found.tasks for k, v in found.metrics.items()}
 
     def tensors(self) -> dict[str, Tensor]:
         """Everything a resumed run needs, as flat tensors."""

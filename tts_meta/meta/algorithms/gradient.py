@@ -46,6 +46,7 @@ class Gradient:
     learn_rates: bool = False
     carried: bool = False
     parts: Partition | None = field(default=None, init=False)
+    known_flat: bool | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         if self.carried and not (isinstance(self.solver, ProximalAdam) and self.hypergrad == Displacement("none")):
@@ -83,7 +84,7 @@ class Gradient:
         phi, parts = pick(state, "phi"), self.names(state)
         free = {k: v for k, v in phi.items() if parts.module_of[k] != FROZEN}
         frozen = {k: v for k, v in phi.items() if parts.module_of[k] == FROZEN}
-        prior = Shrinkage(parts, state["log_sigma2"], state.get("log_rate"))
+        prior = Shrinkage(parts, state["log_sigma2"], state.get("log_rate"), self.known_flat)
         solver = self.solver
         if self.carried:
             assert isinstance(solver, ProximalAdam)

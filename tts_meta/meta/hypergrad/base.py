@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -17,14 +17,15 @@ from tts_meta.meta.tree import Tree, expand, pick, prefixed
 
 @dataclass
 class MetaGrads:
-    """Directions to descend, summed over the tasks, by the keys of the algorithm's state; numbers to log (sums)."""
+    """Directions to descend, summed over the tasks, by the keys of the algorithm's state; numbers to log (sums), which may be
+    tensors `[]`."""
 
     grads: Tree
     tasks: int
-    metrics: dict[str, float] = field(default_factory=dict)
+    metrics: Mapping[str, float | Tensor] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, phi: Tree, log_sigma2: Tensor, tasks: int, metrics: dict[str, float]) -> MetaGrads:
+    def of(cls, phi: Tree, log_sigma2: Tensor, tasks: int, metrics: Mapping[str, float | Tensor]) -> MetaGrads:
         return cls({**prefixed("phi", phi), "log_sigma2": log_sigma2}, tasks, metrics)
 
     @property
@@ -80,12 +81,12 @@ class Hypergradient(Protocol):
     def __call__(self, inner: Inner, episodes: Episodes) -> MetaGrads: ...
 
 
-def support_metrics(path: Path) -> dict[str, float]:
+def support_metrics(path: Path) -> dict[str, Tensor]:
     """First and last support loss of the inner loop, summed over tasks."""
     if not path.losses:
         return {}
     return {
-        "support_first": float(path.losses[0].detach().sum()), "support_last": float(path.losses[-1].detach().sum()),
+        "support_first": path.losses[0].detach().sum(), "support_last": path.losses[-1].detach().sum(),
     }
 
 

@@ -102,7 +102,7 @@ class Displacement:
         fixed = inner.fixed(next(iter(path.theta.values())).shape[0])
         losses, g = gradient(inner.loss, path.theta, query, fixed)
         d_sigma, more = ESTIMATORS[self.sigma_gradient](self, inner, path.theta, support, g)
-        metrics = {"query_loss": float(losses.sum()), **support_metrics(path), **more}
+        metrics = {"query_loss": losses.detach().sum(), **support_metrics(path), **more}
         return MetaGrads.of(self.phi(inner, path), d_sigma, len(losses), metrics)
 
 

@@ -65,7 +65,7 @@ class Implicit:
         tasks = next(iter(theta.values())).shape[0]
         fixed = inner.fixed(tasks)
         losses, g = gradient(inner.loss, {**fixed, **theta}, query)
-        metrics = {"query_loss": float(losses.sum()), **support_metrics(path)}
+        metrics = {"query_loss": losses.detach().sum(), **support_metrics(path)}
         if self.cg_steps == 0:
             phi = {k: v.sum(0) for k, v in g.items()}
             return MetaGrads.of(phi, torch.zeros_like(prior.log_sigma2), tasks, metrics)

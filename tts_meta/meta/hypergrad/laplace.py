@@ -38,6 +38,6 @@ class UnrollLaplace:
         log_det = curvature(at.loss, at.prior, path.theta, episodes.whole_support(), at.fixed(episodes.tasks))
         grads = grad_or_zero((query + self.eta * log_det).sum(), leaves)
         metrics = {
-            "query_loss": float(query.detach().sum()), "log_det": float(log_det.detach().sum()), **support_metrics(path),
+            "query_loss": query.detach().sum(), "log_det": log_det.detach().sum(), **support_metrics(path),
         }
         return MetaGrads(named(at, grads), episodes.tasks, metrics)

@@ -45,5 +45,5 @@ class PathLength:
                     add = -step[n] - per_task(fall, grad[n]) * grad[n]
                     total[n] = total[n] + per_task(weight, add) * add
         d_phi = {k: v.sum(0) for k, v in total.items()} | {k: torch.zeros_like(v) for k, v in inner.frozen.items()}
-        metrics = {**support_metrics(path), "support_end": float(last.sum())}
+        metrics = {**support_metrics(path), "support_end": last.detach().sum()}
         return MetaGrads.of(d_phi, torch.zeros_like(inner.prior.log_sigma2), tasks, metrics)

@@ -31,7 +31,7 @@ def live(inner: Inner) -> tuple[Inner, list[Tensor]]:
     if inner.prior.log_rate is not None:
         log_rate = inner.prior.log_rate.detach().clone().requires_grad_()
         leaves.append(log_rate)
-    prior = Shrinkage(inner.prior.partition, log_sigma2, log_rate)
+    prior = Shrinkage(inner.prior.partition, log_sigma2, log_rate, inner.prior.known_flat)
     return replace(inner, prior=prior, phi=phi, frozen=frozen), leaves
 
 
@@ -57,7 +57,7 @@ class Unroll:
         found = named(at, grads)
         for n in inner.frozen:  # what the shared parameters do to the query loss directly
             found[f"phi/{n}"] = found[f"phi/{n}"] + g[n].sum(0)
-        metrics = {"query_loss": float(losses.sum()), **support_metrics(path)}
+        metrics = {"query_loss": losses.detach().sum(), **support_metrics(path)}
         return MetaGrads(found, episodes.tasks, metrics)
 
 
@@ -70,7 +70,7 @@ class FirstOrder:
         losses, g = gradient(inner.loss, {**inner.fixed(episodes.tasks), **path.theta}, episodes.query())
         grads = {f"phi/{k}": g[k].sum(0) for k in (*inner.phi, *inner.frozen)}
         grads["log_sigma2"] = torch.zeros_like(inner.prior.log_sigma2)
-        metrics = {"query_loss": float(losses.sum()), **support_metrics(path)}
+        metrics = {"query_loss": losses.detach().sum(), **support_metrics(path)}
         return MetaGrads(grads, episodes.tasks, metrics)
 
 
@@ -118,5 +118,5 @@ class Sweep:
             totals = [a + b for a, b in zip(totals, pulled[len(names) + len(before) :], strict=True)]
         start = [adjoint[n].sum(0) for n in names]  # theta_0 = phi
         totals[: len(names)] = [a + b for a, b in zip(totals[: len(names)], start, strict=True)]
-        metrics = {"query_loss": float(losses.detach().sum()), **support_metrics(path)}
+        metrics = {"query_loss": losses.detach().sum(), **support_metrics(path)}
         return MetaGrads(detach(named(at, totals)), tasks, metrics)

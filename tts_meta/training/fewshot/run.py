@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from tts_meta.meta.task import Episodes
 from tts_meta.meta.trainer import MetaTrainer
 from tts_meta.meta.tree import Tree, pick
 from tts_meta.training.checkpoint import CHECKPOINT, clear, load_checkpoint, save_checkpoint
+from tts_meta.training.compiled import Compiled
 from tts_meta.training.fewshot.base import Domain
 from tts_meta.training.fewshot.evaluate import Curve, evaluate
 from tts_meta.training.fewshot.plots import plot_curve, plot_modules
@@ -58,12 +60,13 @@ class FewShotConfig:
     points: int  # of the learning curve: how often during training `point_tasks` validation tasks are tested; 0: never
     point_tasks: int
     save_seconds: float
+    compile: bool  # the meta-gradient as one graph: minutes at the start, then faster (tts_meta/training/compiled.py)
     seed: int
     resume: bool = True  # False: begin anew, whatever the folder holds
 
 
-ELSEWHERE = ("run", "resume", "save_seconds", "tasks_per_chunk", "test_chunk", "domain.cache", "points", "point_tasks")
-"""Settings that change no result."""
+ELSEWHERE = ("run", "resume", "save_seconds", "tasks_per_chunk", "test_chunk", "domain.cache", "points", "point_tasks", "compile")
+"""Settings that change no result, but for rounding."""
 
 
 def learning_points(steps: int, points: int) -> set[int]:
@@ -96,14 +99,23 @@ class FewShotRun:
             raise InputError(f"{cfg.name} needs {missing}, which {cfg.domain_name} does not give: it does not fit this domain.")
         self.algorithm = cfg.algorithm(**extras)
         state = self.algorithm.init(self.domain.fresh)
+        learner: Algorithm | Compiled = self.algorithm
+        if cfg.compile:
+            if not isinstance(self.algorithm, Gradient):
+                raise InputError(f"{cfg.name} cannot be compiled; leave compile out.")
+            learner = Compiled(self.algorithm, self._say)
         self.trainer = MetaTrainer(
-            self.algorithm, state, self.domain.draw, cfg.outer, cfg.tasks, cfg.tasks_per_chunk, cfg.meta_steps,
+            learner, state, self.domain.draw, cfg.outer, cfg.tasks, cfg.tasks_per_chunk, cfg.meta_steps,
             self.rank, self.world, self.algorithm.bounds(state), cfg.seed,
         )
         self.seconds = 0.0
         if saved is not None:
             self.trainer.restore(saved)
             self.seconds = meta["seconds"]
+
+    def _say(self, message: str) -> None:
+        if self.rank == 0:
+            print(f"{self.cfg.domain_name} {self.cfg.name}: {message}", file=sys.stderr, flush=True)
 
     def save(self, seconds: float) -> None:
         meta = {
