@@ -22,6 +22,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache
 from itertools import product
 from pathlib import Path
@@ -55,6 +56,7 @@ SOUNDS = (60, 120, 300, 1000, 3000)
 LOSSES = (0, 15, 30, 60, 90, 120, 180, 240, 300, 450, 600, 1000, 1500, 2000, 2500, 3000)
 METHODS: dict[str, dict] = {
     "sigma_reptile": {},
+    "sigma_together": {"together": True},
     "finetune_all": {"dense": ["head.", "blocks."], "rate": 1e-4},
     "no_prior": {"free": ["timbre", "blocks.*", "head.*"], "rate": 3e-3},
     "adain": {"free": FOLKLORE, "rate": 3e-2},
@@ -89,6 +91,7 @@ class Walk:
                 yield step, self.loss(trained, {}), Synthesizer(trained, self.register), time.monotonic() - begin
             return
         method = free(self.starter, self.spec["free"], self.spec["rate"]) if "free" in self.spec else shrinking(self.starter)
+        method = replace(method, together=None) if "together" in self.spec else method  # all modules to the end
         run = AdaptationRun(self.starter, method, self.support, (), max(steps), 1, self.starter.adaptation.clips, 0)
         for progress in run:
             if progress.step in steps or not progress.step:

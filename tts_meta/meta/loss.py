@@ -7,8 +7,8 @@ Hessian-vector products. This is the only vmap of the code base.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any, Protocol
 
 import torch
@@ -84,6 +84,18 @@ def grad_or_zero(
 LARGE = 20_000
 """Numbers in one task's inputs from which a CPU takes first-order gradients a task at a time: together their activations
 leave the caches, and each task alone needs no grouped convolution (75 Omniglot images: half the time)."""
+_together = False
+
+
+@contextmanager
+def tasks_together() -> Iterator[None]:
+    """Within it all tasks go at once, whatever their size: in a graph that is being made their slices are in the way."""
+    global _together
+    _together = True
+    try:
+        yield
+    finally:
+        _together = False
 
 
 def gradient(
@@ -95,7 +107,8 @@ def gradient(
     without, they are detached.
     """
     first = next(iter(batch.values()))
-    if not graph and first.shape[0] > 1 and first.device.type == "cpu" and first[0].numel() > LARGE:
+    apart = not graph and not _together and first.device.type == "cpu" and first[0].numel() > LARGE
+    if apart and first.shape[0] > 1:
         each = []
         for t in range(first.shape[0]):
             one, part, still = ({k: v[t : t + 1] for k, v in x.items()} for x in (params, batch, fixed or {}))

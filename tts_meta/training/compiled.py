@@ -17,6 +17,7 @@ from tts_meta.data.episodes import FewShot
 from tts_meta.errors import InputError, one_line
 from tts_meta.meta.algorithms.gradient import Gradient
 from tts_meta.meta.hypergrad.base import MetaGrads
+from tts_meta.meta.loss import tasks_together
 from tts_meta.meta.task import Episodes
 from tts_meta.meta.tree import Tree
 
@@ -72,7 +73,8 @@ class Compiled:
         begin = time.monotonic()
         self.algorithm.known_flat = self.algorithm.inner(state).prior.flat
         try:
-            graph = make_fx(plain)(state, support, query)
+            with tasks_together():
+                graph = make_fx(plain)(state, support, query)
         except Exception as e:
             raise InputError(f"This algorithm cannot be compiled ({one_line(e)}); leave compile out.") from e
         finally:
