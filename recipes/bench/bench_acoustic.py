@@ -29,7 +29,7 @@ from tts_meta.meta.loss import ModuleLoss
 from tts_meta.meta.task import Stacked
 from tts_meta.nets.likelihood import utterance_loss
 from tts_meta.processor import use_bf16
-from tts_meta.starters.chosen_starter import default_starter
+from tts_meta.starters.small_starter import load_starter
 from tts_meta.training.parts import build
 from tts_meta.training.sigma_reptile import ADAM
 
@@ -38,7 +38,7 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "app" / "examples"
 
 def meta_step(tasks: int, together: bool, steps: int, device: str, bf16: bool) -> Callable[[], None]:
     """One meta-gradient of `tasks` tasks, all in one batch or one after the other."""
-    starter = default_starter()
+    starter = load_starter()
     clips = find_clips([EXAMPLES])
     used = list(whole_clips(clips, complete_transcripts(clips, None), starter).values())
     items = [c.item for c in used]
