@@ -69,7 +69,8 @@ def speak(text: str, voice: str | None, speed: float, pitch: float, energy: floa
                 given = total
                 sound = _written(folder / f"speech-{len(parts)}.wav", parts, SAMPLE_RATE)
             said = show.fine(f"{max(1, number)} of {len(wanted)} sentences are spoken.")
-            yield sound, _table(spoken), said, gr.Button(visible=True)
+            begun = {"value": "Stop", "interactive": True} if len(parts) == 1 else {}
+            yield sound, _table(spoken), said, gr.Button(visible=True, **begun)
             if session in STOPPED:
                 break
         whole = _written(folder / "speech.wav", parts, SAMPLE_RATE)
@@ -97,10 +98,12 @@ def _table(spoken: list[list]) -> gr.HTML:
     return gr.HTML(rows.rows(items, ""), visible=bool(spoken))
 
 
-def stop(request: gr.Request) -> str:
-    """Speak no more to this session after the sentence in work."""
+def stop(request: gr.Request) -> gr.Button:
+    """Speak no more to this session after the sentence in work.
+
+    Only the button says so: this answer may come after that of `speak`, whose last word must stand."""
     STOPPED.add(str(request.session_hash))
-    return show.fine("Stopping after this sentence.")
+    return gr.Button("Stopping ...", interactive=False)
 
 
 def build(tab: gr.Tab) -> gr.Dropdown:
@@ -127,5 +130,5 @@ def build(tab: gr.Tab) -> gr.Dropdown:
     show.answered(go, trouble, "The first words are spoken.")
     go.click(speak, [text, voice, speed, pitch, energy], [sound, spoken, trouble, halt], show_progress="hidden",
              concurrency_id="speech", concurrency_limit=1, js="(...given) => { window.speechBegins(); return given; }")
-    halt.click(stop, None, trouble, show_progress="hidden")
+    halt.click(stop, None, halt, show_progress="hidden")
     return voice
