@@ -46,6 +46,8 @@ def test_after_the_first_steps_only_what_is_long_moves(small, starter, clips):
         assert torch.equal(after[TOGETHER][n], same[TOGETHER][n])
         assert torch.equal(after[TOGETHER][n], after[5][n]) == (n not in long), n
     assert set(run.deltas()) == set(after[5]), "a voice has what settled too"
+    # The solver goes on where it was, with the moments of what still moves.
+    assert run.state["count"] == 5 and run.state["m"]["flat"].shape == (1, sum(v.numel() for v in run.phi.values()))
 
 
 def test_a_run_that_is_shorter_than_that_is_as_it_was(small, starter, clips):
