@@ -142,7 +142,7 @@ def test_nothing_is_pickled():
 
 
 def test_torch_has_one_thread_whatever_is_asked_for():
-    """Two OpenMP threads stall as soon as anything else runs (recipes/bench/bench_threads.py)."""
+    """Two OpenMP threads stall as soon as anything else runs (`tts_meta.processor.use_threads`)."""
     code = "from tts_meta.cli.common import starter; starter(); import torch; print(torch.get_num_threads())"
     environment = {**os.environ, "TTS_META_THREADS": "2", "PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)

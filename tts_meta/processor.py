@@ -112,9 +112,9 @@ def side_by_side() -> int:
 def use_threads() -> None:
     """Give torch one thread in each thread of Python.
 
-    Two of its own (OpenMP's) wait for each other in a busy loop, and stall as soon as anything else runs: 72 steps of a clone
-    took 11 s with one thread and 9 s with two on two idle cores, 12 s and 227 s beside one busy process. Where work can be
-    divided, `side_by_side` threads of Python do it instead (recipes/bench/bench_threads.py).
+    Two of its own (OpenMP's) wait for each other at every operation in a busy loop, and stall as soon as anything else runs: 72
+    steps of a clone took 11 s with one and 9 s with two on two idle cores, 12 s and 227 s beside one busy process. Where work
+    can be divided, `side_by_side` threads of Python do it instead (recipes/bench/bench_threads.py has what they take).
     """
     import torch
 

@@ -1,19 +1,18 @@
 """Speed of the learning core: ratios in one run, A B A B, medians and quartiles; prints a table, writes docs/bench.json.
 
     make bench          # or: python recipes/bench/bench.py --quick
+    python recipes/bench/bench.py --compiled --quick --only "5 steps" --out docs/bench_compiled.json
 
 Ours runs on two single-thread ranks (torch.distributed), as training does on this kind of machine; the others at one and at two
 threads, whichever is faster. `higher` (extra `bench`) stands for the other few-shot libraries, which measure equal;
-"sequential" is the same arithmetic written plainly, a task at a time. Compiled: `compile=true` of recipes/train.py; the minutes
-that it takes are before what is timed.
+"sequential" is the same arithmetic written plainly, a task at a time. `--compiled`: ours with `compile=true` of recipes/train.py;
+the minutes that it takes are before what is timed.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import statistics
 import time
 from collections.abc import Callable
@@ -31,14 +30,13 @@ from tts_meta.meta.hypergrad.unroll import Unroll
 from tts_meta.meta.partition import Partition
 from tts_meta.meta.solvers.gd import ProximalGD
 from tts_meta.nets.conv4 import Conv4
+from tts_meta.processor import kind
 from tts_meta.training.fewshot.base import Network
 from tts_meta.training.fewshot.images import classification_criterion
 
 CASES = {
     "MAML 5w1s, 16 tasks, 5 steps, 1 query a class": ("maml", higher_maml, "higher", (16, 1, 1), 2.5),
     "MAML 5w1s, 16 tasks, 5 steps, 15 queries a class": ("maml", higher_maml, "higher", (16, 1, 15), 2.5),
-    "the first, compiled": ("maml compiled", higher_maml, "higher", (16, 1, 1), 2.5),
-    "the second, compiled": ("maml compiled", higher_maml, "higher", (16, 1, 15), 2.5),
     "iMAML 5w1s, 16 tasks, 16 GD + 5 CG": ("imaml", sequential_imaml, "sequential", (16, 1, 15), 2.5),
     "Reptile 5w, 5 tasks, 8 steps of 10 images": ("reptile", sequential_reptile, "sequential", (5, 2, 1), 1.35),
 }
@@ -56,18 +54,17 @@ def quartiles(values: list[float]) -> dict[str, float]:
     return {"median": b, "low": a, "high": c}
 
 
-def compare(ranks: Ranks, name: str, rounds: int) -> dict:
-    kind, build, other, (tasks, shots, queries), goal = CASES[name]
+def compare(ranks: Ranks, name: str, rounds: int, compiled: bool) -> dict:
+    way, build, other, (tasks, shots, queries), goal = CASES[name]
     step = build(tasks, shots, queries)
     best_chunk, best_time = 1, float("inf")
     per_rank = -(-tasks // 2)
-    chunks = {4} if kind.endswith("compiled") else {1, 2, 4, per_rank}  # a chunk takes minutes to compile
-    for chunk in sorted(chunks):  # ours at its best chunk, as the others at their best thread count
-        ranks.set(kind=kind, tasks=tasks, shots=shots, queries=queries, chunk=chunk)
+    for chunk in sorted({1, 2, 4, per_rank}):  # ours at its best chunk, as the others at their best thread count
+        ranks.set(kind=way, tasks=tasks, shots=shots, queries=queries, chunk=chunk)
         t = min(ranks.step() for _ in range(2))
         if t < best_time:
             best_chunk, best_time = chunk, t
-    ranks.set(kind=kind, tasks=tasks, shots=shots, queries=queries, chunk=best_chunk)
+    ranks.set(kind=way, tasks=tasks, shots=shots, queries=queries, chunk=best_chunk, compiled=compiled)
     timed(step, 1)
     ours, theirs = [], {1: [], 2: []}
     for _ in range(rounds):
@@ -123,6 +120,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7, help="A B pairs of every case")
     parser.add_argument("--quick", action="store_true", help="3 rounds, no scaling, no acoustic network")
     parser.add_argument("--only", default="", help="run the cases whose name contains this")
+    parser.add_argument("--compiled", action="store_true", help="ours compiled")
     parser.add_argument("--out", default="docs/bench.json")
     args = parser.parse_args()
     rounds = 3 if args.quick else args.rounds
@@ -130,13 +128,12 @@ def main() -> None:
     rows = []
     print(f"{'case':52} {'against':12} {'ours s':>8} {'other s':>8} {'ratio (quartiles)':>20} goal", flush=True)
     for name in (n for n in CASES if args.only in n):
-        r = compare(ranks, name, rounds)
+        r = compare(ranks, name, rounds, args.compiled)
         rows.append(r)
         ratio = f"{r['ratio']['median']:.2f} ({r['ratio']['low']:.2f}-{r['ratio']['high']:.2f})"
         seconds = f"{r['ours_s']['median']:8.3f} {r['other_s']['median']:8.3f}"
         print(f"{name:52} {r['against']:12} {seconds} {ratio:>20} {r['goal']}", flush=True)
-    machine = f"{os.cpu_count()} cores, {platform.machine()}"
-    found: dict = {"machine": machine, "torch": torch.__version__, "rounds": rounds, "cases": rows}
+    found: dict = {"machine": kind(), "torch": torch.__version__, "rounds": rounds, "cases": rows}
     if not args.quick:
         found["scaling"] = scaling(ranks, 3)
         print(json.dumps({k: v for k, v in found["scaling"].items() if "exponent" in k}))

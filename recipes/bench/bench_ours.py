@@ -47,17 +47,18 @@ def algorithm(kind: str) -> tuple[Gradient, Network]:
     return Gradient(net.loss, Partition.single, solver, hypergrad, steps, sigma), net
 
 
-def trainer(kind: str, tasks: int, shots: int, queries: int, chunk: int, rank: int, world: int) -> MetaTrainer:
+def trainer(
+    kind: str, tasks: int, shots: int, queries: int, chunk: int, rank: int, world: int, compiled: bool = False
+) -> MetaTrainer:
     sx, sy, qx, qy = images(tasks, shots, queries)
-    name, _, how = kind.partition(" ")
-    algo, net = algorithm(name)
+    algo, net = algorithm(kind)
 
     def draw(step: int, positions) -> FewShot:
         i = list(positions)
         return FewShot({"x": sx[i], "y": sy[i]}, {"x": qx[i], "y": qy[i]})
 
     outer = {"phi": Group("phi/*", lambda p: torch.optim.Adam(p, lr=1e-3))}
-    learner = Compiled(algo) if how == "compiled" else algo
+    learner = Compiled(algo) if compiled else algo
     return MetaTrainer(learner, algo.init(net.fresh), draw, outer, tasks, chunk, 0, rank, world)
 
 

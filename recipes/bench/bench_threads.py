@@ -1,4 +1,4 @@
-"""Seconds of a short clone with one and two torch threads, on an idle machine and beside busy processes.
+"""Seconds of a short clone with one thread and with two side by side, on an idle machine and beside busy processes.
 
     python recipes/bench/bench_threads.py          # about ten minutes on two cores; nothing else should run
 """

@@ -369,3 +369,15 @@ def test_plans_that_are_not_started_leave_no_recordings(starter, checkup, librar
     third = make(starter, checkup, "plan")
     assert not first.path.exists() and kept.path.exists() and third.path.exists()
     assert job_folder.forget_plans(0, "no such job") == [] and job_folder.forget_plans(0, third.id) == [third.id]
+
+
+def test_a_job_of_an_earlier_version_is_still_told(finished, monkeypatch, capsys):
+    """Its events do not say how many seconds are left."""
+    from tts_meta.cli import cloning
+
+    job, events = finished
+    older = [{k: v for k, v in e.items() if k != "left"} for e in events]
+    monkeypatch.setattr(job_control, "watch", lambda job: iter(older))
+    cloning._follow(job, as_json=False)
+    said = capsys.readouterr().err
+    assert f"/{job.state.steps}" in said and "s left" not in said

@@ -120,7 +120,7 @@ def _follow(job, as_json: bool) -> None:
                 shown = e["step"]
                 held = "" if e["heldout"] is None else f"  held-out {e['heldout']:8.3f}"
                 like = "" if e["likeness"] is None else f"  likeness {e['likeness']:.3f}"
-                left = f"{e['left']:5.0f} s left" if e["step"] else ""
+                left = f"{e['left']:5.0f} s left" if e["step"] and "left" in e else ""  # an earlier version did not say
                 say(f"step {e['step']:5d}/{e['steps']}{held}{like}  best step {e['best_step']:5d}  {e['seconds']:6.1f} s  {left}")
             elif e["kind"] == "message":
                 say(e["text"])
