@@ -188,6 +188,28 @@ def vocoders(found: dict | None = None) -> str:
     return table(head, rows)
 
 
+def kokoro_verification(found: dict | None = None) -> str:
+    """Equal error rates of docs/kokoro_verification.json, or of other rows: clones and recordings, by each encoder."""
+    rows = []
+    for encoder, r in (found or data("kokoro_verification")).items():
+        for kind, what in (("clones", f"clones of {r['people']} people"), ("recordings", "recordings that were learned from")):
+            k = r[kind]
+            interval = f"{per_cent(k['eer'])} [{100 * k['low']:.1f}, {100 * k['high']:.1f}]"
+            rows.append([encoder, what, interval, per_cent(k["pairs"])])
+    return table(["encoder", "what is tried", "equal error rate [95 %]", "own person nearer than another"], rows)
+
+
+def engines(found: dict | None = None) -> str:
+    """The product beside other engines, of docs/engines.json or of other rows."""
+    found = found or data("engines")
+    head = ["engine", "seconds of one core, a second of speech", "until the first sentence is made, s", "memory, GB", "P.808",
+            "distillmos", "WER"]
+    return table(head, [
+        [name, f"{r['seconds']:.2f}", f"{r['load']:.1f}", f"{r['memory'] / 1024:.1f}", f"{r['p808']:.2f}",
+         f"{r['distillmos']:.2f}", per_cent(r["wer"])] for name, r in found["engines"].items()
+    ])
+
+
 def everybody(found: dict[str, dict]) -> list[str]:
     """The speakers whom every method has cloned."""
     by = [{k.split("|")[1] for k in found if k.split("|")[0] == m} for m in METHODS]
@@ -248,7 +270,7 @@ def quartiles(values: list[float]) -> tuple[float, float, float]:
 
 TABLES: dict[str, Callable[[], str]] = {
     f.__name__: f for f in (kokoro_heldout, quality, small_heldout, kokoro_head, kokoro_swap, kokoro_arms, bench, fast_speech,
-                      vocoders, kokoro_methods, kokoro_amounts, roofline, kokoro_settling)
+                      vocoders, engines, kokoro_verification, kokoro_methods, kokoro_amounts, roofline, kokoro_settling)
 }
 
 

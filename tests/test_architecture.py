@@ -173,6 +173,7 @@ def test_no_option_is_ignored():
 
 
 IMPORTED_AS = {
+    "piper-tts": "piper",
     "setuptools": "pkg_resources", "hydra-core": "hydra", "tensorboard": "torch.utils.tensorboard", "pillow": "PIL",
     "scikit-learn": "sklearn", "Resemblyzer": "resemblyzer", "resemble-perth": "perth",
 }

@@ -95,12 +95,23 @@ def cut_alike(recordings: list[np.ndarray], lengths: list[int]) -> list[np.ndarr
     return [spoken(recordings[i][:n]) for i, n in zip(order, sizes, strict=True)]
 
 
-def one(rows: list[dict], root: Path, keep: Path | None = None) -> dict:
-    """The row of a speaker; the voice, and a sentence as recorded and as the clone says it, in `keep`."""
-    starter, recogniser = default_starter(), load_recogniser()
-    assert recogniser is not None, "the extra 'asr' is needed"
+def split(rows: list[dict]) -> tuple[list[dict], list[dict]]:
+    """A speaker's recordings: those to learn from, and up to eight others."""
     count = 10 if len(rows) >= 14 else max(5, len(rows) - 4)
-    support, reference = rows[:count], rows[count : count + 8]
+    return rows[:count], rows[count : count + 8]
+
+
+def speakers_of(root: Path) -> dict[str, list[dict]]:
+    """{corpus/speaker: rows of manifest.tsv}, as they come."""
+    found: dict[str, list[dict]] = {}
+    with open(root / "manifest.tsv") as f:
+        for r in csv.DictReader(f, delimiter="\t", quoting=csv.QUOTE_NONE):
+            found.setdefault(f"{r['corpus']}/{r['speaker']}", []).append(r)
+    return found
+
+
+def clone(support: list[dict], root: Path, out: Path) -> None:
+    """Writes the voice made of recordings by the default settings."""
     with tempfile.TemporaryDirectory() as folder:
         clips = Path(folder)
         with open(clips / "transcripts.csv", "w", newline="") as f:
@@ -109,13 +120,24 @@ def one(rows: list[dict], root: Path, keep: Path | None = None) -> dict:
             for r in support:
                 shutil.copy(root / r["path"], clips)
                 table.writerow([Path(r["path"]).name, r["text"]])
+        made = clone_voice(default_starter(), [clips], "v", clips, consent="an evaluation of the recipe's")
+        replace_file(out, made.path.read_bytes())
+
+
+def one(rows: list[dict], root: Path, keep: Path | None = None) -> dict:
+    """The row of a speaker; the voice, and a sentence as recorded and as the clone says it, in `keep`."""
+    starter, recogniser = default_starter(), load_recogniser()
+    assert recogniser is not None, "the extra 'asr' is needed"
+    support, reference = split(rows)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "v.voice"
         begin = time.monotonic()
-        made = clone_voice(starter, [clips], "v", clips, consent="an evaluation of the recipe's")
-        seconds, size = time.monotonic() - begin, made.path.stat().st_size
-        synthesizer = Synthesizer.of(starter, load_voice(made.path, starter))
+        clone(support, root, path)
+        seconds, size = time.monotonic() - begin, path.stat().st_size
+        synthesizer = Synthesizer.of(starter, load_voice(path, starter))
         if keep:
             keep.mkdir(parents=True, exist_ok=True)
-            shutil.copy(made.path, keep / f"{rows[0]['speaker']}.voice")
+            shutil.copy(path, keep / f"{rows[0]['speaker']}.voice")
 
     def heard(row: dict) -> tuple[np.ndarray, int]:
         return soundfile.read(root / row["path"], dtype="float32")
@@ -125,7 +147,7 @@ def one(rows: list[dict], root: Path, keep: Path | None = None) -> dict:
     mels = [synthesizer.sentence_mel(t)[0] for t in SENTENCES]
     vocoded = [spoken(f.mel[:LONGEST]) for f in found]
     alike = cut_alike([f.mel for f in found], [len(m) for m in mels])
-    clone = [spoken(m) for m in mels]
+    cloned = [spoken(m) for m in mels]
     # Melody and rate depend on what is said: on the recordings' own texts.
     same = [r for r in reference if r["text"]][:SAME]
     theirs = [f for f in (clip_features(*heard(r)) for r in same) if f is not None]
@@ -156,13 +178,13 @@ def one(rows: list[dict], root: Path, keep: Path | None = None) -> dict:
         return score["p808"]
 
     floor, floor_second = float((other_speakers() @ middle).mean()), float((second_other_speakers() @ second).mean())
-    errors = [word_errors([t], [recogniser.transcribe(y, SAMPLE_RATE)]) for t, y in zip(SENTENCES, clone, strict=True)]
+    errors = [word_errors([t], [recogniser.transcribe(y, SAMPLE_RATE)]) for t, y in zip(SENTENCES, cloned, strict=True)]
     return {
-        "clips": count, "position": share(mean(like, clone), floor, mean(like, alike)),
-        "position_second": share(mean(like_second, clone), floor_second, mean(like_second, alike)),
-        "position_whole": share(mean(like, clone), floor, mean(like, vocoded)),
-        "p808": round(mean(p808, clone), 2), "p808_vocoded": round(mean(p808, vocoded), 2),
-        "distillmos": round(mean(naturalness, clone), 2), "distillmos_vocoded": round(mean(naturalness, vocoded), 2),
+        "clips": len(support), "position": share(mean(like, cloned), floor, mean(like, alike)),
+        "position_second": share(mean(like_second, cloned), floor_second, mean(like_second, alike)),
+        "position_whole": share(mean(like, cloned), floor, mean(like, vocoded)),
+        "p808": round(mean(p808, cloned), 2), "p808_vocoded": round(mean(p808, vocoded), 2),
+        "distillmos": round(mean(naturalness, cloned), 2), "distillmos_vocoded": round(mean(naturalness, vocoded), 2),
         "wer": round(sum(e for e, _ in errors) / sum(n for _, n in errors), 4),
         "f0": round(float(np.exp(said.mean() - log_f0.mean())), 3),
         "f0_spread": round(float(said.std() / log_f0.std()), 2), "rate": round(rate, 2),
@@ -178,14 +200,12 @@ def main() -> None:
     p.add_argument("--keep", type=Path, help="folder for the voices, and for a sentence of each as recorded and as cloned")
     args = p.parse_args()
     torch.set_num_threads(1)
-    with open(args.root / "manifest.tsv") as f:
-        rows = list(csv.DictReader(f, delimiter="\t", quoting=csv.QUOTE_NONE))
-    names = args.speakers.split(",") if args.speakers else list(dict.fromkeys(f"{r['corpus']}/{r['speaker']}" for r in rows))
+    people = speakers_of(args.root)
     found = json.loads(args.out.read_text()) if args.out.exists() else {}
-    for name in names:
+    for name in args.speakers.split(",") if args.speakers else people:
         if name in found:
             continue
-        found[name] = one([r for r in rows if f"{r['corpus']}/{r['speaker']}" == name], args.root, args.keep)
+        found[name] = one(people[name], args.root, args.keep)
         print(name, found[name], flush=True)
         replace_file(args.out, (json.dumps(found, indent=1) + "\n").encode())
     print(kokoro_heldout(found))
