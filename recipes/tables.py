@@ -199,6 +199,18 @@ def kokoro_verification(found: dict | None = None) -> str:
     return table(["encoder", "what is tried", "equal error rate [95 %]", "own person nearer than another"], rows)
 
 
+def noisy_clips(found: dict | None = None) -> str:
+    """Clones of noisy clips, of docs/noisy_clips.json or of other rows: means over people."""
+    people = list((found or data("noisy_clips")).values())
+    rows = []
+    for arm in people[0]:
+        cells = [p[arm] for p in people]
+        forms = (("position", ".2f"), ("position_second", ".2f"), ("p808", "+.2f"), ("distillmos", "+.2f"))
+        means = [f"{mean([c[k] for c in cells]):{form}}" for k, form in forms]
+        rows.append([arm, *means, per_cent(mean([c["wer"] for c in cells]))])
+    return table(["noise under the clips", "position", "by CAM++", "P.808", "distillmos", "WER"], rows)
+
+
 def engines(found: dict | None = None) -> str:
     """The product beside other engines, of docs/engines.json or of other rows."""
     found = found or data("engines")
@@ -269,8 +281,10 @@ def quartiles(values: list[float]) -> tuple[float, float, float]:
 
 
 TABLES: dict[str, Callable[[], str]] = {
-    f.__name__: f for f in (kokoro_heldout, quality, small_heldout, kokoro_head, kokoro_swap, kokoro_arms, bench, fast_speech,
-                      vocoders, engines, kokoro_verification, kokoro_methods, kokoro_amounts, roofline, kokoro_settling)
+    f.__name__: f for f in (
+        kokoro_heldout, quality, small_heldout, kokoro_head, kokoro_swap, kokoro_arms, bench, fast_speech, vocoders, engines,
+        kokoro_verification, noisy_clips, kokoro_methods, kokoro_amounts, roofline, kokoro_settling,
+    )
 }
 
 
