@@ -22,12 +22,16 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import soundfile
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "recipes"), str(ROOT / "recipes" / "kokoro")]
+
+if TYPE_CHECKING:  # a child imports no more than its engine needs
+    from arms import Judges
 
 AVX2 = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "TTS_META_BF16": "off"}
 BEFORE = "The kettle was already boiling when the guests arrived."
@@ -140,25 +144,17 @@ def child(name: str, out: Path, exports: Path) -> None:
     print(json.dumps({"load": round(load, 2), "seconds": round(spent / spoken, 4), "memory": round(memory)}))
 
 
-def judged(folder: Path) -> dict[str, float]:
+def judged(judges: Judges, folder: Path) -> dict[str, float]:
     """P.808, distillmos and the share of wrong words of what lies in `folder`."""
     import librosa
-    from heldout import SENTENCES, naturalness
+    from heldout import SENTENCES
 
     from tts_meta.audio.mel import SAMPLE_RATE
-    from tts_meta.measures.intelligibility import load_recogniser, word_errors
-    from tts_meta.measures.quality import dnsmos
 
-    recogniser = load_recogniser()
-    assert recogniser is not None, "the extra 'asr' is needed"
-    rows = []
-    for i, text in enumerate(SENTENCES):
-        y, _ = librosa.load(folder / f"{i}.wav", sr=SAMPLE_RATE)
-        scores = dnsmos(y, SAMPLE_RATE)
-        assert scores is not None
-        rows.append((scores["p808"], naturalness(y), *word_errors([text], [recogniser.transcribe(y, SAMPLE_RATE)])))
-    p808, natural, wrong, words = (sum(column) for column in zip(*rows, strict=True))
-    return {"p808": round(p808 / len(rows), 3), "distillmos": round(natural / len(rows), 3), "wer": round(wrong / words, 4)}
+    sounds = [librosa.load(folder / f"{i}.wav", sr=SAMPLE_RATE)[0] for i in range(len(SENTENCES))]
+    nobody = np.zeros(256, dtype=np.float32)  # whose likeness is not asked
+    found = judges.sounds(sounds, nobody) | {"wer": judges.words(sounds)}
+    return {k: round(found[k], 4) for k in ("p808", "distillmos", "wer")}
 
 
 def main() -> None:
@@ -170,6 +166,7 @@ def main() -> None:
     args = p.parse_args()
     if args.engine:
         return child(args.engine, args.out, args.exports)
+    from arms import Judges
     from heldout import SENTENCES
     from tables import engines
 
@@ -195,8 +192,9 @@ def main() -> None:
                 print(name, row, flush=True)
                 before = found.setdefault(name, row)
                 found[name] = {k: min(v, before[k]) for k, v in row.items()}
+        judges = Judges()
         for n, name in enumerate(ENGINES):
-            found[name] |= judged(Path(made, f"{n}"))
+            found[name] |= judged(judges, Path(made, f"{n}"))
             print(name, found[name], flush=True)
     replace_file(args.out, (json.dumps({"processor": kind(), "engines": found}, indent=1) + "\n").encode())
     print(engines({"processor": kind(), "engines": found}))

@@ -115,6 +115,19 @@ def expectation(found: dict[str, dict]) -> dict:
     return {"method": "sigma_reptile", "step": 120, "speakers": len({k.split("|")[1] for k in found}), "points": points}
 
 
+def own_scores(starter: KokoroStarter, judges: Judges, mels: list[np.ndarray], middle: np.ndarray, second: np.ndarray) -> dict:
+    """What a clone is measured against: a person's other recordings (log-mels `[L, 80]`) through the vocoder, by the centres of
+    both encoders; likeness of those cut to the sentences' lengths."""
+    lengths = [len(Synthesizer(starter, {}).sentence_mel(t)[0]) for t in SENTENCES]
+    short = cut_alike(mels, lengths)
+    return judges.sounds([spoken(m[:LONGEST]) for m in mels], middle) | {
+        "like": float(np.mean([embed(y, SAMPLE_RATE) @ middle for y in short])),
+        "floor": float((other_speakers() @ middle).mean()), "second": second,
+        "like_second": float(np.mean([by_second(y, SAMPLE_RATE) @ second for y in short])),
+        "floor_second": float((second_other_speakers() @ second).mean()),
+    }
+
+
 def enough(seconds: list[float], amount: str) -> int:
     """How many clips are "10" of them, or "240 s"; all without an amount."""
     if not amount.endswith("s"):
@@ -140,13 +153,7 @@ class People:
         support, others = (prepare(u, self.starter) for u in used)
         middle = centroid([c.embedding for c in support])
         mels = [c.item.mel for c in others]
-        own: dict = dict(self.judges.sounds([spoken(m[:LONGEST]) for m in mels], middle))
-        lengths = [len(Synthesizer(self.starter, {}).sentence_mel(t)[0]) for t in SENTENCES]
-        short = cut_alike(mels, lengths)
-        own |= {"like": float(np.mean([embed(y, SAMPLE_RATE) @ middle for y in short])),
-                "floor": float((other_speakers() @ middle).mean())}
-        own |= {"second": second, "like_second": float(np.mean([by_second(y, SAMPLE_RATE) @ second for y in short])),
-                "floor_second": float((second_other_speakers() @ second).mean())}
+        own = own_scores(self.starter, self.judges, mels, middle, second)
         return support, [c.item for c in others], middle, own
 
     def __call__(self, name: str, amount: str = "") -> tuple[list[KokoroItem], list[KokoroItem], np.ndarray, dict]:

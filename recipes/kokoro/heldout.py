@@ -39,6 +39,7 @@ from tts_meta.audio.files import replace_file, write_wav  # noqa: E402
 from tts_meta.audio.mel import HOP, SAMPLE_RATE  # noqa: E402
 from tts_meta.audio.pitch import f0_at_frames  # noqa: E402
 from tts_meta.audio.vocoder import default_vocoder  # noqa: E402
+from tts_meta.data.layouts import read_manifest  # noqa: E402
 from tts_meta.measures.intelligibility import load_recogniser, word_errors  # noqa: E402
 from tts_meta.measures.quality import distillmos, dnsmos  # noqa: E402
 from tts_meta.measures.second_encoder import embed_second, second_other_speakers  # noqa: E402
@@ -104,9 +105,8 @@ def split(rows: list[dict]) -> tuple[list[dict], list[dict]]:
 def speakers_of(root: Path) -> dict[str, list[dict]]:
     """{corpus/speaker: rows of manifest.tsv}, as they come."""
     found: dict[str, list[dict]] = {}
-    with open(root / "manifest.tsv") as f:
-        for r in csv.DictReader(f, delimiter="\t", quoting=csv.QUOTE_NONE):
-            found.setdefault(f"{r['corpus']}/{r['speaker']}", []).append(r)
+    for r in read_manifest(root / "manifest.tsv"):
+        found.setdefault(f"{r['corpus']}/{r['speaker']}", []).append(r)
     return found
 
 

@@ -25,26 +25,24 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "recipes"), str(ROOT / "recipes" / "kokoro")]
 
 from arms import Judges  # noqa: E402
-from evidence import scores  # noqa: E402
-from heldout import LONGEST, SENTENCES, by_second, clone, cut_alike, speakers_of, split, spoken  # noqa: E402
+from evidence import own_scores, scores  # noqa: E402
+from heldout import by_second, clone, speakers_of, split  # noqa: E402
 from tables import noisy_clips  # noqa: E402
 
 from tts_meta.audio.features import clip_features  # noqa: E402
 from tts_meta.audio.files import replace_file  # noqa: E402
-from tts_meta.audio.mel import SAMPLE_RATE  # noqa: E402
 from tts_meta.clips import sound_check  # noqa: E402
-from tts_meta.measures.second_encoder import second_other_speakers  # noqa: E402
-from tts_meta.measures.similarity import centroid, embed, other_speakers  # noqa: E402
+from tts_meta.measures.similarity import centroid, embed  # noqa: E402
 from tts_meta.speaking.synthesize import Synthesizer  # noqa: E402
-from tts_meta.starters.chosen_starter import default_starter  # noqa: E402
+from tts_meta.starters.kokoro_starter import load_kokoro  # noqa: E402
 from tts_meta.voices.voice_file import load_voice  # noqa: E402
 
-ARMS: dict[str, tuple[float | None, float]] = {
-    "as recorded": (None, -np.inf), "15 dB": (15.0, -np.inf), "15 dB, lowered": (15.0, np.inf), "22 dB": (22.0, -np.inf),
-    "22 dB, lowered": (22.0, np.inf),
+DOCTORS = sound_check.HISS
+ARMS: dict[str, tuple[float | None, bool]] = {
+    "as recorded": (None, True), "15 dB": (15.0, False), "15 dB, lowered": (15.0, True), "22 dB": (22.0, False),
+    "22 dB, lowered": (22.0, True),
 }
-"""dB of the whole clip over the noise; below how many dB over the hiss of the pauses the doctor lowers it."""
-Sound = tuple[np.ndarray, int]
+"""dB of the whole clip over the noise; whether the clip doctor may lower it."""
 
 
 def pink(samples: np.ndarray, rate: int, db: float, rng: np.random.Generator) -> np.ndarray:
@@ -54,20 +52,6 @@ def pink(samples: np.ndarray, rate: int, db: float, rng: np.random.Generator) ->
     return (samples + noise * (samples.std() / noise.std()) * 10 ** (-db / 20)).astype(np.float32)
 
 
-def own_scores(judges: Judges, support: list[Sound], reference: list[Sound]) -> tuple[np.ndarray, dict]:
-    """The centre of the clean clips, and what a clone is measured against."""
-    middle, second = centroid([embed(*s) for s in support]), centroid([by_second(*s) for s in support])
-    mels = [f.mel for f in (clip_features(*s) for s in reference) if f is not None]
-    lengths = [len(Synthesizer(default_starter(), {}).sentence_mel(t)[0]) for t in SENTENCES]
-    short = cut_alike(mels, lengths)
-    return middle, judges.sounds([spoken(m[:LONGEST]) for m in mels], middle) | {
-        "like": float(np.mean([embed(y, SAMPLE_RATE) @ middle for y in short])),
-        "floor": float((other_speakers() @ middle).mean()), "second": second,
-        "like_second": float(np.mean([by_second(y, SAMPLE_RATE) @ second for y in short])),
-        "floor_second": float((second_other_speakers() @ second).mean()),
-    }
-
-
 def main() -> None:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("root", type=Path, help="folder with manifest.tsv")
@@ -75,7 +59,7 @@ def main() -> None:
     p.add_argument("--out", type=Path, required=True)
     args = p.parse_args()
     torch.set_num_threads(1)
-    starter, judges = default_starter(), Judges()
+    starter, judges = load_kokoro(), Judges()
     people = {name.split("/")[1]: rows for name, rows in speakers_of(args.root).items()}
     found = json.loads(args.out.read_text()) if args.out.exists() else {}
     for name in args.speakers.split(","):
@@ -83,10 +67,11 @@ def main() -> None:
             continue
         support, reference = split(people[name])
         clean, others = ([soundfile.read(args.root / r["path"], dtype="float32") for r in rows] for rows in (support, reference))
-        middle, own = own_scores(judges, clean, others)
+        middle, second = (centroid([by(*s) for s in clean]) for by in (embed, by_second))
+        own = own_scores(starter, judges, [f.mel for f in (clip_features(*s) for s in others) if f is not None], middle, second)
         cells = {}
-        for arm, (db, below) in ARMS.items():
-            sound_check.HISS, rng = below, np.random.default_rng(0)
+        for arm, (db, may) in ARMS.items():
+            sound_check.HISS, rng = DOCTORS if may else -np.inf, np.random.default_rng(0)
             with tempfile.TemporaryDirectory() as folder:
                 rows = []
                 for i, (row, (samples, rate)) in enumerate(zip(support, clean, strict=True)):

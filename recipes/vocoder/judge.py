@@ -21,7 +21,7 @@ import soundfile
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "recipes"), str(ROOT / "recipes" / "kokoro")]
 
-from heldout import SENTENCES, naturalness  # noqa: E402
+from heldout import SENTENCES, naturalness, speakers_of  # noqa: E402
 from tables import vocoders  # noqa: E402
 
 from tts_meta.audio.fast_vocoder import FastVocoder  # noqa: E402
@@ -29,7 +29,6 @@ from tts_meta.audio.features import clip_features  # noqa: E402
 from tts_meta.audio.files import replace_file  # noqa: E402
 from tts_meta.audio.mel import SAMPLE_RATE  # noqa: E402
 from tts_meta.audio.vocoder import HiFiGan, Vocoder  # noqa: E402
-from tts_meta.data.layouts import read_manifest  # noqa: E402
 from tts_meta.measures.intelligibility import load_recogniser, word_errors  # noqa: E402
 from tts_meta.measures.quality import dnsmos  # noqa: E402
 from tts_meta.measures.similarity import centroid, embed  # noqa: E402
@@ -79,12 +78,11 @@ def main() -> None:
     args = p.parse_args()
     use_threads()
     judging = Judging()
-    of: dict[str, list[dict]] = {}
-    for r in read_manifest(args.root / "manifest.tsv"):
-        if r["text"] and float(r["seconds"]) < 15 and (not args.speakers or r["speaker"] in args.speakers.split(",")):
-            of.setdefault(f"{r['corpus']}/{r['speaker']}", []).append(r)
     people = {}
-    for name, rows in sorted(of.items()):
+    for name, everything in sorted(speakers_of(args.root).items()):
+        if args.speakers and everything[0]["speaker"] not in args.speakers.split(","):
+            continue
+        rows = [r for r in everything if r["text"] and float(r["seconds"]) < 15]
         heard = [soundfile.read(args.root / r["path"], dtype="float32") for r in rows[: COPIED + OTHERS]]
         found = [f for f in (clip_features(*h) for h in heard[:COPIED]) if f is not None]
         if len(heard) > COPIED and len(found) == COPIED:

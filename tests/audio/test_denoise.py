@@ -39,6 +39,12 @@ def test_pauses_are_quieter_and_speech_is_on_its_place(clip, rate, level):
     assert abs(lags[int(np.argmax(likeness))]) <= rate // 8000 and max(likeness) > 0.9
 
 
+def test_a_quiet_recording_is_treated_as_a_loud_one(clip):
+    noisy = beside_noise(clip[0], 15)
+    loud = without_noise(noisy, clip[1])
+    assert np.allclose(without_noise(noisy * np.float32(0.001), clip[1]) * 1000, loud, atol=1e-3 * np.abs(loud).max())
+
+
 def test_no_sample_and_silence(clip):
     assert without_noise(np.zeros(0, dtype=np.float32), 24000).shape == (0,)
     assert not without_noise(np.zeros(1000, dtype=np.float32), 24000).any()
