@@ -168,6 +168,9 @@ METHODS = {
     "sigma_reptile": "46 modules under the package's sigma, after 20 steps the head's",
     "sigma_together": "the same, all 46 to the end", "no_prior": "the same modules, no prior",
     "finetune_all": "every weight of blocks and head", "head_all": "every weight of the head",
+    "handpicked": "every weight of prosody, blocks and head, and both styles (Meta-TTS)",
+    "lora": "low-rank updates of blocks and head, rank 7 (LoRA)",
+    "weight_change": "the weights of blocks and head that change most, as many as a clone moves (VoiceTailor)",
     "adain": "the style and every norm's shift", "sea_emb": "the style alone",
 }
 
@@ -224,18 +227,27 @@ def engines(found: dict | None = None) -> str:
 
 def everybody(found: dict[str, dict]) -> list[str]:
     """The speakers whom every method has cloned."""
-    by = [{k.split("|")[1] for k in found if k.split("|")[0] == m} for m in METHODS]
-    return sorted(set.intersection(*by))
+    by: dict[str, set[str]] = {}
+    for key in found:
+        by.setdefault(key.split("|")[0], set()).add(key.split("|")[1])
+    return sorted(set.intersection(*by.values()))
+
+
+def moved_by(method: str, spec: dict) -> str:
+    """What a method moves, and its rate."""
+    rate = spec.get("rate")
+    return METHODS[method] + (f" (Adam {rate:.0e})".replace("e-0", "e-") if rate else "")
 
 
 def kokoro_methods(found: dict[str, dict] | None = None) -> str:
     """Ways of adapting Kokoro side by side, means over the speakers that all of them have cloned."""
     found = found or data("kokoro_evidence")
     people, rows = everybody(found), []
-    for method, what in METHODS.items():
-        cells = [found[f"{method}|{p}|300"] for p in people]
-        rate = cells[0]["spec"].get("rate")
-        what += f" (Adam {rate:.0e})".replace("e-0", "e-") if rate else ""
+    for method in METHODS:
+        cells = [found[f"{method}|{p}|300"] for p in people if f"{method}|{p}|300" in found]
+        if not cells:
+            continue
+        what = moved_by(method, cells[0]["spec"])
         for step in ("60", "120", "300"):
             at = [c["sounds"][step] for c in cells]
             over = mean([c["losses"][step] - min(c["losses"].values()) for c in cells])
@@ -246,6 +258,22 @@ def kokoro_methods(found: dict[str, dict] | None = None) -> str:
             ])
     head = ["method", "what moves", "steps", "position", "P.808", "distillmos", "WER", "loss of other recordings, nats a frame",
             "over its best"]
+    return table(head, rows)
+
+
+def kokoro_long(found: dict[str, dict] | None = None) -> str:
+    """Clones that go on to 3,000 steps, of docs/kokoro_long.json or of other rows, speaker by speaker."""
+    order, rows = list(METHODS), []
+    cells = [(*key.split("|"), cell) for key, cell in (found or data("kokoro_long")).items()]
+    for method, speaker, _, cell in sorted(cells, key=lambda c: (c[1], order.index(c[0]))):
+        for step, a in cell["sounds"].items():
+            if step != "0":
+                rows.append([
+                    speaker, method, step, f"{a['position']:.2f}", f"{a['position_second']:.2f}", f"{a['p808']:+.2f}",
+                    f"{a['distillmos']:+.2f}", per_cent(a["wer"]), f"{cell['losses'][step]:.1f}",
+                ])
+    head = ["speaker", "method", "steps", "position", "by CAM++", "P.808", "distillmos", "WER",
+            "loss of other recordings, nats a frame"]
     return table(head, rows)
 
 
@@ -283,7 +311,7 @@ def quartiles(values: list[float]) -> tuple[float, float, float]:
 TABLES: dict[str, Callable[[], str]] = {
     f.__name__: f for f in (
         kokoro_heldout, quality, small_heldout, kokoro_head, kokoro_swap, kokoro_arms, bench, fast_speech, vocoders, engines,
-        kokoro_verification, noisy_clips, kokoro_methods, kokoro_amounts, roofline, kokoro_settling,
+        kokoro_verification, noisy_clips, kokoro_methods, kokoro_long, kokoro_amounts, roofline, kokoro_settling,
     )
 }
 

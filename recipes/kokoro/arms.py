@@ -24,6 +24,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "recipes" / "kokoro")]
@@ -41,6 +43,8 @@ from tts_meta.errors import InputError  # noqa: E402
 from tts_meta.measures.intelligibility import load_recogniser, word_errors  # noqa: E402
 from tts_meta.measures.quality import dnsmos  # noqa: E402
 from tts_meta.measures.similarity import centroid, embed, other_speakers  # noqa: E402
+from tts_meta.meta.tree import Tree  # noqa: E402
+from tts_meta.nets.kokoro.speaker_loss import MANNER, TIMBRE  # noqa: E402
 from tts_meta.processor import bf16_is_fast  # noqa: E402
 from tts_meta.speaking.synthesize import Synthesizer  # noqa: E402
 from tts_meta.starters.kokoro_starter import KokoroStarter, load_kokoro  # noqa: E402
@@ -62,17 +66,52 @@ ARMS: dict[str, dict] = {
     "every weight": {"dense": ["head.", "blocks."], "rate": 1e-4, "steps": [60, 120]},
 }
 """`chosen` are the starter's modules under its prior, all to the end; `settled` all for 20 steps, then the head; `free` moves
-modules by Adam without a prior, `dense` the weights."""
+modules by Adam without a prior, `dense` the weights: by low-rank updates where it has a `rank`, with both styles where it
+says so."""
 
 
-def dense(starter: KokoroStarter, support: list, spec: dict, seed: int) -> Iterator[tuple[int, KokoroStarter]]:
-    """Every weight of the parts named moves, by Adam without a prior; a copy of the starter after each of the steps."""
-    starter = replace(starter, net=copy.deepcopy(starter.net))
-    moved = [p.requires_grad_(True) for n, p in starter.net.named_parameters() if n.startswith(tuple(spec["dense"]))]
-    optimiser = torch.optim.Adam(moved, spec["rate"], betas=(0.9, 0.99))
-    loss = starter.task_loss(bf16_is_fast(), ["timbre"])
-    read = [starter.encoded(i, spec["dense"]) for i in support]
+class LowRankUpdate(nn.Module):
+    """W + B A (LoRA, Hu et al. 2021) of a weight `[out, ...]`: A is noise of variance 1 / columns, B zero."""
+
+    def __init__(self, weight: Tensor, rank: int, rng: torch.Generator) -> None:
+        super().__init__()
+        columns = weight[0].numel()
+        self.a = nn.Parameter(torch.randn(rank, columns, generator=rng) / columns**0.5)
+        self.b = nn.Parameter(torch.zeros(len(weight), rank))
+
+    def forward(self, weight: Tensor) -> Tensor:
+        return weight + (self.b @ self.a).view_as(weight)
+
+
+def low_rank(net: nn.Module, parts: tuple[str, ...], rank: int, seed: int) -> list[nn.Parameter]:
+    """Give the matrices of these parts an update each, where it is smaller than the matrix; its parameters."""
+    rng, found = torch.Generator().manual_seed(seed), []
+    for name, layer in list(net.named_modules()):
+        weight = getattr(layer, "weight", None)
+        if not name.startswith(parts) or weight is None or weight.dim() < 2 or isinstance(layer, nn.LSTM):
+            continue
+        if rank * (len(weight) + weight[0].numel()) < weight.numel():
+            update = LowRankUpdate(weight, rank, rng)
+            parametrize.register_parametrization(layer, "weight", update)
+            found += [update.a, update.b]
+    return found
+
+
+def dense(starter: KokoroStarter, support: list, spec: dict, seed: int) -> Iterator[tuple[int, KokoroStarter, Tree]]:
+    """Every weight of the parts named moves, by Adam without a prior; after each of the steps a copy of the starter and how
+    far its styles have gone."""
+    starter, parts = replace(starter, net=copy.deepcopy(starter.net)), tuple(spec["dense"])
+    moved = [p for n, p in starter.net.named_parameters() if n.startswith(parts)]
+    if "rank" in spec:
+        moved = low_rank(starter.net, parts, spec["rank"], seed)
     params = starter.start({})
+    styles = {n: params[n].clone().requires_grad_() for n in (TIMBRE, MANNER) if spec.get("styles")}
+    params |= styles
+    for weight in moved:
+        weight.requires_grad_(True)
+    optimiser = torch.optim.Adam([*moved, *styles.values()], spec["rate"], betas=(0.9, 0.99))
+    loss = starter.task_loss(bf16_is_fast(), [MANNER if drawn(spec) else TIMBRE])
+    read = [starter.encoded(i, () if styles else parts) for i in support]
     rng = np.random.default_rng(seed)
     for step in range(1, max(spec["steps"]) + 1):
         rows = rng.choice(len(support), 2, replace=False)
@@ -82,7 +121,12 @@ def dense(starter: KokoroStarter, support: list, spec: dict, seed: int) -> Itera
         value.backward()
         optimiser.step()
         if step in spec["steps"]:
-            yield step, starter
+            yield step, starter, {n: (v - starter.start({})[n])[0].detach() for n, v in styles.items()}
+
+
+def drawn(spec: dict) -> bool:
+    """Whether the network that draws rhythm and melody moves: then it has learned what a register would set."""
+    return any(part.startswith("prosody.") for part in spec.get("dense", ()))
 
 
 def clones(starter: KokoroStarter, support: list, spec: dict, seed: int) -> Iterator[tuple[str, Synthesizer, float]]:
@@ -90,8 +134,9 @@ def clones(starter: KokoroStarter, support: list, spec: dict, seed: int) -> Iter
     register = starter.measured(support, [starter.encoded(i, ()) for i in support])
     begin = time.monotonic()
     if "dense" in spec:
-        for step, trained in dense(starter, support, spec, seed):
-            yield str(step), Synthesizer(trained, register), time.monotonic() - begin
+        register = {} if drawn(spec) else register
+        for step, trained, styles in dense(starter, support, spec, seed):
+            yield str(step), Synthesizer(trained, styles | register), time.monotonic() - begin
         return
     if "free" in spec:
         method, arm = free(starter, spec["free"], spec["rate"]), starter
@@ -105,13 +150,14 @@ def clones(starter: KokoroStarter, support: list, spec: dict, seed: int) -> Iter
 
 
 def changed(starter: KokoroStarter, spec: dict) -> KokoroStarter:
-    """The starter with what an arm asks for: other modules, wider sigmas, another rate, modules that settle."""
+    """The starter with what an arm asks for: other modules, wider sigmas (of some), another rate, modules that settle."""
     info = replace(starter.adaptation, together=spec.get("together"), long=tuple(spec.get("long", ())))
     if "moved" in spec:
         wanted = tuple(spec["moved"])
         info = replace(info, moved=tuple(m for m in starter.partition.modules if m.startswith(wanted)))
     info = replace(info, solver={**info.need("solver"), **spec.get("solver", {})})
-    wide = {m: spec.get("wider", 1.0) * info.widths.get(m, 1.0) for m in starter.partition.modules}
+    wider, of = spec.get("wider", 1.0), tuple(spec.get("of", [""]))
+    wide = {m: (wider if m.startswith(of) else 1.0) * info.widths.get(m, 1.0) for m in starter.partition.modules}
     return replace(starter, adaptation=replace(info, widths=wide))
 
 

@@ -33,7 +33,7 @@ import torch
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "recipes"), str(ROOT / "recipes" / "kokoro")]
 
-from arms import FOLKLORE, Judges, dense  # noqa: E402
+from arms import FOLKLORE, Judges, dense, drawn  # noqa: E402
 from heldout import LONGEST, SENTENCES, by_second, cut_alike, share, spoken  # noqa: E402
 from tables import by_amount, quartiles  # noqa: E402
 
@@ -54,6 +54,7 @@ SPEAKERS = "p225,0811,2609,p226,3331,2327"
 REFERENCE = 8
 SOUNDS = (60, 120, 300, 1000, 3000)
 LOSSES = (0, 15, 30, 60, 90, 120, 180, 240, 300, 450, 600, 1000, 1500, 2000, 2500, 3000)
+CHANGED = ROOT / "docs" / "kokoro_weight_change.json"
 METHODS: dict[str, dict] = {
     "sigma_reptile": {},
     "sigma_together": {"together": True},
@@ -62,6 +63,9 @@ METHODS: dict[str, dict] = {
     "adain": {"free": FOLKLORE, "rate": 3e-2},
     "head_all": {"dense": ["head."], "rate": 3e-4},
     "sea_emb": {"free": ["timbre"], "rate": 3e-2},
+    "handpicked": {"dense": ["head.", "blocks.", "prosody."], "styles": True, "rate": 1e-4},
+    "lora": {"dense": ["head.", "blocks."], "rank": 7, "rate": 1e-3},
+    "weight_change": {"dense": json.loads(CHANGED.read_text())["moved"] if CHANGED.exists() else [], "rate": 3e-4},
 }
 
 
@@ -87,8 +91,9 @@ class Walk:
         begin = time.monotonic()
         if "dense" in self.spec:
             yield 0, self.loss(self.starter, {}), Synthesizer(self.starter, self.register), 0.0
-            for step, trained in dense(self.starter, self.support, {**self.spec, "steps": steps}, 0):
-                yield step, self.loss(trained, {}), Synthesizer(trained, self.register), time.monotonic() - begin
+            register = {} if drawn(self.spec) else self.register
+            for step, trained, styles in dense(self.starter, self.support, {**self.spec, "steps": steps}, 0):
+                yield step, self.loss(trained, styles), Synthesizer(trained, styles | register), time.monotonic() - begin
             return
         method = free(self.starter, self.spec["free"], self.spec["rate"]) if "free" in self.spec else shrinking(self.starter)
         method = replace(method, together=None) if "together" in self.spec else method  # all modules to the end

@@ -160,12 +160,15 @@ def estimated(out: Path, files: list[Path], rounds: int = 2, each: int = 25, wei
     """From the network's own speech, then Viterbi rounds over people."""
     from safetensors.torch import save_file
 
+    spoken = sorted((out / "own").glob("*.npz"))
+    if not spoken:
+        raise SystemExit(f"{out / 'own'} has none of the network's own speech; run `pack.py own`, or leave --own-aligner out.")
     rng = np.random.default_rng(0)
     some = rng.choice(files, min(300, len(files)), replace=False)
     sample = np.concatenate([np.load(f)["mel"].astype(np.float32) for f in some])
     aligner = TokenAligner.empty(sample.mean(0), sample.std(0))
     data = []
-    for f in sorted((out / "own").glob("*.npz")):
+    for f in spoken:
         z = np.load(f)
         found, _ = aligner.features(z["mel"].astype(np.float32))
         data.append((found, aligner.known_states(z["ids"].astype(int).tolist(), z["frames"], len(found))))

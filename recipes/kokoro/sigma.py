@@ -3,8 +3,10 @@
     torchrun --nproc_per_node 2 recipes/kokoro/sigma.py cache/kokoro STARTER --out runs/kokoro/sigma
 
 Tasks are people of the fold `sigma`; the inner loop is a clone's own: its modules, its solver, its clips a step, its steps, its
-loss. Kept every few meta-steps in --out (`state.safetensors`, resumed from there; `sigma.safetensors`, which
-`recipes/kokoro/rewrite.py` makes a starter of; `log.jsonl`).
+loss. With `--settled` it is the second stage of a clone: the blocks have gone where its first steps of all modules take them, and
+what goes on from there to the end has its sigma learned (`--phi-rate 0` leaves phi where it is). Kept every few meta-steps in
+--out (`state.safetensors`, resumed from there; `sigma.safetensors`, which `recipes/kokoro/rewrite.py` makes a starter of;
+`log.jsonl`).
 """
 
 from __future__ import annotations
@@ -26,6 +28,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "recipes" / "kokoro")]
 
 from people import Person, people  # noqa: E402
 
+from tts_meta.adaptation.adaptation_run import AdaptationRun  # noqa: E402
+from tts_meta.adaptation.methods import shrinking  # noqa: E402
 from tts_meta.audio.files import replace_file  # noqa: E402
 from tts_meta.kokoro.clips import Encoded  # noqa: E402
 from tts_meta.meta.algorithms.gradient import Gradient  # noqa: E402
@@ -37,19 +41,33 @@ from tts_meta.meta.ranks import start_ranks  # noqa: E402
 from tts_meta.meta.trainer import MetaTrainer  # noqa: E402
 from tts_meta.meta.tree import Tree  # noqa: E402
 from tts_meta.processor import bf16_is_fast  # noqa: E402
-from tts_meta.starters.kokoro_starter import KokoroStarter, load_kokoro  # noqa: E402
+from tts_meta.starters.kokoro_starter import KokoroItem, KokoroStarter, load_kokoro  # noqa: E402
 from tts_meta.training.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
 from tts_meta.training.parts import build  # noqa: E402
 from tts_meta.training.sigma_reptile import ADAM  # noqa: E402
 
-ESTIMATORS = {
-    "first_order": Displacement("first_order"), "implicit": Displacement("implicit", cg_steps=4),
-    "imaml": Implicit(cg_steps=4),
-}
+ESTIMATORS = ("first_order", "implicit", "imaml")
 
 
+def estimator(name: str, cg_steps: int, loss: MovedLoss) -> Displacement | Implicit:
+    """sigma-iMAML by the expected curvature of the likelihood: of absolute errors there is no other."""
+    return Implicit(cg_steps, curvature=loss.curvature) if name == "imaml" else Displacement(name, cg_steps)
+
+
+SETS = 3
+"""Of clips to learn from that a person has, where the blocks settle first."""
 ENCODED: dict[int, Encoded] = {}
 """What of a piece nothing that moves has a say in, by the piece's id: people come again and again."""
+
+
+def settled(starter: KokoroStarter, items: Sequence[KokoroItem], seed: int) -> Tree:
+    """Parameters `{name: [...]}` of what a clone of `items` leaves where it is after its steps of all modules."""
+    method = shrinking(starter)
+    how = starter.adaptation
+    run = AdaptationRun(starter, method, items, steps=how.need("together"), clips=how.clips, seed=seed)
+    for _ in run:
+        pass
+    return {n: starter.phi[n] + d for n, d in run.now().items() if n not in method.long}
 
 
 class OnePerson:
@@ -60,12 +78,20 @@ class OnePerson:
     def __init__(
         self, starter: KokoroStarter, person: Person, moved: Sequence[str], args: argparse.Namespace, rng: np.random.Generator
     ) -> None:
-        self.starter, self.clips, self.rng = starter, starter.adaptation.clips, rng
+        self.starter, self.clips = starter, starter.adaptation.clips
         self.items, self.others = person.split(args.support, args.query, rng)
-        self.windows = torch.Generator().manual_seed(int(rng.integers(2**31)))
         for i in [*self.items, *self.others]:
             if id(i) not in ENCODED:
-                ENCODED[id(i)] = starter.encoded(i, moved)
+                ENCODED[id(i)] = starter.encoded(i, () if args.settled else moved)
+        self.encoded = ENCODED
+        if args.settled:
+            still = settled(starter, self.items, int(rng.integers(2**31)))
+            self.encoded = {id(i): starter.encoded(i, moved, still, ENCODED[id(i)]) for i in [*self.items, *self.others]}
+
+    def again(self, rng: np.random.Generator) -> OnePerson:
+        """The same clips, drawn from by `rng`."""
+        self.rng, self.windows = rng, torch.Generator().manual_seed(int(rng.integers(2**31)))
+        return self
 
     def batch(self, pairs: Sequence, scaled: bool) -> dict[str, Tensor]:
         """Of (item, its text front's outputs), scaled to the whole support or as it is."""
@@ -75,13 +101,14 @@ class OnePerson:
 
     def support(self, step: int) -> dict[str, Tensor]:
         chosen = [self.items[i] for i in self.rng.choice(len(self.items), self.clips, replace=False)]
-        return self.batch([self.starter.window(i, ENCODED[id(i)], self.windows) for i in chosen], True)
+        return self.batch([self.starter.window(i, self.encoded[id(i)], self.windows) for i in chosen], True)
 
     def query(self) -> dict[str, Tensor]:
-        return self.batch([(i, ENCODED[id(i)]) for i in self.others], False)
+        return self.batch([(i, self.encoded[id(i)]) for i in self.others], False)
 
     def whole_support(self) -> dict[str, Tensor]:
-        return self.batch([(i, ENCODED[id(i)]) for i in self.items], True)
+        """A window of every clip, scaled: the curvature is a sum over frames, and a product with it costs by the frame."""
+        return self.batch([self.starter.window(i, self.encoded[id(i)], self.windows) for i in self.items], True)
 
 
 class MovedLoss:
@@ -93,14 +120,19 @@ class MovedLoss:
     def __call__(self, params: Tree, batch: dict[str, Tensor]) -> Tensor:
         return self.loss({**self.fixed, **params}, batch)
 
+    def curvature(self, params: Tree, batch: dict[str, Tensor]) -> Tensor:
+        return self.loss.expected_curvature({**self.fixed, **params}, batch)
+
 
 def main() -> None:
     p = argparse.ArgumentParser()
     p.add_argument("data", type=Path)
     p.add_argument("starter", type=Path)
     p.add_argument("--out", type=Path, required=True)
-    p.add_argument("--estimator", choices=list(ESTIMATORS), default="first_order")
+    p.add_argument("--estimator", choices=ESTIMATORS, default="first_order")
+    p.add_argument("--settled", action="store_true", help="only what goes on after a clone's steps of all modules")
     p.add_argument("--steps", type=int, default=0, help="inner steps; the starter's without it")
+    p.add_argument("--cg-steps", type=int, default=10, help="conjugate-gradient steps of the implicit gradient")
     p.add_argument("--meta-steps", type=int, default=200)
     p.add_argument("--tasks", type=int, default=2)
     p.add_argument("--support", type=int, default=10)
@@ -112,30 +144,41 @@ def main() -> None:
     args = p.parse_args()
     rank, world = start_ranks()
     starter = load_kokoro(args.starter)
-    moved = starter.moved()
+    moved = list(shrinking(starter).long) if args.settled else starter.moved()
     steps = args.steps or starter.adaptation.need("steps")
     crowd = [q for q in people(args.data, ("sigma",)) if len(q.pieces) >= args.support + args.query + 4]
     minutes = [q for q in crowd if q.seconds > 150]
     if rank == 0:
         print(f"{len(crowd)} people, {len(minutes)} of them with minutes; {len(moved)} modules, {steps} steps", flush=True)
 
+    made: dict[tuple[str, int], OnePerson] = {}
+
     def draw(step: int, positions: Sequence[int]) -> OnePerson:
-        """Three of four tasks are native readers with minutes."""
+        """Three of four tasks are native readers with minutes. Where blocks settle first, everybody has a few sets of clips, so
+        that they need not be settled again."""
         rng = np.random.default_rng([args.seed, step, *positions])
         pool = minutes if rng.random() < 0.75 else crowd
         while True:
+            person, which = pool[rng.integers(len(pool))], int(rng.integers(SETS))
+            if task := made.get((person.name, which)):
+                return task.again(rng)
+            own = np.random.default_rng([args.seed, crowd.index(person), which]) if args.settled else rng
             try:
-                return OnePerson(starter, pool[rng.integers(len(pool))], moved, args, rng)
+                task = OnePerson(starter, person, moved, args, own)
             except ValueError:  # too few recordings
                 continue
+            if args.settled:
+                made[person.name, which] = task
+            return task.again(rng)
 
     phi = {n: starter.phi[n].clone() for n in moved}
     partition = Partition({n: [n] for n in moved}, phi)
     index = {m: i for i, m in enumerate(starter.partition.modules)}
     begin = torch.stack([starter.clone_prior.log_sigma2[index[m]] for m in partition.modules])
+    loss = MovedLoss(starter, moved)
     algorithm = Gradient(
-        MovedLoss(starter, moved), lambda names: partition, build(starter.adaptation.need("solver"), ADAM),
-        ESTIMATORS[args.estimator], steps,
+        loss, lambda names: partition, build(starter.adaptation.need("solver"), ADAM),
+        estimator(args.estimator, args.cg_steps, loss), steps,
     )
     groups = {
         "phi": Group("phi/*", lambda t: torch.optim.SGD(t, lr=args.phi_rate)),

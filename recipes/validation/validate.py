@@ -37,16 +37,18 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def rows(cfg: DictConfig, only: Sequence[str]) -> list[tuple[str, Path, list[str]]]:
-    """(block, folder, overrides) of every row of the blocks `only`, or of all."""
+    """(block, folder, overrides) of every row of the blocks `only`, or of all; those with more seeds have a folder of each."""
     out = []
     for block, spec in cfg.blocks.items():
         if only and block not in only:
             continue
         for algorithm in spec.algorithms:
             size = spec.get("size", cfg.size)
-            folder = Path(cfg.folder) / size / block / f"{algorithm}-seed{cfg.seed}"
-            words = [*spec.overrides, f"algorithm={algorithm}", f"size={size}", f"seed={cfg.seed}", f"run={folder}"]
-            out.append((str(block), folder, words))
+            for seed in range(cfg.seed, cfg.seed + (cfg.seeds if algorithm in spec.get("repeated", ()) else 1)):
+                folder = Path(cfg.folder) / size / block / f"{algorithm}-seed{seed}"
+                words = [*spec.overrides, f"algorithm={algorithm}", f"size={size}", f"seed={seed}", f"run={folder}"]
+                words[:0] = [f"device={cfg.device}"] if cfg.device != "cpu" else []
+                out.append((str(block), folder, words))
     return out
 
 
@@ -68,12 +70,12 @@ def collect(cfg: DictConfig) -> dict[str, list[dict]]:
     it."""
     path = Path(cfg.docs) / "validation.json"
     written = json.loads(path.read_text()) if path.is_file() else {}
-    known = {(block, r["algorithm"]): r for block, results in written.items() for r in results}
+    known = {(block, f"{r['algorithm']}-seed{r['seed']}"): r for block, results in written.items() for r in results}
     found: dict[str, list[dict]] = {}
     for block, folder, words in rows(cfg, []):
         if (folder / "results.json").exists():
             found.setdefault(block, []).append(json.loads((folder / "results.json").read_text()) | {"overrides": words[:-1]})
-        elif row := known.get((block, folder.name.rsplit("-seed", 1)[0])):
+        elif row := known.get((block, folder.name)):
             found.setdefault(block, []).append(row)
     return found
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,14 +24,30 @@ def measures_of(rows: list[dict[str, Any]]) -> list[str]:
     return list(rows[0]["result"])
 
 
-def block_table(rows: list[dict[str, Any]], published: Mapping[str, float] | None = None) -> str:
-    """One block's rows; with `published` end points (fractions) a column of them."""
+def by_seed(rows: list[dict[str, Any]], seed: int) -> tuple[list[dict[str, Any]], dict[str, list[float]]]:
+    """(the rows of `seed`, {algorithm: its first measure with every seed} of those that were run with several)."""
+    values: dict[str, list[float]] = {}
+    for r in rows:
+        values.setdefault(r["algorithm"], []).append(r["result"][r["measure"]]["mean"])
+    return [r for r in rows if r["seed"] == seed], {a: v for a, v in values.items() if len(v) > 1}
+
+
+def spread(values: list[float], measure: str) -> str:
+    """"mean ± standard deviation (how many)" of seeds, in per cent for accuracies."""
+    return f"{cell({'mean': statistics.mean(values), 'ci95': statistics.stdev(values)}, measure)} ({len(values)})"
+
+
+def block_table(
+    rows: list[dict[str, Any]], published: Mapping[str, float] | None = None, again: Mapping[str, list[float]] | None = None
+) -> str:
+    """One block's rows; with `published` end points (fractions) a column of them, with `again` one of several seeds."""
     names = measures_of(rows)
     best_at = {}
     for r in rows:
         sign = 1 if r["better"] == "lower" else -1
         best_at[r["algorithm"]] = min(r["curve"], key=lambda k, r=r, sign=sign: sign * r["curve"][k][r["measure"]]["mean"])
     head = ["algorithm", "at step", *names, f"best {names[0]} (step)", "last step", "train min"]
+    head += ["mean ± sd over seeds"] if again else []
     head += ["tasks", "published"] if published else []
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for r in rows:
@@ -40,6 +57,7 @@ def block_table(rows: list[dict[str, Any]], published: Mapping[str, float] | Non
             r["algorithm"], str(r["report"]), *(cell(r["result"][m], m) for m in names),
             f"{cell(curve[best][names[0]], names[0])} ({best})", f"{cell(curve[last][names[0]], names[0])} ({last})",
             f"{r['train_seconds'] / 60:.1f}",
+            *([spread(again[r["algorithm"]], names[0]) if r["algorithm"] in again else ""] if again else []),
             *seen_and_published(r, published),
         ]) + " |")
     return "\n".join(lines)
@@ -72,7 +90,7 @@ def sigma_table(rows: list[dict[str, Any]], true: Sequence[float]) -> str:
 
 def fill_expected(found: dict[str, list[dict[str, Any]]], page: Path) -> None:
     """Write the measured numbers into a page's <!--expect block/algorithm-->...<!--/--> marks."""
-    by_name = {f"{block}/{r['algorithm']}": r for block, rows in found.items() for r in rows}
+    by_name = {f"{block}/{r['algorithm']}": r for block, rows in found.items() for r in reversed(rows)}  # of the first seed
 
     def fill(mark: re.Match) -> str:
         r = by_name.get(mark[1])
@@ -92,9 +110,11 @@ def write_tables(found: dict[str, list[dict[str, Any]]], cfg: dict[str, Any], do
     pictures.mkdir(parents=True, exist_ok=True)
     parts = [
         "<!-- Written by recipes/validation/validate.py; do not edit. -->",
-        f"Size {cfg['size']}, seed {cfg['seed']}; ± is half a 95 % interval over the test tasks.",
+        f"Size {cfg['size']}, seed {cfg['seed']}; ± is half a 95 % interval over the test tasks, where it says so the standard "
+        "deviation over training runs of other seeds, which draw other tasks and begin elsewhere.",
     ]
-    for block, rows in found.items():
+    for block, each in found.items():
+        rows, again = by_seed(each, cfg["seed"])
         title = cfg["blocks"][block]["title"]
         measure = rows[0]["measure"]
         lines = gaussian_lines(block) if block.startswith("gaussian") else None
@@ -102,7 +122,8 @@ def write_tables(found: dict[str, list[dict[str, Any]]], cfg: dict[str, Any], do
         plot_curve(curves, measure, pictures / f"{block}.png", title, lines)
         tasks = rows[0]["test_tasks"]
         published = cfg["blocks"][block].get("published")
-        parts += [f"## {title}", f"{tasks} test tasks.", block_table(rows, published), f"![{title}](validation/{block}.png)"]
+        of_block = block_table(rows, published, again)
+        parts += [f"## {title}", f"{tasks} test tasks.", of_block, f"![{title}](validation/{block}.png)"]
         if learning := {r["algorithm"]: r["learning"] for r in rows if r.get("learning")}:
             plot_learning(learning, measure, pictures / f"{block}-learning.png", title, published)
             parts += [f"![accuracy against tasks seen](validation/{block}-learning.png)"]

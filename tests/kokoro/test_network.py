@@ -15,7 +15,7 @@ from tts_meta.nets.kokoro.layers import AdaIN, AdaINBlock, LowRankConv, Upsample
 from tts_meta.nets.kokoro.likelihood import KokoroScales, mel_terms, spread_difference
 from tts_meta.nets.kokoro.network import Kokoro, KokoroConfig, hard_voicing, token_index
 from tts_meta.nets.kokoro.prosody import Prosody
-from tts_meta.nets.kokoro.speaker_loss import SpeakerLoss, speaker_parameters
+from tts_meta.nets.kokoro.speaker_loss import SpeakerLoss, predicted, speaker_parameters
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +81,30 @@ def test_speakers_in_one_batch_have_their_own_gradients(net):
             assert torch.allclose(g[k][t], alone[k][0], atol=1e-6 * float(g[k].abs().max()) + 1e-9), k
     moved = {k for k, v in g.items() if float(v.abs().max()) > 0}
     assert moved == set(start), sorted(set(start) - moved)  # every parameter that may move has a say
+
+
+def test_the_expected_curvature_is_the_fisher_information_of_the_mel(net):
+    exact = copy.deepcopy(net).double()
+    exact.head.pattern.bands = exact.head.pattern.bands.double()
+    loss = SpeakerLoss(exact, KokoroScales(mel=0.4))
+    fixed = {k: v[None] for k, v in speaker_parameters(exact, torch.randn(128).double(), torch.randn(128).double()).items()}
+    clips = together([clip(net, 14, 3), clip(net, 9, 4)])
+    batch = {k: (v.double() if v.is_floating_point() else v)[None] for k, v in clips.items()}
+    batch["weight"] = torch.tensor([3.0]).double()
+    name = "head.blocks.0.up.factor"
+    at, along = ({name: torch.randn_like(fixed[name])} for _ in range(2))
+    value, slope = gradient(loss.expected_curvature, at, batch, fixed)
+    assert value.item() == 0 and slope[name].abs().max() == 0
+    product = hvp(loss.expected_curvature, at, batch, along, fixed)[name]
+
+    def mels(step: float) -> torch.Tensor:
+        moved = fixed | {name: at[name] + step * along[name]}
+        rows = {k: v.expand(2, *v.shape[1:]) for k, v in moved.items()}
+        flat = {k: v[0] for k, v in batch.items() if k != "weight"}
+        return predicted(exact, rows, flat) * flat["frame_mask"].unsqueeze(-1)
+
+    slope = (mels(1e-5) - mels(-1e-5)) / 2e-5
+    assert torch.allclose((product * along[name]).sum(), 3.0 * slope.square().sum() / 0.4**2, rtol=1e-6)
 
 
 def test_a_low_rank_delta_is_an_update_of_the_weight():

@@ -93,6 +93,30 @@ def test_oracle_1_implicit_gradients_equal_autograd_through_the_closed_form(prob
     assert (reptile.log_sigma2 - d_sigma).abs().max() / d_sigma.abs().max() < 1e-10
 
 
+def test_of_absolute_errors_the_expected_curvature_is_solved_with():
+    """Laplace noise: |error| / s has no Hessian, its expectation is X'X / s^2."""
+    tasks, sigma = linear.make(3, 2, 8, (1.0, 0.5, 0.2, 2.0)), torch.tensor([1.0, 0.5, 0.2, 2.0]).double()
+    squared, prior = linear.loss(tasks.s), linear.prior(tuple(sigma.tolist()))
+
+    def absolute(params, batch):
+        return (torch.einsum("tnd,td->tn", batch["x"], linear.join(params)) - batch["y"]).abs().sum(1) / tasks.s
+
+    phi = torch.zeros(12).double()
+    theta = phi + 0.1 * torch.randn(2, 12, generator=torch.Generator().manual_seed(0)).double()
+    found = linear.at(Implicit(40, 1e-15, squared), Path(linear.split(theta)), absolute, prior, linear.split(phi), tasks.batch(),
+                      tasks.batch(True))
+    p, expected = linear.precision(sigma**2), torch.zeros(12).double()
+    for x, xq, yq, t in zip(tasks.x, tasks.xq, tasks.yq, theta, strict=True):
+        g = xq.T @ (xq @ t - yq).sign() / tasks.s
+        expected += p * torch.linalg.solve(x.T @ x / tasks.s**2 + torch.diag(p), g)
+    assert torch.allclose(linear.join(found.phi), expected, rtol=1e-8)
+    # Without it there is no curvature at all: first-order MAML's gradient.
+    flat = linear.at(Implicit(40, 1e-15), Path(linear.split(theta)), absolute, prior, linear.split(phi), tasks.batch(),
+                     tasks.batch(True))
+    first = sum(xq.T @ (xq @ t - yq).sign() / tasks.s for xq, yq, t in zip(tasks.xq, tasks.yq, theta, strict=True))
+    assert torch.allclose(linear.join(flat.phi), first, rtol=1e-8)
+
+
 def test_implicit_error_falls_with_conjugate_gradient_steps(problem):
     tasks, phi, log_sigma2, exact = problem
     _, d_sigma = closed_form_meta_grads(tasks, phi, log_sigma2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import statistics
 import subprocess
 import sys
 import time
@@ -71,25 +72,28 @@ def test_the_validation_table_is_resumable_row_by_row(tmp_path):
     words = [
         sys.executable, "recipes/validation/validate.py", f"folder={tmp_path}/runs", f"docs={tmp_path}/docs",
         "only=[few_tasks_100]",
-        "blocks.few_tasks_100.algorithms=[maml,sigma_reptile]",
+        "blocks.few_tasks_100.algorithms=[maml,sigma_reptile]", "+blocks.few_tasks_100.repeated=[maml]", "seeds=2",
         'blocks.few_tasks_100.overrides=["domain=sinusoid","meta_steps=3","test.tasks=4","inner.sigma.steps=3"]',
     ]
     done = subprocess.run(words, cwd=ROOT, env=environment(), capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "2/2" in done.stdout and "min left" in done.stdout
+    assert "3/3" in done.stdout and "min left" in done.stdout
     table = (tmp_path / "docs" / "validation_tables.md").read_text()
-    assert "| maml | 10 |" in table and "100 training tasks" in table and "±" in table
+    assert table.count("| maml | 10 |") == 1 and "100 training tasks" in table and "±" in table
+    first, second = (json.loads((tmp_path / f"runs/cpu/few_tasks_100/maml-seed{n}/results.json").read_text()) for n in (0, 1))
+    found = [r["result"]["mse"]["mean"] for r in (first, second)]
+    assert found[0] != found[1] and f"| {statistics.mean(found):.3f} ± {statistics.stdev(found):.3f} (2) |" in table
     assert (tmp_path / "docs" / "validation" / "few_tasks_100.png").stat().st_size > 3000
     (row,) = (tmp_path / "runs").rglob("maml-seed0")
     (row / "results.json").unlink()
     done = recipe(*words[1:])
-    assert done.returncode == 0 and "1/1" in done.stdout and "2/2" not in done.stdout
+    assert done.returncode == 0 and "1/1" in done.stdout and "3/3" not in done.stdout
     other = [w.replace('"test.tasks=4"', '"test.tasks=6"') for w in words]
     done = recipe(*other[1:])
     assert done.returncode == 2 and "test_tasks was 4 and is 6" in done.stderr and "resume=false" in done.stderr, done.stderr
     assert '"test_tasks": 4' in next((tmp_path / "runs").rglob("maml-seed0/results.json")).read_text()
     done = recipe(*other[1:], "resume=false")
-    assert done.returncode == 0 and "2/2" in done.stdout, done.stderr
+    assert done.returncode == 0 and "3/3" in done.stdout, done.stderr
     assert '"test_tasks": 6' in next((tmp_path / "runs").rglob("maml-seed0/results.json")).read_text()
     # The folders of another machine are not here: their rows stay in the documents.
     shutil.rmtree(tmp_path / "runs")
@@ -98,7 +102,7 @@ def test_the_validation_table_is_resumable_row_by_row(tmp_path):
     done = recipe(*words[1:])
     assert done.returncode == 0, done.stderr
     rows = json.loads((tmp_path / "docs" / "validation.json").read_text())
-    assert [r["algorithm"] for r in rows["few_tasks_100"]] == ["maml", "sigma_reptile"]
+    assert [r["algorithm"] for r in rows["few_tasks_100"]] == ["maml", "maml", "sigma_reptile"]
     assert "| tasks | published |" in (tmp_path / "docs" / "validation_tables.md").read_text()
 
 

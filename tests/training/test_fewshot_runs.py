@@ -304,3 +304,17 @@ def test_train_shots_of_an_alphabet_are_its_training_drawings(image_data, tmp_pa
     assert run.domain.test("test", 0, 1).whole_support()["y"].shape == (1, 3 * 10)
     with pytest.raises(Exception, match="train_shots is 16; 1 to 15"):
         make("maml", "omniglot_alphabets", image_data, tmp_path, "+domain.train_shots=16")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_device_that_is_not_there_is_refused(image_data, tmp_path):
+    with pytest.raises(Exception, match="device is cuda, and torch finds no GPU here"):
+        make("maml", "omniglot", image_data, tmp_path, "device=cuda")
+
+
+def test_only_domains_whose_tasks_can_lie_there_take_another_device(image_data, tmp_path):
+    with pytest.raises(Exception, match="device is meta; sinusoid runs on the CPU only"):
+        make("maml", "sinusoid", image_data, tmp_path, "device=meta")
+    run = make("reptile", "omniglot", image_data, tmp_path, "device=meta")
+    episodes = run.domain.draw(0, [0, 1])
+    assert {v.device.type for b in (episodes.support(0), episodes.query(), run.trainer.state) for v in b.values()} == {"meta"}

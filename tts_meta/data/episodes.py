@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -25,13 +25,18 @@ class FewShot:
     def tasks(self) -> int:
         return next(iter(self.support_batch.values())).shape[0]
 
+    def to(self, device: torch.device) -> FewShot:
+        """The same episodes with their batches on `device`. Rows are drawn by generators of the CPU: the same ones wherever."""
+        support, query = ({k: v.to(device) for k, v in b.items()} for b in (self.support_batch, self.query_batch))
+        return replace(self, support_batch=support, query_batch=query)
+
     def support(self, step: int) -> Batch:
         rows = next(iter(self.support_batch.values())).shape[1]
         if self.inner_batch is None or self.inner_batch >= rows:
             return self.support_batch
         chosen = torch.stack([torch.randperm(rows, generator=r)[: self.inner_batch] for r in self.rngs])
         task = torch.arange(self.tasks)[:, None]
-        weight = torch.full((self.tasks,), rows / self.inner_batch)
+        weight = torch.full((self.tasks,), rows / self.inner_batch, device=next(iter(self.support_batch.values())).device)
         return {k: v[task, chosen] for k, v in self.support_batch.items()} | {"weight": weight}
 
     def query(self) -> Batch:

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from tts_meta.meta.conjugate import solve_or_first_order
 from tts_meta.meta.hypergrad.base import Inner, MetaGrads, sum_by_module, support_metrics
-from tts_meta.meta.loss import grad_or_zero, gradient
+from tts_meta.meta.loss import TaskLoss, grad_or_zero, gradient
 from tts_meta.meta.prior import Shrinkage
 from tts_meta.meta.solvers.base import Path
 from tts_meta.meta.task import Batch, Episodes
@@ -49,11 +49,13 @@ def mixed(inner: Inner, theta: Tree, support: Batch, v: Tree) -> Tree:
 class Implicit:
     """sigma-iMAML: phi and log sigma^2 both by the implicit gradient; one sigma for all is iMAML, lambda = 1/sigma^2.
 
-    Zero `cg_steps` give FO-MAML's direction for phi and nothing for sigma.
+    Zero `cg_steps` give FO-MAML's direction for phi and nothing for sigma. The Hessian of `curvature` takes the place of the data
+    term's where that is given: of a likelihood that has none (absolute errors), its expectation, the Fisher information (Martens 2020).
     """
 
     cg_steps: int = 10
     tolerance: float = 1e-6
+    curvature: TaskLoss | None = None
 
     def __call__(self, inner: Inner, episodes: Episodes) -> MetaGrads:
         path = inner.solve(episodes)
@@ -70,7 +72,8 @@ class Implicit:
             phi = {k: v.sum(0) for k, v in g.items()}
             return MetaGrads.of(phi, torch.zeros_like(prior.log_sigma2), tasks, metrics)
         b = {k: prior.sigma(k) * g[k] for k in theta}
-        u, solved = solve_or_first_order(inner.loss, prior, theta, support, b, self.cg_steps, self.tolerance, fixed)
+        bent = self.curvature or inner.loss
+        u, solved = solve_or_first_order(bent, prior, theta, support, b, self.cg_steps, self.tolerance, fixed)
         d_phi = {}
         for k, v in u.items():
             sigma = prior.sigma(k)

@@ -21,19 +21,22 @@ def speaker_parameters(network: Kokoro, timbre: Tensor, manner: Tensor) -> dict[
     return {TIMBRE: timbre.clone(), MANNER: manner.clone(), **zero}
 
 
-def parts(network: Kokoro, params: dict[str, Tensor], batch: dict[str, Tensor], prosody: bool = True) -> dict[str, Tensor]:
-    """The likelihood's terms of every clip, each `[B]`: params `{name: [B, ...]}`, batch `[B, ...]`.
+def predicted(network: Kokoro, params: dict[str, Tensor], batch: dict[str, Tensor]) -> Tensor:
+    """Log-mels `[B, L, 80]` of clips with the prosody of their recordings: params `{name: [B, ...]}`, batch `[B, ...]`.
 
     `heard_f0` and `heard_energy` in the batch are what the acoustic blocks get in place of the recorded curves; `features`
     `[B, 512, 2 T]` are what those blocks, where nothing of them moves, made of the recorded ones.
     """
-    timbre, manner = params[TIMBRE], params[MANNER]
     f0, level = batch.get("heard_f0", batch["f0"]), batch.get("heard_energy", batch["energy"])
-    frames, mask = batch["mel"].shape[1], batch["frame_mask"]
+    frames, mask, timbre = batch["mel"].shape[1], batch["frame_mask"], params[TIMBRE]
     if "features" in batch:
-        mel = network.head(batch["features"], timbre, f0, frames, mask.unsqueeze(1), params)
-    else:
-        mel = network.acoustic(batch["sound"], batch["index"], f0, level, timbre, batch["mask"], frames, mask, params)
+        return network.head(batch["features"], timbre, f0, frames, mask.unsqueeze(1), params)
+    return network.acoustic(batch["sound"], batch["index"], f0, level, timbre, batch["mask"], frames, mask, params)
+
+
+def parts(network: Kokoro, params: dict[str, Tensor], batch: dict[str, Tensor], prosody: bool = True) -> dict[str, Tensor]:
+    """The likelihood's terms of every clip, each `[B]`: params `{name: [B, ...]}`, batch `[B, ...]` as `predicted` takes them."""
+    mel, manner = predicted(network, params, batch), params[MANNER]
     absolute, spread = mel_terms(mel.to(batch["mel"]), batch["mel"], batch["frame_mask"])
     found = {"mel": absolute, "spread": spread}
     if prosody:
@@ -47,6 +50,19 @@ def parts(network: Kokoro, params: dict[str, Tensor], batch: dict[str, Tensor], 
     return found
 
 
+def by_clip(params: dict[str, Tensor], batch: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """(params, batch) of T speakers with n clips each as T n rows."""
+    clips = batch["mel"].shape[1]
+    rows = {k: v.unsqueeze(1).expand(-1, clips, *v.shape[1:]).flatten(0, 1) for k, v in params.items()}
+    return rows, {k: v.flatten(0, 1) for k, v in batch.items() if k != "weight"}
+
+
+def by_speaker(nats: Tensor, batch: dict[str, Tensor]) -> Tensor:
+    """Sums `[T]` over each speaker's clips of `[T n]`, scaled to the whole support set."""
+    total = nats.view(batch["mel"].shape[:2]).sum(1)
+    return total * batch["weight"] if "weight" in batch else total
+
+
 class SpeakerLoss:
     """Negative log-likelihood (nats) of every speaker's clips, scaled to the whole support set by `batch["weight"]`."""
 
@@ -54,14 +70,20 @@ class SpeakerLoss:
         self.network, self.scales, self.bf16, self.prosody = network, scales, bf16, prosody
 
     def __call__(self, params: dict[str, Tensor], batch: dict[str, Tensor]) -> Tensor:
-        tasks, clips = batch["mel"].shape[:2]
-        rows = {k: v.unsqueeze(1).expand(-1, clips, *v.shape[1:]).flatten(0, 1) for k, v in params.items()}
-        flat = {k: v.flatten(0, 1) for k, v in batch.items() if k != "weight"}
+        rows, flat = by_clip(params, batch)
         with torch.autocast(flat["mel"].device.type, torch.bfloat16, enabled=self.bf16):
             found = parts(self.network, rows, flat, self.prosody)
-        nats = self.nats(found) * flat["frame_mask"].sum(1) * flat["mel"].shape[-1]
-        total = nats.view(tasks, clips).sum(1)
-        return total * batch["weight"] if "weight" in batch else total
+        return by_speaker(self.nats(found) * flat["frame_mask"].sum(1) * flat["mel"].shape[-1], batch)
+
+    def expected_curvature(self, params: dict[str, Tensor], batch: dict[str, Tensor]) -> Tensor:
+        """`[T]`: zero, and so is its gradient; its Hessian is the Fisher information J' J / scale^2 of the mel's Laplace
+        likelihood, J the derivatives of the mel. |x| itself has no second derivative but at 0, and what is left of its Hessian,
+        the network's own curvature times the signs of the errors, is not that of a minimum."""
+        rows, flat = by_clip(params, batch)
+        with torch.autocast(flat["mel"].device.type, torch.bfloat16, enabled=self.bf16):
+            mel = predicted(self.network, rows, flat).to(flat["mel"])
+        moved = (mel - mel.detach()) * flat["frame_mask"].unsqueeze(-1)
+        return by_speaker(0.5 * (moved / self.scales.mel).square().sum((1, 2)), batch)
 
     def nats(self, found: dict[str, Tensor]) -> Tensor:
         """Nats a number of the mel, `[B]`."""

@@ -34,6 +34,9 @@ class Domain:
     """Names of what `measure` gives; the first is the one to report."""
     better: str
     """lower or higher: which way the first measure is good."""
+    device = torch.device("cpu")
+    """Where the tasks lie; another one only where `devices` says so."""
+    devices = False
 
     def draw(self, step: int, positions: Sequence[int]) -> Episodes:
         """Training tasks at `positions` of meta-step `step`: the same ones however they are shared out."""

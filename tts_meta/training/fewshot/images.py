@@ -89,7 +89,7 @@ class ImageDomain(Domain):
         confidence, guess = p.max(-1)
         right = (guess == y).float()
         bins = (confidence * 10).long().clamp(max=9)
-        ece = torch.zeros(len(p))
+        ece = p.new_zeros(len(p))
         for b in range(10):
             inside = (bins == b).float()
             ece += ((right - confidence) * inside).sum(1).abs() / p.shape[1]
@@ -128,6 +128,8 @@ def draw_places(counts: Sequence[int], shape: Shape, rng: torch.Generator) -> tu
 class EpisodicImages(ImageDomain):
     """N-way K-shot classification; `classes(split)` counts the images of every class, `images(split, rows)` gathers."""
 
+    devices = True
+
     def __init__(
         self, *, ways: int, shots: int, queries: int, train_queries: int, any_shot: bool, filters: int, channels: int, size: int,
         pool: bool, likelihood: str, network: str, seed: int, train_shots: int | None = None, inner_batch: int | None = None,
@@ -164,7 +166,8 @@ class EpisodicImages(ImageDomain):
         inputs = {"x": images[:, :, :k].flatten(1, 2), "y": y[:, :, :k].flatten(1, 2)}
         if shape.any_shot:
             inputs["mask"] = torch.stack(mask).flatten(1, 2)
-        return FewShot(inputs, {"x": images[:, :, k:].flatten(1, 2), "y": y[:, :, k:].flatten(1, 2)}, rngs, inner_batch)
+        asked = {"x": images[:, :, k:].flatten(1, 2), "y": y[:, :, k:].flatten(1, 2)}
+        return FewShot(inputs, asked, rngs, inner_batch).to(self.device)
 
     def draw(self, step: int, positions: Sequence[int]) -> FewShot:
         return self._episodes("train", rngs_of(self.seed, step, positions, 3), self.train_shape, self.inner_batch)

@@ -62,10 +62,12 @@ class FewShotConfig:
     save_seconds: float
     compile: bool  # the meta-gradient as one graph: minutes at the start, then faster (tts_meta/training/compiled.py)
     seed: int
+    device: str  # cpu, cuda: where tasks and state lie (episodic images only)
     resume: bool = True  # False: begin anew, whatever the folder holds
 
 
-ELSEWHERE = ("run", "resume", "save_seconds", "tasks_per_chunk", "test_chunk", "domain.cache", "points", "point_tasks", "compile")
+ELSEWHERE = ("run", "resume", "save_seconds", "tasks_per_chunk", "test_chunk", "domain.cache", "points", "point_tasks", "compile",
+             "device")
 """Settings that change no result, but for rounding."""
 
 
@@ -98,7 +100,8 @@ class FewShotRun:
         if missing:
             raise InputError(f"{cfg.name} needs {missing}, which {cfg.domain_name} does not give: it does not fit this domain.")
         self.algorithm = cfg.algorithm(**extras)
-        state = self.algorithm.init(self.domain.fresh)
+        self.domain.device = self._device()
+        state = {k: v.to(self.domain.device) for k, v in self.algorithm.init(self.domain.fresh).items()}
         learner: Algorithm | Compiled = self.algorithm
         if cfg.compile:
             if not isinstance(self.algorithm, Gradient):
@@ -112,6 +115,15 @@ class FewShotRun:
         if saved is not None:
             self.trainer.restore(saved)
             self.seconds = meta["seconds"]
+
+    def _device(self) -> torch.device:
+        """Where the tasks go. Raises InputError where this domain or machine has no such device."""
+        device = torch.device(self.cfg.device)
+        if device.type == "cuda" and not torch.cuda.is_available():
+            raise InputError(f"device is {device}, and torch finds no GPU here; leave it out.")
+        if device.type != "cpu" and not self.domain.devices:
+            raise InputError(f"device is {device}; {self.cfg.domain_name} runs on the CPU only, leave it out.")
+        return device
 
     def _say(self, message: str) -> None:
         if self.rank == 0:
