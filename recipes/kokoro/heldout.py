@@ -7,8 +7,9 @@ Position: 0 is other people's voices, 1 the speaker's own other recordings throu
 the mean of the clips. The encoder's cosine grows with what it hears (the same recordings: 2 s 0.88, 3 s 0.92, 6 s 0.94), so
 they are cut to the length of the clone's sentences; `position_whole` compares with the whole recordings, `position_second` is
 by another encoder (CAM++) that nothing was chosen by. P.808 is DNSMOS's,
-WER by Whisper tiny.en; F0 (mean, spread of the logarithm) and rate (without pauses) are ratios to four recordings', on
-their texts.
+WER by Whisper tiny.en; F0 (mean, spread of the logarithm) are the clone's over those of four other recordings, on their texts,
+and over those of the clips that were learned from. Rate is how long the phones of the four last, by the aligner, over how long
+they would last in the clone.
 A speaker that is in the file already is not made again. About two minutes a speaker on one core.
 """
 
@@ -22,8 +23,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
-import librosa
 import numpy as np
 import soundfile
 import torch
@@ -34,18 +35,20 @@ sys.path[:0] = [str(ROOT), str(ROOT / "recipes")]
 from tables import kokoro_heldout  # noqa: E402
 
 from tts_meta.adaptation.clone_at_once import clone_voice  # noqa: E402
-from tts_meta.audio.features import clip_features  # noqa: E402
+from tts_meta.audio.features import ClipFeatures, clip_features  # noqa: E402
 from tts_meta.audio.files import replace_file, write_wav  # noqa: E402
 from tts_meta.audio.mel import HOP, SAMPLE_RATE  # noqa: E402
 from tts_meta.audio.pitch import f0_at_frames  # noqa: E402
 from tts_meta.audio.vocoder import default_vocoder  # noqa: E402
 from tts_meta.data.layouts import read_manifest  # noqa: E402
+from tts_meta.kokoro.register import REGISTER, Register  # noqa: E402
 from tts_meta.measures.intelligibility import load_recogniser, word_errors  # noqa: E402
 from tts_meta.measures.quality import distillmos, dnsmos  # noqa: E402
 from tts_meta.measures.second_encoder import embed_second, second_other_speakers  # noqa: E402
 from tts_meta.measures.similarity import centroid, embed, other_speakers  # noqa: E402
 from tts_meta.speaking.synthesize import Synthesizer  # noqa: E402
 from tts_meta.starters.chosen_starter import default_starter  # noqa: E402
+from tts_meta.starters.interface import Network  # noqa: E402
 from tts_meta.voices.voice_file import load_voice  # noqa: E402
 
 SENTENCES = [
@@ -83,9 +86,20 @@ def share(clone: float, floor: float, ceiling: float) -> float:
     return round((clone - floor) / (ceiling - floor), 3)
 
 
-def sounding(samples: np.ndarray) -> int:
-    """Samples of `[N]` that are no pause: within 35 dB of the loudest."""
-    return int(sum(b - a for a, b in librosa.effects.split(samples, top_db=35)))
+def sentence_case(text: str) -> str:
+    """A transcript as it is said: one in capitals has no letter words."""
+    return text.lower() if text.isupper() else text
+
+
+def log_f0(found: list[ClipFeatures]) -> np.ndarray:
+    """log Hz of every voiced frame of recordings."""
+    return np.concatenate([np.log(f.f0[f.f0 > 0]) for f in found])
+
+
+def pace(starter: Network, texts: list[str], found: list[ClipFeatures]) -> float:
+    """log of how long recordings' phones last over how long the network would draw them."""
+    items = [starter.item(SimpleNamespace(text=t, features=f)) for t, f in zip(texts, found, strict=True)]
+    return Register.of(starter.measured(items, [starter.encoded(i, ()) for i in items])[REGISTER]).slow
 
 
 def cut_alike(recordings: list[np.ndarray], lengths: list[int]) -> list[np.ndarray]:
@@ -134,7 +148,8 @@ def one(rows: list[dict], root: Path, keep: Path | None = None) -> dict:
         begin = time.monotonic()
         clone(support, root, path)
         seconds, size = time.monotonic() - begin, path.stat().st_size
-        synthesizer = Synthesizer.of(starter, load_voice(path, starter))
+        voice = load_voice(path, starter)
+        synthesizer = Synthesizer.of(starter, voice)
         if keep:
             keep.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, keep / f"{rows[0]['speaker']}.voice")
@@ -150,16 +165,18 @@ def one(rows: list[dict], root: Path, keep: Path | None = None) -> dict:
     cloned = [spoken(m) for m in mels]
     # Melody and rate depend on what is said: on the recordings' own texts.
     same = [r for r in reference if r["text"]][:SAME]
-    theirs = [f for f in (clip_features(*heard(r)) for r in same) if f is not None]
-    again = [synthesizer.speak(r["text"].lower() if r["text"].isupper() else r["text"]).samples for r in same]
+    texts = [sentence_case(r["text"]) for r in same]
+    theirs = [clip_features(*heard(r)) for r in same]
+    learned = [f for f in (clip_features(*heard(r)) for r in support) if f is not None]
+    again = [synthesizer.speak(t).samples for t in texts]
     if keep:
         short = min(range(len(theirs)), key=lambda i: abs(theirs[i].seconds - 4.0))
         for kind, samples in (("recording", theirs[short].samples), ("clone", again[short])):
             write_wav(keep / f"{rows[0]['speaker']}-{kind}.wav", samples, SAMPLE_RATE)
-    log_f0 = np.concatenate([np.log(f.f0[f.f0 > 0]) for f in theirs])
     curves = [f0_at_frames(y, SAMPLE_RATE, len(y) // HOP) for y in again]
     said = np.concatenate([np.log(f[f > 0]) for f in curves])
-    rate = sum(sounding(f.samples) for f in theirs) / sum(sounding(y) for y in again)
+    own, clips = log_f0(theirs), log_f0(learned)
+    rate = np.exp(pace(starter, texts, theirs) - Register.of(voice.deltas[REGISTER]).slow)
 
     def mean(score, sounds: list[np.ndarray]) -> float:
         return float(np.mean([score(y) for y in sounds]))
@@ -186,8 +203,9 @@ def one(rows: list[dict], root: Path, keep: Path | None = None) -> dict:
         "p808": round(mean(p808, cloned), 2), "p808_vocoded": round(mean(p808, vocoded), 2),
         "distillmos": round(mean(naturalness, cloned), 2), "distillmos_vocoded": round(mean(naturalness, vocoded), 2),
         "wer": round(sum(e for e, _ in errors) / sum(n for _, n in errors), 4),
-        "f0": round(float(np.exp(said.mean() - log_f0.mean())), 3),
-        "f0_spread": round(float(said.std() / log_f0.std()), 2), "rate": round(rate, 2),
+        "f0": round(float(np.exp(said.mean() - own.mean())), 3), "f0_spread": round(float(said.std() / own.std()), 2),
+        "f0_clips": round(float(np.exp(said.mean() - clips.mean())), 3),
+        "f0_spread_clips": round(float(said.std() / clips.std()), 2), "rate": round(float(rate), 2),
         "clone_seconds": round(seconds), "bytes": size,
     }
 

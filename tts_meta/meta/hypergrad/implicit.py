@@ -50,7 +50,8 @@ class Implicit:
     """sigma-iMAML: phi and log sigma^2 both by the implicit gradient; one sigma for all is iMAML, lambda = 1/sigma^2.
 
     Zero `cg_steps` give FO-MAML's direction for phi and nothing for sigma. The Hessian of `curvature` takes the place of the data
-    term's where that is given: of a likelihood that has none (absolute errors), its expectation, the Fisher information (Martens 2020).
+    term's where that is given: of a likelihood that has none (absolute errors), its expectation, the Fisher information
+    (Martens 2020).
     """
 
     cg_steps: int = 10
