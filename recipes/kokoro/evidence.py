@@ -64,7 +64,7 @@ METHODS: dict[str, dict] = {
     "head_all": {"dense": ["head."], "rate": 3e-4},
     "sea_emb": {"free": ["timbre"], "rate": 3e-2},
     "handpicked": {"dense": ["head.", "blocks.", "prosody."], "styles": True, "rate": 1e-4},
-    "lora": {"dense": ["head.", "blocks."], "rank": 7, "rate": 1e-3},
+    "lora": {"dense": ["head.", "blocks."], "rank": 7, "rate": 3e-3},
     "weight_change": {"dense": json.loads(CHANGED.read_text())["moved"] if CHANGED.exists() else [], "rate": 3e-4},
 }
 

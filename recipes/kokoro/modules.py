@@ -23,11 +23,15 @@ sys.path.insert(0, str(ROOT))
 
 from tts_meta.audio.files import replace_file  # noqa: E402
 
-COLOURS = {"style": "#7c3aed", "norms' shifts": "#0f766e", "convolutions' factors": "#b45309"}
+COLOURS = {"style": "#7c3aed", "norms' shifts": "#0f766e", "expansions' factors": "#be123c", "convolutions' factors": "#b45309"}
+ALGORITHMS = {"imaml": "sigma-iMAML", "implicit": "implicit sigma-Reptile", "first_order": "first-order sigma-Reptile"}
 
 
 def kind(module: str) -> str:
-    return "convolutions' factors" if module.endswith("factor") else "norms' shifts" if module.endswith("shift") else "style"
+    """The head's expansions are the convolutions before its blocks' GELU."""
+    if not module.endswith("factor"):
+        return "norms' shifts" if module.endswith("shift") else "style"
+    return "expansions' factors" if ".up." in module else "convolutions' factors"
 
 
 def main() -> None:
@@ -50,7 +54,7 @@ def main() -> None:
         rows.append(f"| {m} | {kind(m)} | {tensors[m].numel():,} | {sigma[i]:.4f} | {change[i]:.2f} |")
     replace_file(args.out / f"{args.name}.md", ("\n".join([
         f"# {args.title}", "",
-        f"{facts['estimator'].replace('_', '-')} sigma-Reptile, {facts['steps']} meta-steps of {facts['tasks']} people, "
+        f"{ALGORITHMS[facts['estimator']]}, {facts['steps']} meta-steps of {facts['tasks']} people, "
         f"{facts['inner_steps']} inner steps. Made by `python recipes/kokoro/modules.py`.", "", f"![sigma]({args.name}.png)", "",
         *rows, "",
     ])).encode())

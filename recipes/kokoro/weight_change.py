@@ -50,8 +50,9 @@ def main() -> None:
         spec = {**ARMS["every weight"], "steps": [args.steps]}
         _, trained, _ = next(dense(starter, split(person)[0], spec, 0))
         for key, weight in trained.net.named_parameters():
-            if key.startswith(tuple(spec["dense"])) and float(before[key].norm()):
-                ratios.setdefault(key, []).append(float((weight - before[key]).norm() / before[key].norm()))
+            # The right halves of low-rank updates are a clone's, not the network's.
+            if key.startswith(tuple(spec["dense"])) and not key.endswith(".down") and float(before[key].norm()):
+                ratios.setdefault(key, []).append(float((weight.detach() - before[key]).norm() / before[key].norm()))
         print(name, flush=True)
     ratio = {n: round(float(np.mean(v)), 5) for n, v in ratios.items()}
     sizes = {n: before[n].numel() for n in ratio}
