@@ -146,12 +146,18 @@ def roofline() -> str:
     return table(head, rows)
 
 
+SETTLING = {
+    "chosen": "all modules", "settled": "all for 20 steps, then the head",
+    "imaml 30": "so, the head's sigma by sigma-iMAML, 30 meta-steps", "imaml 70": "so, 70 meta-steps",
+}
+
+
 def kokoro_settling() -> str:
     """All modules to the end, or the head alone after twenty steps, on development people."""
     found, rows = data("kokoro_settling"), []
-    for name, said in (("chosen", "all modules"), ("settled", "all for 20 steps, then the head")):
+    for name, said in SETTLING.items():
         cells = [v["at"] for k, v in found.items() if k.split("|")[0] == name]
-        for step in cells[0]:
+        for step in cells[0] if cells else ():
             mean_of = {k: mean([c[step][k] for c in cells]) for k in ("position", "p808", "distillmos", "wer")}
             rows.append([said, step, str(len(cells)), f"{mean_of['position']:.2f}", f"{mean_of['p808']:+.2f}",
                          f"{mean_of['distillmos']:+.2f}", per_cent(mean_of["wer"])])

@@ -52,9 +52,10 @@ def main() -> None:
     for i in np.argsort(-change):
         m = modules[i]
         rows.append(f"| {m} | {kind(m)} | {tensors[m].numel():,} | {sigma[i]:.4f} | {change[i]:.2f} |")
+    people = "one person" if facts["tasks"] == "1" else f"{facts['tasks']} people"
     replace_file(args.out / f"{args.name}.md", ("\n".join([
         f"# {args.title}", "",
-        f"{ALGORITHMS[facts['estimator']]}, {facts['steps']} meta-steps of {facts['tasks']} people, "
+        f"{ALGORITHMS[facts['estimator']]}, {facts['steps']} meta-steps of {people}, "
         f"{facts['inner_steps']} inner steps. Made by `python recipes/kokoro/modules.py`.", "", f"![sigma]({args.name}.png)", "",
         *rows, "",
     ])).encode())
@@ -70,6 +71,8 @@ def main() -> None:
     for m, *curve in zip(modules, *[row["change"] for row in log], strict=True):
         right.plot([row["step"] for row in log], np.array(curve) / np.log(2), color=COLOURS[kind(m)], lw=0.8, alpha=0.8)
     for name, colour in COLOURS.items():
+        if name not in map(kind, modules):
+            continue
         right.plot([], [], color=colour, label=name)
     right.axvline(int(facts["steps"]), color="#52525b", lw=0.8, ls=":")  # what the table and the left half show
     right.legend(fontsize=8)
