@@ -112,6 +112,22 @@ def kokoro_swap() -> str:
     return table(["prosody", "position", "P.808", "distillmos"], rows)
 
 
+def kokoro_sigmas() -> str:
+    """Held-out people's clones under the package's sigma of the head, and under the one that sigma-iMAML learned."""
+    rows = []
+    for native, people in ((True, "native speakers"), (False, "Mandarin first")):
+        for file, sigma in (("kokoro_heldout", "the package's"), ("kokoro_heldout_imaml", "sigma-iMAML's, 30 meta-steps")):
+            found = [r for n, r in data(file).items() if n.startswith("speechocean") != native]
+            over = {k: [r[k] - r[f"{k}_vocoded"] for r in found] for k in ("p808", "distillmos")}
+            positions = [r["position"] for r in found]
+            rows.append([
+                people, str(len(found)), sigma, f"{mean(positions):.2f}", f"{min(positions):.2f}",
+                f"{mean([r['position_second'] for r in found]):.2f}", *(f"{mean(v):+.2f}" for v in over.values()),
+                per_cent(mean([r["wer"] for r in found])),
+            ])
+    return table(["people", "how many", "the head's sigma", "position", "worst", "by CAM++", "P.808", "distillmos", "WER"], rows)
+
+
 def kokoro_arms() -> str:
     """Every way of adapting that was tried on development people."""
     rows = []
@@ -317,8 +333,9 @@ def quartiles(values: list[float]) -> tuple[float, float, float]:
 
 TABLES: dict[str, Callable[[], str]] = {
     f.__name__: f for f in (
-        kokoro_heldout, quality, small_heldout, kokoro_head, kokoro_swap, kokoro_arms, bench, fast_speech, vocoders, engines,
-        kokoro_verification, noisy_clips, kokoro_methods, kokoro_long, kokoro_amounts, roofline, kokoro_settling,
+        kokoro_heldout, kokoro_sigmas, quality, small_heldout, kokoro_head, kokoro_swap, kokoro_arms, bench, fast_speech,
+        vocoders, engines, kokoro_verification, noisy_clips, kokoro_methods, kokoro_long, kokoro_amounts, roofline,
+        kokoro_settling,
     )
 }
 

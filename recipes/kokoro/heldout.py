@@ -164,9 +164,8 @@ def one(rows: list[dict], root: Path, keep: Path | None = None) -> dict:
     alike = cut_alike([f.mel for f in found], [len(m) for m in mels])
     cloned = [spoken(m) for m in mels]
     # Melody and rate depend on what is said: on the recordings' own texts.
-    same = [r for r in reference if r["text"]][:SAME]
-    texts = [sentence_case(r["text"]) for r in same]
-    theirs = [clip_features(*heard(r)) for r in same]
+    same = [(sentence_case(r["text"]), f) for r in reference if r["text"] and (f := clip_features(*heard(r))) is not None][:SAME]
+    texts, theirs = [t for t, _ in same], [f for _, f in same]
     learned = [f for f in (clip_features(*heard(r)) for r in support) if f is not None]
     again = [synthesizer.speak(t).samples for t in texts]
     if keep:
