@@ -15,8 +15,10 @@ from hydra.utils import instantiate
 
 from tests.conftest import ROOT
 from tts_meta.errors import InputError
+from tts_meta.meta.hypergrad.implicit import Implicit
 from tts_meta.training.fewshot.evaluate import evaluate
 from tts_meta.training.fewshot.run import FewShotRun, learning_points
+from tts_meta.training.settings import describe
 
 ALGORITHMS = sorted(p.stem for p in (ROOT / "configs" / "algorithm").glob("*.yaml"))
 DOMAINS = sorted(p.stem for p in (ROOT / "configs" / "domain").glob("*.yaml"))
@@ -318,3 +320,9 @@ def test_only_domains_whose_tasks_can_lie_there_take_another_device(image_data, 
     run = make("reptile", "omniglot", image_data, tmp_path, "device=meta")
     episodes = run.domain.draw(0, [0, 1])
     assert {v.device.type for b in (episodes.support(0), episodes.query(), run.trainer.state) for v in b.values()} == {"meta"}
+
+
+def test_a_curvature_belongs_to_the_loss_and_is_no_setting():
+    """Runs that were made before there was one go on."""
+    assert describe(Implicit(5)) == describe(Implicit(5, curvature=lambda params, batch: torch.zeros(1)))
+    assert "curvature" not in str(describe(Implicit(5)))

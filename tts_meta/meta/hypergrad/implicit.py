@@ -12,7 +12,7 @@ A module with sigma = 0 drops out of the system by itself (its row of S is zero)
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -56,7 +56,7 @@ class Implicit:
 
     cg_steps: int = 10
     tolerance: float = 1e-6
-    curvature: TaskLoss | None = None
+    curvature: TaskLoss | None = field(default=None, metadata={"setting": False})  # belongs to the loss
 
     def __call__(self, inner: Inner, episodes: Episodes) -> MetaGrads:
         path = inner.solve(episodes)
