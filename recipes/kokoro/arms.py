@@ -30,7 +30,7 @@ from torch.nn.utils import parametrize
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "recipes" / "kokoro")]
 
-from heldout import LONGEST, SENTENCES, cut_alike, naturalness, share, spoken  # noqa: E402
+from heldout import LONGEST, SENTENCES, cut_alike, naturalness, sentence_case, share, spoken  # noqa: E402
 from people import Person, people  # noqa: E402
 
 from tts_meta.adaptation.adaptation_run import AdaptationRun  # noqa: E402
@@ -88,7 +88,7 @@ def low_rank(net: nn.Module, parts: tuple[str, ...], rank: int, seed: int) -> li
     rng, found = torch.Generator().manual_seed(seed), []
     for name, layer in list(net.named_modules()):
         weight = getattr(layer, "weight", None)
-        if not name.startswith(parts) or weight is None or weight.dim() < 2 or isinstance(layer, nn.LSTM):
+        if not name.startswith(parts) or weight is None or weight.dim() < 2:
             continue
         if rank * (len(weight) + weight[0].numel()) < weight.numel():
             update = LowRankUpdate(weight, rank, rng)
@@ -98,9 +98,11 @@ def low_rank(net: nn.Module, parts: tuple[str, ...], rank: int, seed: int) -> li
 
 
 def dense(starter: KokoroStarter, support: list, spec: dict, seed: int) -> Iterator[tuple[int, KokoroStarter, Tree]]:
-    """Every weight of the parts named moves, by Adam without a prior; after each of the steps a copy of the starter and how
-    far its styles have gone."""
+    """Every weight of the parts named moves, by Adam without a prior; after each of the steps a copy of the starter and the
+    deltas of the voice: how far its styles have gone, and its register, unless what draws rhythm and melody has learned that."""
     starter, parts = replace(starter, net=copy.deepcopy(starter.net)), tuple(spec["dense"])
+    prosody = any(part.startswith("prosody.") for part in parts)
+    register = {} if prosody else starter.measured(support, [starter.encoded(i, ()) for i in support])
     moved = [p for n, p in starter.net.named_parameters() if n.startswith(parts)]
     if "rank" in spec:
         moved = low_rank(starter.net, parts, spec["rank"], seed)
@@ -110,7 +112,7 @@ def dense(starter: KokoroStarter, support: list, spec: dict, seed: int) -> Itera
     for weight in moved:
         weight.requires_grad_(True)
     optimiser = torch.optim.Adam([*moved, *styles.values()], spec["rate"], betas=(0.9, 0.99))
-    loss = starter.task_loss(bf16_is_fast(), [MANNER if drawn(spec) else TIMBRE])
+    loss = starter.task_loss(bf16_is_fast(), [MANNER if prosody else TIMBRE])
     read = [starter.encoded(i, () if styles else parts) for i in support]
     rng = np.random.default_rng(seed)
     for step in range(1, max(spec["steps"]) + 1):
@@ -121,23 +123,17 @@ def dense(starter: KokoroStarter, support: list, spec: dict, seed: int) -> Itera
         value.backward()
         optimiser.step()
         if step in spec["steps"]:
-            yield step, starter, {n: (v - starter.start({})[n])[0].detach() for n, v in styles.items()}
-
-
-def drawn(spec: dict) -> bool:
-    """Whether the network that draws rhythm and melody moves: then it has learned what a register would set."""
-    return any(part.startswith("prosody.") for part in spec.get("dense", ()))
+            yield step, starter, register | {n: v[0].detach() - starter.phi[n] for n, v in styles.items()}
 
 
 def clones(starter: KokoroStarter, support: list, spec: dict, seed: int) -> Iterator[tuple[str, Synthesizer, float]]:
     """(steps, a synthesizer of the clone, seconds) after each of the arm's steps."""
-    register = starter.measured(support, [starter.encoded(i, ()) for i in support])
     begin = time.monotonic()
     if "dense" in spec:
-        register = {} if drawn(spec) else register
-        for step, trained, styles in dense(starter, support, spec, seed):
-            yield str(step), Synthesizer(trained, styles | register), time.monotonic() - begin
+        for step, trained, deltas in dense(starter, support, spec, seed):
+            yield str(step), Synthesizer(trained, deltas), time.monotonic() - begin
         return
+    register = starter.measured(support, [starter.encoded(i, ()) for i in support])
     if "free" in spec:
         method, arm = free(starter, spec["free"], spec["rate"]), starter
     else:
@@ -212,8 +208,7 @@ def recorded(root: Path, starter: KokoroStarter, names: list[str]) -> dict[str, 
         person = found[name] = Person(name, "dev")
         for i in np.random.default_rng(0).permutation(len(own)):
             with contextlib.suppress(InputError):  # a clone would leave it out, too
-                text = own[i]["text"].strip()
-                text = text.lower() if text.upper() == text else text
+                text = sentence_case(own[i]["text"].strip())
                 text = text if text[-1] in ".!?;:," else f"{text}."
                 clip = SimpleNamespace(text=text, features=check_clip(root / own[i]["path"]))
                 person.pieces.append((own[i]["path"], starter.item(clip)))

@@ -33,7 +33,7 @@ import torch
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "recipes"), str(ROOT / "recipes" / "kokoro")]
 
-from arms import FOLKLORE, Judges, dense, drawn  # noqa: E402
+from arms import FOLKLORE, Judges, dense  # noqa: E402
 from heldout import LONGEST, SENTENCES, by_second, cut_alike, share, spoken  # noqa: E402
 from tables import by_amount, quartiles  # noqa: E402
 
@@ -54,7 +54,6 @@ SPEAKERS = "p225,0811,2609,p226,3331,2327"
 REFERENCE = 8
 SOUNDS = (60, 120, 300, 1000, 3000)
 LOSSES = (0, 15, 30, 60, 90, 120, 180, 240, 300, 450, 600, 1000, 1500, 2000, 2500, 3000)
-CHANGED = ROOT / "docs" / "kokoro_weight_change.json"
 METHODS: dict[str, dict] = {
     "sigma_reptile": {},
     "sigma_together": {"together": True},
@@ -65,8 +64,9 @@ METHODS: dict[str, dict] = {
     "sea_emb": {"free": ["timbre"], "rate": 3e-2},
     "handpicked": {"dense": ["head.", "blocks.", "prosody."], "styles": True, "rate": 1e-4},
     "lora": {"dense": ["head.", "blocks."], "rank": 7, "rate": 3e-3},
-    "weight_change": {"dense": json.loads(CHANGED.read_text())["moved"] if CHANGED.exists() else [], "rate": 3e-4},
+    "weight_change": {"dense": "docs/kokoro_weight_change.json", "rate": 3e-4},
 }
+"""As arms of recipes/kokoro/arms.py; `dense` may be a file of recipes/kokoro/weight_change.py, which names the weights."""
 
 
 class Walk:
@@ -91,9 +91,10 @@ class Walk:
         begin = time.monotonic()
         if "dense" in self.spec:
             yield 0, self.loss(self.starter, {}), Synthesizer(self.starter, self.register), 0.0
-            register = {} if drawn(self.spec) else self.register
-            for step, trained, styles in dense(self.starter, self.support, {**self.spec, "steps": steps}, 0):
-                yield step, self.loss(trained, styles), Synthesizer(trained, styles | register), time.monotonic() - begin
+            parts = self.spec["dense"]
+            parts = json.loads((ROOT / parts).read_text())["moved"] if isinstance(parts, str) else parts
+            for step, trained, deltas in dense(self.starter, self.support, {**self.spec, "dense": parts, "steps": steps}, 0):
+                yield step, self.loss(trained, deltas), Synthesizer(trained, deltas), time.monotonic() - begin
             return
         method = free(self.starter, self.spec["free"], self.spec["rate"]) if "free" in self.spec else shrinking(self.starter)
         method = replace(method, together=None) if "together" in self.spec else method  # all modules to the end

@@ -46,9 +46,8 @@ def rows(cfg: DictConfig, only: Sequence[str]) -> list[tuple[str, Path, list[str
             size = spec.get("size", cfg.size)
             for seed in range(cfg.seed, cfg.seed + (cfg.seeds if algorithm in spec.get("repeated", ()) else 1)):
                 folder = Path(cfg.folder) / size / block / f"{algorithm}-seed{seed}"
-                words = [*spec.overrides, f"algorithm={algorithm}", f"size={size}", f"seed={seed}", f"run={folder}"]
-                words[:0] = [f"device={cfg.device}"] if cfg.device != "cpu" else []
-                out.append((str(block), folder, words))
+                chosen = {"algorithm": algorithm, "size": size, "seed": seed, "device": cfg.device, "run": folder}
+                out.append((str(block), folder, [*spec.overrides, *(f"{k}={v}" for k, v in chosen.items())]))
     return out
 
 

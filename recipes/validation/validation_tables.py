@@ -24,12 +24,13 @@ def measures_of(rows: list[dict[str, Any]]) -> list[str]:
     return list(rows[0]["result"])
 
 
-def by_seed(rows: list[dict[str, Any]], seed: int) -> tuple[list[dict[str, Any]], dict[str, list[float]]]:
-    """(the rows of `seed`, {algorithm: its first measure with every seed} of those that were run with several)."""
-    values: dict[str, list[float]] = {}
+def by_seed(rows: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], dict[str, list[float]]]:
+    """(the first row of every algorithm, {algorithm: its first measure with every seed} of those that were run with several)."""
+    of: dict[str, list[dict[str, Any]]] = {}
     for r in rows:
-        values.setdefault(r["algorithm"], []).append(r["result"][r["measure"]]["mean"])
-    return [r for r in rows if r["seed"] == seed], {a: v for a, v in values.items() if len(v) > 1}
+        of.setdefault(r["algorithm"], []).append(r)
+    again = {a: [r["result"][r["measure"]]["mean"] for r in each] for a, each in of.items() if len(each) > 1}
+    return [each[0] for each in of.values()], again
 
 
 def spread(values: list[float], measure: str) -> str:
@@ -90,7 +91,7 @@ def sigma_table(rows: list[dict[str, Any]], true: Sequence[float]) -> str:
 
 def fill_expected(found: dict[str, list[dict[str, Any]]], page: Path) -> None:
     """Write the measured numbers into a page's <!--expect block/algorithm-->...<!--/--> marks."""
-    by_name = {f"{block}/{r['algorithm']}": r for block, rows in found.items() for r in reversed(rows)}  # of the first seed
+    by_name = {f"{block}/{r['algorithm']}": r for block, rows in found.items() for r in by_seed(rows)[0]}
 
     def fill(mark: re.Match) -> str:
         r = by_name.get(mark[1])
@@ -114,7 +115,7 @@ def write_tables(found: dict[str, list[dict[str, Any]]], cfg: dict[str, Any], do
         "deviation over training runs of other seeds, which draw other tasks and begin elsewhere.",
     ]
     for block, each in found.items():
-        rows, again = by_seed(each, cfg["seed"])
+        rows, again = by_seed(each)
         title = cfg["blocks"][block]["title"]
         measure = rows[0]["measure"]
         lines = gaussian_lines(block) if block.startswith("gaussian") else None
