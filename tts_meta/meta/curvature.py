@@ -1,6 +1,8 @@
-"""Log determinants of the train loss's curvature H + P, P = diag(1 / sigma^2): exact, Gauss-Newton, diagonal.
+"""Log determinants of the train loss's curvature H + P, P = diag(1 / sigma^2): exact, Gauss-Newton, diagonal; and the
+Gauss-Newton matrix as the Hessian of a loss.
 
-All are differentiable, for ML-LAPLACE (Grant et al. 2018). Names and shapes: theta `{name: [T, ...]}`, results `[T]`.
+The determinants are differentiable, for ML-LAPLACE (Grant et al. 2018). Names and shapes: theta `{name: [T, ...]}`,
+results `[T]`.
 """
 
 from __future__ import annotations
@@ -73,6 +75,27 @@ def diagonal(loss: NetLoss, prior: Shrinkage, theta: Tree, batch: Batch, fixed: 
     p = _precision(prior, theta)
     j, outer = _gauss_newton_parts(loss, theta, batch, fixed)
     return ((outer @ j * j).sum(1).clamp(min=0) + p).log().sum(1)
+
+
+class GaussNewton:
+    """TaskLoss that is zero, and so is its gradient, and whose Hessian is J' L J: J the derivatives of the network's outputs,
+    L the criterion's Hessian in them (Schraudolph 2002).
+
+    Where the criterion is convex, no direction of it has negative curvature, wherever the inner loop ended. For cross-entropy and
+    squared errors it is the Fisher information (Martens 2020).
+    """
+
+    def __init__(self, loss: NetLoss) -> None:
+        self.loss = loss
+
+    def __call__(self, params: Tree, batch: Batch) -> Tensor:
+        out = self.loss.outputs(params, batch)
+        at = out.detach().requires_grad_()
+        moved = out - at.detach()
+        with torch.enable_grad():
+            (g,) = torch.autograd.grad(self.loss.of_outputs(at, batch).sum(), at, create_graph=True)
+            (bent,) = torch.autograd.grad((g * moved).sum(), at, create_graph=True)
+        return 0.5 * (moved * bent).flatten(1).sum(1)
 
 
 CURVATURES = {"exact": exact, "gauss_newton": gauss_newton, "diagonal": diagonal}

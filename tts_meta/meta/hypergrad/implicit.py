@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from tts_meta.meta.conjugate import solve_or_first_order
+from tts_meta.meta.curvature import GaussNewton
 from tts_meta.meta.hypergrad.base import Inner, MetaGrads, sum_by_module, support_metrics
 from tts_meta.meta.loss import TaskLoss, grad_or_zero, gradient
 from tts_meta.meta.prior import Shrinkage
@@ -58,6 +59,10 @@ class Implicit:
     tolerance: float = 1e-6
     curvature: TaskLoss | None = field(default=None, metadata={"setting": False})  # belongs to the loss
 
+    def bent(self, inner: Inner) -> TaskLoss:
+        """What the Hessian is taken of."""
+        return self.curvature or inner.loss
+
     def __call__(self, inner: Inner, episodes: Episodes) -> MetaGrads:
         path = inner.solve(episodes)
         return self.at(path, inner, episodes.whole_support(), episodes.query())
@@ -73,8 +78,7 @@ class Implicit:
             phi = {k: v.sum(0) for k, v in g.items()}
             return MetaGrads.of(phi, torch.zeros_like(prior.log_sigma2), tasks, metrics)
         b = {k: prior.sigma(k) * g[k] for k in theta}
-        bent = self.curvature or inner.loss
-        u, solved = solve_or_first_order(bent, prior, theta, support, b, self.cg_steps, self.tolerance, fixed)
+        u, solved = solve_or_first_order(self.bent(inner), prior, theta, support, b, self.cg_steps, self.tolerance, fixed)
         d_phi = {}
         for k, v in u.items():
             sigma = prior.sigma(k)
@@ -83,3 +87,18 @@ class Implicit:
             cross = mixed(inner, theta, support, {k: prior.sigma(k) * v for k, v in u.items()})
             d_phi.update({k: (g[k] - cross[k]).sum(0) for k in inner.frozen})
         return MetaGrads.of(d_phi, implicit_log_sigma2(prior, u, theta, inner.phi), tasks, {**metrics, **solved})
+
+
+@dataclass(frozen=True)
+class GaussNewtonImplicit(Implicit):
+    """The implicit gradient with the Gauss-Newton matrix of the data term in place of its Hessian: of a network whose inner loop
+    ends where the loss is not convex, as early in meta-training it does in nearly every task.
+
+    Raises TypeError for a loss that does not show its network's outputs.
+    """
+
+    def bent(self, inner: Inner) -> TaskLoss:
+        if not (hasattr(inner.loss, "outputs") and hasattr(inner.loss, "of_outputs")):
+            given = type(inner.loss).__name__
+            raise TypeError(f"The Gauss-Newton matrix needs a loss with outputs and of_outputs; {given} has none.")
+        return GaussNewton(inner.loss)
