@@ -9,7 +9,8 @@ times that:
 - unrolled: d query loss / d log sigma^2 through the inner steps (eq. 6 of Chen et al. 2020), which is what the loss does;
 - first_order: g . (theta - phi), the workshop version's eq. 4;
 - diagonal: its eq. 29, with Hutchinson's probes;
-- implicit: eq. 7 by conjugate gradients.
+- implicit: eq. 7 by conjugate gradients;
+- gauss_newton: the same with the Gauss-Newton matrix for the Hessian.
 
 With e_t and u_t `[M]` an estimate and the unrolled gradient of task t: bias |mean(e) - mean(u)| / |mean(u)|, spread
 sqrt(sum var(e)) / |mean(u)| (of one task; n tasks have 1 / sqrt(n) of it), cosine of the two means, the share of
@@ -49,6 +50,7 @@ METHODS: dict[str, Hypergradient] = {
     "diagonal": Displacement("diagonal", probes=16),
     "implicit, 5 CG steps": Displacement("implicit", cg_steps=5),
     "implicit, 30 CG steps": Displacement("implicit", cg_steps=30),
+    "gauss_newton, 5 CG steps": Displacement("gauss_newton", cg_steps=5),
 }
 FIRST_TASK = 10**6
 """Training tasks are drawn from this meta-step on: none of them was trained on."""

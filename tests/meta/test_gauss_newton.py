@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from tests.meta import linear
 from tts_meta.meta.curvature import GaussNewton
 from tts_meta.meta.hypergrad.base import Inner
+from tts_meta.meta.hypergrad.displacement import Displacement
 from tts_meta.meta.hypergrad.implicit import GaussNewtonImplicit, Implicit
 from tts_meta.meta.loss import ModuleLoss, gradient, hvp
 from tts_meta.meta.partition import Partition
@@ -97,6 +98,8 @@ def test_of_a_network_linear_in_what_moves_it_is_the_hessian(problem):
     at = Inner(loss, prior, {k: torch.zeros_like(v[0]) for k, v in last.items()}, {}, ProximalGD(0.1), 0)
     plain, other = (h.at(Path(last), at, batch, batch) for h in (Implicit(60, 1e-14), GaussNewtonImplicit(60, 1e-14)))
     assert torch.allclose(plain.log_sigma2, other.log_sigma2, rtol=1e-8) and plain.log_sigma2.abs().min() > 1e-3
+    reptile = Displacement("gauss_newton", 60, 1e-14).at(Path(last), at, batch, batch)
+    assert torch.allclose(plain.log_sigma2, reptile.log_sigma2, rtol=1e-8)
     assert all(torch.allclose(plain.phi[k], other.phi[k], rtol=1e-8) for k in last)
 
 
@@ -109,8 +112,10 @@ def test_where_the_loss_is_not_convex_every_task_is_solved(problem):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         found = GaussNewtonImplicit(60, 1e-12).at(Path(params), at, batch, batch)
+        reptile = Displacement("gauss_newton", 60, 1e-12).at(Path(params), at, batch, batch)
     assert plain.metrics["cg_indefinite"] == TASKS
     assert found.metrics["cg_indefinite"] == 0 and found.metrics["cg_residual"] < 1e-9
+    assert torch.allclose(found.log_sigma2, reptile.log_sigma2, rtol=1e-8)
 
 
 def test_a_loss_without_outputs_is_refused():

@@ -8,7 +8,8 @@ Reptile's sum_t (phi - theta_t), whatever the sigmas. sigma^2 follows the predic
   dropped against the prior); unbiased at the true sigma, and it does not fade when sigma is large;
 - `diagonal`: sigma_m^-2 g_m (diag H_m + sigma_m^-2)^-1 (theta_t - phi)_m, its eq. 29; where the Hessian's diagonal is
   estimated (see `hessian_diagonal`) its noise enters below the line, which biases the quotient upward;
-- `implicit`: eq. 7 for sigma^2 only, by conjugate gradients; it dies like 1 / sigma^2 and vanishes like sigma^2.
+- `implicit`: eq. 7 for sigma^2 only, by conjugate gradients; it dies like 1 / sigma^2 and vanishes like sigma^2;
+- `gauss_newton`: the same with the Gauss-Newton matrix for the Hessian, which has no direction of negative curvature.
 
 phi's own dependence on sigma^2 is ignored, as in the paper. Frozen parameters stay.
 """
@@ -22,7 +23,7 @@ from torch import Tensor
 
 from tts_meta.meta.conjugate import solve_or_first_order
 from tts_meta.meta.hypergrad.base import Inner, MetaGrads, sum_by_module, support_metrics
-from tts_meta.meta.hypergrad.implicit import implicit_log_sigma2
+from tts_meta.meta.hypergrad.implicit import gauss_newton_loss, implicit_log_sigma2
 from tts_meta.meta.loss import gradient, hvp_operator
 from tts_meta.meta.solvers.adam import ProximalAdam
 from tts_meta.meta.solvers.base import Path
@@ -72,7 +73,7 @@ def carried_moments(inner: Inner, path: Path) -> Tree:
 
 @dataclass(frozen=True)
 class Displacement:
-    """`sigma_gradient` is none, first_order, diagonal (`probes`) or implicit (`cg_steps` conjugate-gradient steps)."""
+    """`sigma_gradient` is none, first_order, diagonal (`probes`), implicit or gauss_newton (`cg_steps` of the solver)."""
 
     sigma_gradient: str = "first_order"
     cg_steps: int = 10
@@ -90,7 +91,7 @@ class Displacement:
             found = MetaGrads.of(self.phi(inner, path), torch.zeros_like(inner.prior.log_sigma2), episodes.tasks, metrics)
             found.grads |= carried_moments(inner, path)
             return found
-        whole = episodes.whole_support() if self.sigma_gradient in ("implicit", "diagonal") else None
+        whole = episodes.whole_support() if self.sigma_gradient != "first_order" else None
         return self.at(path, inner, whole, episodes.query())
 
     def phi(self, inner: Inner, path: Path) -> Tree:
@@ -98,7 +99,7 @@ class Displacement:
         return moved | {k: torch.zeros_like(v) for k, v in inner.frozen.items()}
 
     def at(self, path: Path, inner: Inner, support: Batch | None, query: Batch) -> MetaGrads:
-        """The gradient at `path.theta`; `support`, the whole support set, is needed by diagonal and implicit."""
+        """The gradient at `path.theta`; `support`, the whole support set, is needed by all that know a curvature."""
         fixed = inner.fixed(next(iter(path.theta.values())).shape[0])
         losses, g = gradient(inner.loss, path.theta, query, fixed)
         d_sigma, more = ESTIMATORS[self.sigma_gradient](self, inner, path.theta, support, g)
@@ -129,11 +130,14 @@ def _implicit(cfg: Displacement, inner: Inner, theta: Tree, support: Batch | Non
         raise ValueError("The implicit sigma gradient needs the whole support set.")
     fixed = inner.fixed(next(iter(theta.values())).shape[0])
     b = {k: inner.prior.sigma(k) * g[k] for k in theta}
-    u, solved = solve_or_first_order(inner.loss, inner.prior, theta, support, b, cfg.cg_steps, cfg.tolerance, fixed)
+    bent = gauss_newton_loss(inner.loss) if cfg.sigma_gradient == "gauss_newton" else inner.loss
+    u, solved = solve_or_first_order(bent, inner.prior, theta, support, b, cfg.cg_steps, cfg.tolerance, fixed)
     return implicit_log_sigma2(inner.prior, u, theta, inner.phi), solved
 
 
-ESTIMATORS = {"none": _none, "first_order": _first_order, "diagonal": _diagonal, "implicit": _implicit}
+ESTIMATORS = {
+    "none": _none, "first_order": _first_order, "diagonal": _diagonal, "implicit": _implicit, "gauss_newton": _implicit,
+}
 
 
 @dataclass(frozen=True)
