@@ -1,8 +1,8 @@
 """The validation table: every row a resumable run of recipes/train.py, two at a time; writes docs/validation.json and
 docs/validation_tables.md with pictures.
 
-    python recipes/validation/validate.py                       # all rows that are not done yet
-    python recipes/validation/validate.py only=[sinusoid_10]    # one block
+    python recipes/validation/validate.py                       # all rows that are not done yet, but those of longer schedules
+    python recipes/validation/validate.py only=[sinusoid_10]    # one block; so are the longer schedules asked for, by name
     python recipes/validation/validate.py workers=0             # only rewrite the documents from what is there
 
 A row whose results were made with other settings is refused, with the difference; `resume=false` makes it anew.
@@ -51,6 +51,11 @@ def rows(cfg: DictConfig, only: Sequence[str]) -> list[tuple[str, Path, list[str
     return out
 
 
+def asked(cfg: DictConfig) -> list[str]:
+    """The blocks that are run: those named, or all of the table's own size. A longer schedule is hours a row."""
+    return list(cfg.only) or [str(block) for block, spec in cfg.blocks.items() if spec.get("size", cfg.size) == cfg.size]
+
+
 def changed(row: tuple[str, Path, list[str]]) -> str:
     """What speaks against the results that a row's folder holds: a sentence, or nothing."""
     _, folder, words = row
@@ -81,7 +86,7 @@ def collect(cfg: DictConfig) -> dict[str, list[dict]]:
 
 @hydra.main(version_base="1.3", config_path="../../configs", config_name="validation")
 def main(cfg: DictConfig) -> None:
-    table = rows(cfg, cfg.only)
+    table = rows(cfg, asked(cfg))
     GlobalHydra.instance().clear()  # the rows' configurations are composed here too
     stale = {r[1]: why for r in table if (r[1] / "results.json").exists() and (why := changed(r))}
     if stale and cfg.resume:

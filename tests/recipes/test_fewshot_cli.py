@@ -106,6 +106,20 @@ def test_the_validation_table_is_resumable_row_by_row(tmp_path):
     assert "| tasks | published |" in (tmp_path / "docs" / "validation_tables.md").read_text()
 
 
+def test_a_longer_schedule_runs_only_when_it_is_named(tmp_path):
+    """Nothing waits in the short block, and the one row of the long block is not begun."""
+    words = [
+        "recipes/validation/validate.py", f"folder={tmp_path}/runs", f"docs={tmp_path}/docs",
+        "~blocks", '+blocks.short={title: short, overrides: ["domain=sinusoid"], algorithms: []}',
+        '+blocks.slow={title: slow, size: paper, overrides: ["domain=sinusoid", "meta_steps=1", "test.tasks=2"], algorithms: [maml]}',
+    ]
+    done = recipe(*words)
+    assert done.returncode == 0 and not (tmp_path / "runs").exists(), done.stdout + done.stderr
+    done = recipe(*words, "only=[slow]")
+    assert done.returncode == 0 and "1/1" in done.stdout, done.stdout + done.stderr
+    assert (tmp_path / "runs/paper/slow/maml-seed0/results.json").is_file()
+
+
 def test_discovery_needs_a_sigma_run(whole, tmp_path):
     script = "recipes/validation/discover_modules.py"
     from_nothing = recipe(script, str(tmp_path))
