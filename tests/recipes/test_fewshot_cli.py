@@ -111,7 +111,8 @@ def test_a_longer_schedule_runs_only_when_it_is_named(tmp_path):
     words = [
         "recipes/validation/validate.py", f"folder={tmp_path}/runs", f"docs={tmp_path}/docs",
         "~blocks", '+blocks.short={title: short, overrides: ["domain=sinusoid"], algorithms: []}',
-        '+blocks.slow={title: slow, size: paper, overrides: ["domain=sinusoid", "meta_steps=1", "test.tasks=2"], algorithms: [maml]}',
+        '+blocks.slow={title: slow, size: paper, overrides: ["domain=sinusoid", "meta_steps=1", "test.tasks=2"],'
+        " algorithms: [maml]}",
     ]
     done = recipe(*words)
     assert done.returncode == 0 and not (tmp_path / "runs").exists(), done.stdout + done.stderr
