@@ -104,4 +104,4 @@ class GaussNewtonImplicit(Implicit):
     ends where the loss is not convex, as early in meta-training it does in nearly every task."""
 
     def bent(self, inner: Inner) -> TaskLoss:
-        return gauss_newton_loss(inner.loss)
+        return self.curvature or gauss_newton_loss(inner.loss)
