@@ -107,9 +107,12 @@ def kokoro_head() -> str:
 
 def kokoro_swap() -> str:
     """Prosody swapped between recording and prediction."""
-    rows = [[k.split("|")[2], f"{r['position']:.2f}", f"{r['p808']:+.2f}", f"{r['distillmos']:+.2f}"]
-            for k, r in data("kokoro_swap").items()]
-    return table(["prosody", "position", "P.808", "distillmos"], rows)
+    rows = []
+    for key, r in data("kokoro_swap").items():
+        clone, speaker, prosody = key.split("|")
+        scores = f"{r['position']:.2f}", f"{r['p808']:+.2f}", f"{r['distillmos']:+.2f}"
+        rows.append([speaker.split("/")[1], clone, prosody, *scores])
+    return table(["speaker", "clone", "prosody", "position", "P.808", "distillmos"], rows)
 
 
 def kokoro_sigmas() -> str:

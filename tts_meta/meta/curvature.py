@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from tts_meta.meta.loss import NetLoss, grad_or_zero
+from tts_meta.meta.loss import NetLoss, TaskLoss, grad_or_zero
 from tts_meta.meta.prior import Shrinkage
 from tts_meta.meta.task import Batch
 from tts_meta.meta.tree import Tree, flatten
@@ -82,19 +82,21 @@ class GaussNewton:
     L the criterion's Hessian in them (Schraudolph 2002).
 
     Where the criterion is convex, no direction of it has negative curvature, wherever the inner loop ended. For cross-entropy and
-    squared errors it is the Fisher information (Martens 2020).
+    squared errors it is the Fisher information (Martens 2020). Raises TypeError for a loss that does not show its outputs.
     """
 
-    def __init__(self, loss: NetLoss) -> None:
+    def __init__(self, loss: TaskLoss) -> None:
+        if not isinstance(loss, NetLoss):
+            raise TypeError(
+                f"The Gauss-Newton matrix needs a loss with outputs and of_outputs; {type(loss).__name__} has none."
+            )
         self.loss = loss
 
     def __call__(self, params: Tree, batch: Batch) -> Tensor:
         out = self.loss.outputs(params, batch)
-        at = out.detach().requires_grad_()
-        moved = out - at.detach()
-        with torch.enable_grad():
-            (g,) = torch.autograd.grad(self.loss.of_outputs(at, batch).sum(), at, create_graph=True)
-            (bent,) = torch.autograd.grad((g * moved).sum(), at, create_graph=True)
+        moved, at = out - out.detach(), out.detach().requires_grad_()
+        (g,) = torch.autograd.grad(self.loss.of_outputs(at, batch).sum(), at, create_graph=True)
+        (bent,) = torch.autograd.grad((g * moved).sum(), at, create_graph=True)
         return 0.5 * (moved * bent).flatten(1).sum(1)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +25,7 @@ class TaskLoss(Protocol):
     def __call__(self, params: Tree, batch: Batch) -> Tensor: ...
 
 
+@runtime_checkable
 class NetLoss(Protocol):
     """A TaskLoss that also shows the network's outputs and its criterion."""
 

@@ -16,15 +16,18 @@ phi's own dependence on sigma^2 is ignored, as in the paper. Frozen parameters s
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from tts_meta.meta.conjugate import solve_or_first_order
+from tts_meta.meta.curvature import GaussNewton
 from tts_meta.meta.hypergrad.base import Inner, MetaGrads, sum_by_module, support_metrics
-from tts_meta.meta.hypergrad.implicit import gauss_newton_loss, implicit_log_sigma2
-from tts_meta.meta.loss import gradient, hvp_operator
+from tts_meta.meta.hypergrad.implicit import implicit_log_sigma2
+from tts_meta.meta.loss import TaskLoss, gradient, hvp_operator
 from tts_meta.meta.solvers.adam import ProximalAdam
 from tts_meta.meta.solvers.base import Path
 from tts_meta.meta.task import Batch, Episodes
@@ -125,18 +128,22 @@ def _diagonal(cfg: Displacement, inner: Inner, theta: Tree, support: Batch | Non
     return sum_by_module(inner.prior, values), {}
 
 
-def _implicit(cfg: Displacement, inner: Inner, theta: Tree, support: Batch | None, g: Tree) -> tuple[Tensor, dict]:
+def _implicit(
+    cfg: Displacement, inner: Inner, theta: Tree, support: Batch | None, g: Tree,
+    curvature: Callable[[TaskLoss], TaskLoss] = lambda loss: loss,
+) -> tuple[Tensor, dict]:
+    """`curvature` makes of the data term what the Hessian is taken of."""
     if support is None:
         raise ValueError("The implicit sigma gradient needs the whole support set.")
     fixed = inner.fixed(next(iter(theta.values())).shape[0])
     b = {k: inner.prior.sigma(k) * g[k] for k in theta}
-    bent = gauss_newton_loss(inner.loss) if cfg.sigma_gradient == "gauss_newton" else inner.loss
-    u, solved = solve_or_first_order(bent, inner.prior, theta, support, b, cfg.cg_steps, cfg.tolerance, fixed)
+    u, solved = solve_or_first_order(curvature(inner.loss), inner.prior, theta, support, b, cfg.cg_steps, cfg.tolerance, fixed)
     return implicit_log_sigma2(inner.prior, u, theta, inner.phi), solved
 
 
-ESTIMATORS = {
-    "none": _none, "first_order": _first_order, "diagonal": _diagonal, "implicit": _implicit, "gauss_newton": _implicit,
+ESTIMATORS: dict[str, Callable[..., tuple[Tensor, dict]]] = {
+    "none": _none, "first_order": _first_order, "diagonal": _diagonal, "implicit": _implicit,
+    "gauss_newton": partial(_implicit, curvature=GaussNewton),
 }
 
 

@@ -13,7 +13,6 @@ A module with sigma = 0 drops out of the system by itself (its row of S is zero)
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import cast
 
 import torch
 from torch import Tensor
@@ -21,7 +20,7 @@ from torch import Tensor
 from tts_meta.meta.conjugate import solve_or_first_order
 from tts_meta.meta.curvature import GaussNewton
 from tts_meta.meta.hypergrad.base import Inner, MetaGrads, sum_by_module, support_metrics
-from tts_meta.meta.loss import NetLoss, TaskLoss, grad_or_zero, gradient
+from tts_meta.meta.loss import TaskLoss, grad_or_zero, gradient
 from tts_meta.meta.prior import Shrinkage
 from tts_meta.meta.solvers.base import Path
 from tts_meta.meta.task import Batch, Episodes
@@ -90,18 +89,10 @@ class Implicit:
         return MetaGrads.of(d_phi, implicit_log_sigma2(prior, u, theta, inner.phi), tasks, {**metrics, **solved})
 
 
-def gauss_newton_loss(loss: TaskLoss) -> TaskLoss:
-    """The loss whose Hessian is the Gauss-Newton matrix of `loss`. Raises TypeError for one that does not show its outputs."""
-    if not (hasattr(loss, "outputs") and hasattr(loss, "of_outputs")):
-        given = type(loss).__name__
-        raise TypeError(f"The Gauss-Newton matrix needs a loss with outputs and of_outputs; {given} has none.")
-    return GaussNewton(cast(NetLoss, loss))
-
-
 @dataclass(frozen=True)
 class GaussNewtonImplicit(Implicit):
     """The implicit gradient with the Gauss-Newton matrix of the data term in place of its Hessian: of a network whose inner loop
     ends where the loss is not convex, as early in meta-training it does in nearly every task."""
 
     def bent(self, inner: Inner) -> TaskLoss:
-        return self.curvature or gauss_newton_loss(inner.loss)
+        return self.curvature or GaussNewton(inner.loss)
