@@ -192,12 +192,16 @@ def fast_speech(found: dict[str, dict] | None = None) -> str:
 
 METHODS = {
     "sigma_reptile": "46 modules under the package's sigma, after 20 steps the head's",
-    "sigma_together": "the same, all 46 to the end", "no_prior": "the same modules, no prior",
+    "sigma_together": "the same, all 46 to the end",
+    "sigma_imaml": "the same modules, the head's sigma by sigma-iMAML of 200 meta-steps",
+    "no_prior": "the same modules, no prior",
     "finetune_all": "every weight of blocks and head", "head_all": "every weight of the head",
     "handpicked": "every weight of prosody, blocks and head, and both styles (Meta-TTS)",
     "lora": "low-rank updates of blocks and head, rank 7 (LoRA)",
     "weight_change": "the weights of blocks and head that change most, as many as a clone moves (VoiceTailor)",
     "adain": "the style and every norm's shift", "sea_emb": "the style alone",
+    "reptile": "every weight of blocks and head, meta-trained by Reptile",
+    "fomaml": "every weight of blocks and head, meta-trained by FO-MAML (five inner steps, as Meta-TTS)",
 }
 
 

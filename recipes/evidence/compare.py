@@ -2,7 +2,7 @@
 
     python recipes/evidence/compare.py experiment=adaptation_grid              # all blocks, two cells at a time
     python recipes/evidence/compare.py only=[main] 'blocks.main.speakers=[p225]' out=/tmp/try
-    python recipes/evidence/evidence.py                                        # docs/evidence.md and the HTML page
+    python recipes/evidence/evidence.py                                        # docs/small-network-evidence.md and the HTML page
 
 A cell is one method, speaker, number of clips and draw of them. Its JSON has the curve (loss of clips that no method
 sees, every few steps) and, at the steps `judged` (of the block, or of all), what the clone says and how it measures; the

@@ -1,5 +1,5 @@
-"""Tables, pictures and the page of the comparison (recipes/evidence/compare.py): docs/evidence_tables.md, docs/evidence/*.png and
-one self-contained HTML page with the listening pairs and the verdict of docs/evidence.md.
+"""Tables, pictures and the page of the comparison (recipes/evidence/compare.py): docs/small-network-tables.md,
+docs/evidence/*.png and one self-contained HTML page with the listening pairs and the verdict of docs/small-network-evidence.md.
 
     python recipes/evidence/evidence.py [--cells runs/evidence] [--docs docs] [--page out/evidence.html]
     python recipes/evidence/evidence.py --cells docs/evidence/cells.tar.xz   # the same, of the published cells, without a run
@@ -60,18 +60,18 @@ def write_all(args: argparse.Namespace, root: Path) -> None:
         by_shots(grid, args.step), by_draws(grid, args.step), per_speaker(grid, "sigma_reptile", args.step),
     ])
     args.docs.mkdir(parents=True, exist_ok=True)
-    replace_file(args.docs / "evidence_tables.md", text.encode())
+    replace_file(args.docs / "small-network-tables.md", text.encode())
     if args.expect:
         known = json.loads(args.expect.read_text()) if args.expect.exists() else {}
         replace_file(args.expect, (json.dumps({**known, "small": expectation(grid)}, indent=1) + "\n").encode())
     names = pictures(grid, args.docs / "evidence")
-    story = args.docs / "evidence.md"
+    story = args.docs / "small-network-evidence.md"
     verdict = []
     if story.exists():
         part = story.read_text().split("## Verdict", 1)
         verdict = [p.replace("\n", " ") for p in part[-1].split("\n## ")[0].strip().split("\n\n")] if len(part) > 1 else []
     write_page(args.page, text, args.docs / "evidence", names, verdict, root, grid)
-    print(f"{len(grid.cells)} cells: {args.docs / 'evidence_tables.md'}, {args.page}")
+    print(f"{len(grid.cells)} cells: {args.docs / 'small-network-tables.md'}, {args.page}")
 
 
 if __name__ == "__main__":

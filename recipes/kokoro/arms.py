@@ -19,11 +19,14 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import torch
+from safetensors import safe_open
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
@@ -43,6 +46,7 @@ from tts_meta.errors import InputError  # noqa: E402
 from tts_meta.measures.intelligibility import load_recogniser, word_errors  # noqa: E402
 from tts_meta.measures.quality import dnsmos  # noqa: E402
 from tts_meta.measures.similarity import centroid, embed, other_speakers  # noqa: E402
+from tts_meta.meta.prior import Shrinkage  # noqa: E402
 from tts_meta.meta.tree import Tree  # noqa: E402
 from tts_meta.nets.kokoro.speaker_loss import MANNER, TIMBRE  # noqa: E402
 from tts_meta.processor import bf16_is_fast  # noqa: E402
@@ -67,7 +71,7 @@ ARMS: dict[str, dict] = {
 }
 """`chosen` are the starter's modules under its prior, all to the end; `settled` all for 20 steps, then the head; `free` moves
 modules by Adam without a prior, `dense` the weights: by low-rank updates where it has a `rank`, with both styles where it
-says so."""
+says so, from the `weights` of recipes/kokoro/meta_weights.py."""
 
 
 class LowRankUpdate(nn.Module):
@@ -98,9 +102,13 @@ def low_rank(net: nn.Module, parts: tuple[str, ...], rank: int, seed: int) -> li
 
 
 def dense(starter: KokoroStarter, support: list, spec: dict, seed: int) -> Iterator[tuple[int, KokoroStarter, Tree]]:
-    """Every weight of the parts named moves, by Adam without a prior; after each of the steps a copy of the starter and the
-    deltas of the voice: how far its styles have gone, and its register, unless what draws rhythm and melody has learned that."""
+    """Every weight of the parts named moves, by Adam without a prior; after each of the steps (0: none yet) a copy of the starter
+    and the deltas of the voice: how far its styles have gone, and its register, unless what draws rhythm and melody has learned
+    that."""
     starter, parts = replace(starter, net=copy.deepcopy(starter.net)), tuple(spec["dense"])
+    if "weights" in spec:
+        unknown = starter.net.load_state_dict(load_file(ROOT / spec["weights"]), strict=False).unexpected_keys
+        assert not unknown, f"{spec['weights']} is of another network"
     prosody = any(part.startswith("prosody.") for part in parts)
     register = {} if prosody else starter.measured(support, [starter.encoded(i, ()) for i in support])
     moved = [p for n, p in starter.net.named_parameters() if n.startswith(parts)]
@@ -115,15 +123,17 @@ def dense(starter: KokoroStarter, support: list, spec: dict, seed: int) -> Itera
     loss = starter.task_loss(bf16_is_fast(), [MANNER if prosody else TIMBRE])
     read = [starter.encoded(i, () if styles else parts) for i in support]
     rng = np.random.default_rng(seed)
-    for step in range(1, max(spec["steps"]) + 1):
+    for step in count():
+        if step in spec["steps"]:
+            yield step, starter, register | {n: v[0].detach() - starter.phi[n] for n, v in styles.items()}
+        if step == max(spec["steps"]):
+            return
         rows = rng.choice(len(support), 2, replace=False)
         batch = {k: v.unsqueeze(0) for k, v in starter.collate([support[i] for i in rows], [read[i] for i in rows]).items()}
         value = loss(params, batch).mean() / (batch["frame_mask"].sum() * 80)
         optimiser.zero_grad()
         value.backward()
         optimiser.step()
-        if step in spec["steps"]:
-            yield step, starter, register | {n: v[0].detach() - starter.phi[n] for n, v in styles.items()}
 
 
 def clones(starter: KokoroStarter, support: list, spec: dict, seed: int) -> Iterator[tuple[str, Synthesizer, float]]:
@@ -143,6 +153,16 @@ def clones(starter: KokoroStarter, support: list, spec: dict, seed: int) -> Iter
     for progress in run:
         if progress.step in spec["steps"]:
             yield f"{progress.step}", Synthesizer(arm, run.now() | register), time.monotonic() - begin
+
+
+def with_sigmas(starter: KokoroStarter, path: Path) -> KokoroStarter:
+    """The starter with those sigmas that a file of recipes/kokoro/sigma.py has."""
+    with safe_open(path, "pt") as f:
+        modules, found = json.loads(f.metadata()["modules"]), f.get_tensor("log_sigma2")
+    log_sigma2 = starter.clone_prior.log_sigma2.clone()
+    log_sigma2[[starter.partition.index[m] for m in modules]] = found
+    return replace(
+        starter, prior=Shrinkage(starter.partition, log_sigma2), adaptation=replace(starter.adaptation, widths={}))
 
 
 def changed(starter: KokoroStarter, spec: dict) -> KokoroStarter:

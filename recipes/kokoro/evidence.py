@@ -33,7 +33,7 @@ import torch
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "recipes"), str(ROOT / "recipes" / "kokoro")]
 
-from arms import FOLKLORE, Judges, dense  # noqa: E402
+from arms import FOLKLORE, Judges, dense, with_sigmas  # noqa: E402
 from heldout import LONGEST, SENTENCES, by_second, cut_alike, share, spoken  # noqa: E402
 from tables import by_amount, quartiles  # noqa: E402
 
@@ -57,6 +57,7 @@ LOSSES = (0, 15, 30, 60, 90, 120, 180, 240, 300, 450, 600, 1000, 1500, 2000, 250
 METHODS: dict[str, dict] = {
     "sigma_reptile": {},
     "sigma_together": {"together": True},
+    "sigma_imaml": {"sigma": "recipes/baselines/kokoro_sigma_imaml_200.safetensors"},
     "finetune_all": {"dense": ["head.", "blocks."], "rate": 1e-4},
     "no_prior": {"free": ["timbre", "blocks.*", "head.*"], "rate": 3e-3},
     "adain": {"free": FOLKLORE, "rate": 3e-2},
@@ -65,6 +66,8 @@ METHODS: dict[str, dict] = {
     "handpicked": {"dense": ["head.", "blocks.", "prosody."], "styles": True, "rate": 1e-4},
     "lora": {"dense": ["head.", "blocks."], "rank": 7, "rate": 3e-3},
     "weight_change": {"dense": "docs/kokoro_weight_change.json", "rate": 3e-4},
+    "reptile": {"dense": ["head.", "blocks."], "rate": 1e-4, "weights": "runs/kokoro/reptile/weights.safetensors"},
+    "fomaml": {"dense": ["head.", "blocks."], "rate": 1e-4, "weights": "runs/kokoro/fomaml/weights.safetensors"},
 }
 """As arms of recipes/kokoro/arms.py; `dense` may be a file of recipes/kokoro/weight_change.py, which names the weights."""
 
@@ -90,15 +93,16 @@ class Walk:
     def after(self, steps: list[int]) -> Iterator[tuple[int, float, Synthesizer, float]]:
         begin = time.monotonic()
         if "dense" in self.spec:
-            yield 0, self.loss(self.starter, {}), Synthesizer(self.starter, self.register), 0.0
             parts = self.spec["dense"]
             parts = json.loads((ROOT / parts).read_text())["moved"] if isinstance(parts, str) else parts
-            for step, trained, deltas in dense(self.starter, self.support, {**self.spec, "dense": parts, "steps": steps}, 0):
+            spec = {**self.spec, "dense": parts, "steps": [0, *steps]}
+            for step, trained, deltas in dense(self.starter, self.support, spec, 0):
                 yield step, self.loss(trained, deltas), Synthesizer(trained, deltas), time.monotonic() - begin
             return
-        method = free(self.starter, self.spec["free"], self.spec["rate"]) if "free" in self.spec else shrinking(self.starter)
+        starter = with_sigmas(self.starter, ROOT / self.spec["sigma"]) if "sigma" in self.spec else self.starter
+        method = free(starter, self.spec["free"], self.spec["rate"]) if "free" in self.spec else shrinking(starter)
         method = replace(method, together=None) if "together" in self.spec else method  # all modules to the end
-        run = AdaptationRun(self.starter, method, self.support, (), max(steps), 1, self.starter.adaptation.clips, 0)
+        run = AdaptationRun(starter, method, self.support, (), max(steps), 1, self.starter.adaptation.clips, 0)
         for progress in run:
             if progress.step in steps or not progress.step:
                 yield (progress.step, self.loss(self.starter, run.now()), Synthesizer(self.starter, run.now() | self.register),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import lzma
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -54,3 +55,12 @@ def people(folder: Path, folds: tuple[str, ...]) -> list[Person]:
                 found.setdefault(speaker, Person(speaker, fold)).pieces.append((name, item))
             a, b, c = a + tokens, b + features, c + frames
     return [found[n] for n in sorted(found)]
+
+
+WITH_MINUTES = 150
+"""Seconds of recordings from which a person is one of those with minutes: native readers."""
+
+
+def pool(crowd: Sequence[Person], rng: np.random.Generator) -> Sequence[Person]:
+    """Whom a task is drawn from: for three tasks of four those with minutes, else all."""
+    return [q for q in crowd if q.seconds > WITH_MINUTES] if rng.random() < 0.75 else crowd

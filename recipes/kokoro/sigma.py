@@ -26,7 +26,7 @@ from torch import Tensor
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "recipes" / "kokoro")]
 
-from people import Person, people  # noqa: E402
+from people import WITH_MINUTES, Person, people, pool  # noqa: E402
 
 from tts_meta.adaptation.adaptation_run import AdaptationRun  # noqa: E402
 from tts_meta.adaptation.methods import shrinking  # noqa: E402
@@ -147,7 +147,7 @@ def main() -> None:
     moved = list(shrinking(starter).long) if args.settled else starter.moved()
     steps = args.steps or starter.adaptation.need("steps")
     crowd = [q for q in people(args.data, ("sigma",)) if len(q.pieces) >= args.support + args.query + 4]
-    minutes = [q for q in crowd if q.seconds > 150]
+    minutes = [q for q in crowd if q.seconds > WITH_MINUTES]
     if rank == 0:
         print(f"{len(crowd)} people, {len(minutes)} of them with minutes; {len(moved)} modules, {steps} steps", flush=True)
 
@@ -157,9 +157,9 @@ def main() -> None:
         """Three of four tasks are native readers with minutes. Where blocks settle first, everybody has a few sets of clips, so
         that they need not be settled again."""
         rng = np.random.default_rng([args.seed, step, *positions])
-        pool = minutes if rng.random() < 0.75 else crowd
+        among = pool(crowd, rng)
         while True:
-            person, which = pool[rng.integers(len(pool))], int(rng.integers(SETS))
+            person, which = among[rng.integers(len(among))], int(rng.integers(SETS))
             if task := made.get((person.name, which)):
                 return task.again(rng)
             own = np.random.default_rng([args.seed, crowd.index(person), which]) if args.settled else rng

@@ -110,7 +110,7 @@ def evidence(*arguments: object) -> subprocess.CompletedProcess:
 
 
 def test_the_tables_and_the_page(made, tmp_path):
-    (tmp_path / "evidence.md").write_text("# Evidence\n\n## Verdict\n\nIt depends.\n\n## More\n\nNot this.\n")
+    (tmp_path / "small-network-evidence.md").write_text("# Evidence\n\n## Verdict\n\nIt depends.\n\n## More\n\nNot this.\n")
     cells, grid = tmp_path / "cells.tar.xz", tmp_path / "grid"
     shutil.copytree(made, grid)
     for path in sorted((grid / "cells").glob("*.json")):  # a method that was heard at fewer steps than the others
@@ -126,7 +126,7 @@ def test_the_tables_and_the_page(made, tmp_path):
             (path.parent / path.name.replace("-0.json", "-1.json")).write_text(json.dumps(cell | {"seed": 1}))
     done = evidence("--cells", grid, "--docs", tmp_path, "--page", tmp_path / "page.html", "--publish", cells)
     assert done.returncode == 0, done.stderr[-3000:]
-    text, page = (tmp_path / "evidence_tables.md").read_text(), (tmp_path / "page.html").read_text()
+    text, page = (tmp_path / "small-network-tables.md").read_text(), (tmp_path / "page.html").read_text()
     for part in (f"| sigma_reptile | {SPEAKERS} |", "equal error rate", "| (vocoded recordings) |", "DNSMOS", "best step"):
         assert part in text, part
 
@@ -146,7 +146,7 @@ def test_the_tables_and_the_page(made, tmp_path):
     again = tmp_path / "again"
     done = evidence("--cells", cells, "--docs", again, "--page", again / "page.html", "--publish", again / "cells.tar.xz")
     assert done.returncode == 0, done.stderr[-3000:]
-    assert (again / "evidence_tables.md").read_text() == text
+    assert (again / "small-network-tables.md").read_text() == text
     assert (again / "cells.tar.xz").read_bytes() == cells.read_bytes()
     done = evidence("--cells", tmp_path / "none.tar.xz")
     assert done.returncode == 1 and "does not exist; run recipes/evidence/compare.py first" in done.stderr
@@ -154,10 +154,10 @@ def test_the_tables_and_the_page(made, tmp_path):
 
 @pytest.mark.sweep
 def test_the_published_tables_are_those_of_the_published_cells(tmp_path):
-    cells, tables = ROOT / "docs" / "evidence" / "cells.tar.xz", ROOT / "docs" / "evidence_tables.md"
+    cells, tables = ROOT / "docs" / "evidence" / "cells.tar.xz", ROOT / "docs" / "small-network-tables.md"
     done = evidence("--cells", cells, "--docs", tmp_path, "--page", tmp_path / "page.html", "--step", "300")
     assert done.returncode == 0, done.stderr[-3000:]
-    assert (tmp_path / "evidence_tables.md").read_text() == tables.read_text()
+    assert (tmp_path / "small-network-tables.md").read_text() == tables.read_text()
 
 
 def test_modules_are_taken_by_worth_a_parameter_within_the_budget(monkeypatch):
@@ -204,7 +204,7 @@ def test_the_table_of_methods_is_that_of_the_published_cells():
     """Every place: parameters, loss at the best step and at 300, nats above the best and their share, position, EER, WER."""
     import re
 
-    text = (ROOT / "docs" / "evidence_tables.md").read_text()
+    text = (ROOT / "docs" / "small-network-tables.md").read_text()
 
     def row(title: str, method: str) -> dict[str, str]:
         part = next(p for p in text.split("\n## ") if p.startswith(title))
@@ -249,7 +249,7 @@ def test_the_tables_of_the_docs_are_those_of_their_data(tmp_path):
     assert check().returncode == 0, check().stderr
     data = tmp_path / "docs" / "kokoro_heldout.json"
     data.write_text(data.read_text().replace('"clips": 10', '"clips": 11', 1))
-    assert check().returncode == 1 and "docs/kokoro.md: kokoro_heldout" in check().stderr
+    assert check().returncode == 1 and "docs/evidence.md: kokoro_heldout" in check().stderr
 
 
 def test_the_means_of_the_small_network_are_those_of_its_table():
