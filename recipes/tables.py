@@ -12,12 +12,14 @@ import re
 import statistics
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from shared.markdown import table  # noqa: E402
+from shared.validation_rows import MAIN, validation_rows  # noqa: E402
 
 from tts_meta.audio.files import replace_file  # noqa: E402
 
@@ -344,7 +346,7 @@ TABLES: dict[str, Callable[[], str]] = {
         vocoders, engines, kokoro_verification, noisy_clips, kokoro_methods, kokoro_long, kokoro_amounts, roofline,
         kokoro_settling,
     )
-}
+} | {f"validation_{block}": partial(validation_rows, block, DOCS / "validation.json") for block in MAIN}
 
 
 def pages() -> Iterator[tuple[Path, str, str]]:
