@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from shared.markdown import table  # noqa: E402
+from shared.pairs import paired, scores  # noqa: E402
 from shared.validation_rows import MAIN, validation_rows  # noqa: E402
 
 from tts_meta.audio.files import replace_file  # noqa: E402
@@ -170,6 +171,8 @@ def roofline() -> str:
 SETTLING = {
     "chosen": "all modules", "settled": "all for 20 steps, then the head",
     "imaml 30": "so, the head's sigma by sigma-iMAML, 30 meta-steps", "imaml 70": "so, 70 meta-steps",
+    "imaml 200": "so, 200 meta-steps", "imaml 200 x1.5": "so, all of the head's 1.5 times as wide",
+    "imaml 200 x2.5": "so, 2.5 times as wide",
 }
 
 
@@ -293,6 +296,11 @@ def kokoro_methods(found: dict[str, dict] | None = None) -> str:
     return table(head, rows)
 
 
+def kokoro_pairs(found: dict[str, dict] | None = None) -> str:
+    """LoRA and the sigma that sigma-iMAML learned beside the package's sigma, person by person."""
+    return paired(scores(data("kokoro_evidence"), data("kokoro_pairs") if found is None else found), ["sigma_imaml", "lora"])
+
+
 def kokoro_long(found: dict[str, dict] | None = None) -> str:
     """Clones that go on to 3,000 steps, of docs/kokoro_long.json or of other rows, speaker by speaker."""
     order, rows = list(METHODS), []
@@ -343,7 +351,7 @@ def quartiles(values: list[float]) -> tuple[float, float, float]:
 TABLES: dict[str, Callable[[], str]] = {
     f.__name__: f for f in (
         kokoro_heldout, kokoro_sigmas, quality, small_heldout, kokoro_head, kokoro_swap, kokoro_arms, bench, fast_speech,
-        vocoders, engines, kokoro_verification, noisy_clips, kokoro_methods, kokoro_long, kokoro_amounts, roofline,
+        vocoders, engines, kokoro_verification, noisy_clips, kokoro_methods, kokoro_pairs, kokoro_long, kokoro_amounts, roofline,
         kokoro_settling,
     )
 } | {f"validation_{block}": partial(validation_rows, block, DOCS / "validation.json") for block in MAIN}
