@@ -122,7 +122,8 @@ def kokoro_sigmas() -> str:
     """Held-out people's clones under the package's sigma of the head, and under the one that sigma-iMAML learned."""
     rows = []
     for native, people in ((True, "native speakers"), (False, "Mandarin first")):
-        for file, sigma in (("kokoro_heldout", "the package's"), ("kokoro_heldout_imaml", "sigma-iMAML's, 30 meta-steps")):
+        for file, sigma in (("kokoro_heldout", "the package's"), ("kokoro_heldout_imaml", "sigma-iMAML's, 30 meta-steps"),
+                            ("kokoro_heldout_imaml_200", "the same, 200 meta-steps")):
             found = [r for n, r in data(file).items() if n.startswith("speechocean") != native]
             over = {k: [r[k] - r[f"{k}_vocoded"] for r in found] for k in ("p808", "distillmos")}
             positions = [r["position"] for r in found]
