@@ -15,16 +15,19 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+from omegaconf import OmegaConf
+
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from shared.markdown import table  # noqa: E402
 from shared.pairs import paired, scores  # noqa: E402
-from shared.validation_rows import MAIN, validation_rows  # noqa: E402
+from shared.validation_rows import validation_rows  # noqa: E402
 
 from tts_meta.audio.files import replace_file  # noqa: E402
 
 DOCS = ROOT / "docs"
+BLOCKS = OmegaConf.load(ROOT / "configs" / "validation.yaml").blocks
 PLACE = re.compile(r"<!-- table ([\w ]+) -->\n(.*?)<!-- /table -->", re.S)
 
 
@@ -349,13 +352,18 @@ def quartiles(values: list[float]) -> tuple[float, float, float]:
     return low, middle, high
 
 
+def validation(block: str) -> str:
+    """Rows of docs/validation.json as docs/validation.md has them."""
+    return validation_rows(block, BLOCKS[block], data("validation").get(block, []))
+
+
 TABLES: dict[str, Callable[[], str]] = {
     f.__name__: f for f in (
         kokoro_heldout, kokoro_sigmas, quality, small_heldout, kokoro_head, kokoro_swap, kokoro_arms, bench, fast_speech,
         vocoders, engines, kokoro_verification, noisy_clips, kokoro_methods, kokoro_pairs, kokoro_long, kokoro_amounts, roofline,
         kokoro_settling,
     )
-} | {f"validation_{block}": partial(validation_rows, block, DOCS / "validation.json") for block in MAIN}
+} | {f"validation_{block}": partial(validation, block) for block in BLOCKS}
 
 
 def pages() -> Iterator[tuple[Path, str, str]]:

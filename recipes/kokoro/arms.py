@@ -57,9 +57,12 @@ SUPPORT, REFERENCE = 10, 8
 SENTENCE = 290
 """Mel frames: the mean length of the sentences (3.4 s), to which the others are cut where likeness is asked."""
 FOLKLORE = ["timbre", "blocks.*.affine.shift", "head.*.affine.shift"]
+LEARNED = "recipes/baselines/kokoro_sigma_imaml_200.safetensors"
+"""Sigma of the head by sigma-iMAML, 200 meta-steps."""
 ARMS: dict[str, dict] = {
     "chosen": {"steps": [60, 120, 300]},
     "settled": {"together": 20, "long": ["head.*"], "steps": [60, 120, 300]},
+    "imaml 200": {"together": 20, "long": ["head.*"], "sigma": LEARNED, "steps": [60, 120, 300, 1000]},
     "chosen, no prior": {"free": ["timbre", "blocks.*", "head.*"], "rate": 3e-3, "steps": [60, 120]},
     "chosen, wide": {"wider": 3, "steps": [60, 120]},
     "head": {"moved": ["head."], "steps": [60, 120, 300]},
@@ -166,7 +169,9 @@ def with_sigmas(starter: KokoroStarter, path: Path) -> KokoroStarter:
 
 
 def changed(starter: KokoroStarter, spec: dict) -> KokoroStarter:
-    """The starter with what an arm asks for: other modules, wider sigmas (of some), another rate, modules that settle."""
+    """The starter with what an arm asks for: other modules, sigmas of a file, wider ones (of some), another rate, modules that
+    settle."""
+    starter = with_sigmas(starter, ROOT / spec["sigma"]) if "sigma" in spec else starter
     info = replace(starter.adaptation, together=spec.get("together"), long=tuple(spec.get("long", ())))
     if "moved" in spec:
         wanted = tuple(spec["moved"])

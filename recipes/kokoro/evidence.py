@@ -33,7 +33,7 @@ import torch
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "recipes"), str(ROOT / "recipes" / "kokoro")]
 
-from arms import FOLKLORE, Judges, dense, with_sigmas  # noqa: E402
+from arms import FOLKLORE, LEARNED, Judges, dense, with_sigmas  # noqa: E402
 from heldout import LONGEST, SENTENCES, by_second, cut_alike, share, spoken  # noqa: E402
 from tables import by_amount, quartiles  # noqa: E402
 
@@ -57,7 +57,7 @@ LOSSES = (0, 15, 30, 60, 90, 120, 180, 240, 300, 450, 600, 1000, 1500, 2000, 250
 METHODS: dict[str, dict] = {
     "sigma_reptile": {},
     "sigma_together": {"together": True},
-    "sigma_imaml": {"sigma": "recipes/baselines/kokoro_sigma_imaml_200.safetensors"},
+    "sigma_imaml": {"sigma": LEARNED},
     "finetune_all": {"dense": ["head.", "blocks."], "rate": 1e-4},
     "no_prior": {"free": ["timbre", "blocks.*", "head.*"], "rate": 3e-3},
     "adain": {"free": FOLKLORE, "rate": 3e-2},
@@ -200,6 +200,11 @@ def main() -> None:
         curves = json.loads(args.expect.read_text()) | {"kokoro": expectation(found)}
         replace_file(args.expect, (json.dumps(curves, indent=1) + "\n").encode())
         return
+    for method in args.methods.split(","):
+        weights = METHODS[method].get("weights")
+        if weights and not (ROOT / weights).exists():
+            sys.exit(f"{weights} is not there, which clones by {method} begin with; recipes/kokoro/meta_weights.py makes it "
+                     "(or leave the method out of --methods).")
     torch.set_num_threads(1)
     starter, judges = load_kokoro(), Judges()
     known = People(args.root, starter, judges)

@@ -12,9 +12,7 @@ recipes/kokoro/evidence.py fine-tunes them. Kept in --out every few meta-steps: 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -29,7 +27,8 @@ from torch.func import functional_call
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "recipes" / "kokoro")]
 
-from people import people, pool  # noqa: E402
+from meta_loop import meta_train  # noqa: E402
+from people import pool, sigma_people  # noqa: E402
 from sigma import OnePerson  # noqa: E402
 
 from tts_meta.audio.files import replace_file  # noqa: E402
@@ -45,7 +44,6 @@ from tts_meta.meta.tree import Tree  # noqa: E402
 from tts_meta.nets.kokoro.speaker_loss import TIMBRE  # noqa: E402
 from tts_meta.processor import bf16_is_fast  # noqa: E402
 from tts_meta.starters.kokoro_starter import KokoroStarter, load_kokoro  # noqa: E402
-from tts_meta.training.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
 
 PARTS = ("head.", "blocks.")
 RATE = 1e-4
@@ -54,16 +52,18 @@ RATE = 1e-4
 
 @dataclass(frozen=True)
 class Method:
-    """`steps` of a task's inner loop, and the outer step: SGD's rate is Reptile's epsilon."""
+    """`steps` of a task's inner loop, the outer step (SGD's rate is Reptile's epsilon), and `meta_steps` of one person each: half
+    an hour on one core."""
 
     hypergrad: Hypergradient
     steps: int
     outer: partial[torch.optim.Optimizer]
+    meta_steps: int
 
 
 METHODS = {
-    "reptile": Method(Displacement("none"), 20, partial(torch.optim.SGD, lr=0.25)),
-    "fomaml": Method(FirstOrder(), 5, partial(torch.optim.Adam, lr=1e-5)),
+    "reptile": Method(Displacement("none"), 20, partial(torch.optim.SGD, lr=0.25), 60),
+    "fomaml": Method(FirstOrder(), 5, partial(torch.optim.Adam, lr=1e-5), 180),
 }
 
 
@@ -94,23 +94,24 @@ def main() -> None:
     p.add_argument("data", type=Path)
     p.add_argument("--method", choices=METHODS, required=True)
     p.add_argument("--out", type=Path, required=True)
-    p.add_argument("--meta-steps", type=int, default=60, help="of one person each")
+    p.add_argument("--meta-steps", type=int, help="the method's own without it")
     p.add_argument("--support", type=int, default=10)
     p.add_argument("--query", type=int, default=4)
     p.add_argument("--minutes", type=float, default=1e9, help="stop after so many")
     p.add_argument("--seed", type=int, default=0)
     args = p.parse_args()
     torch.set_num_threads(1)
-    args.settled = False
     starter, method = load_kokoro(), METHODS[args.method]
-    crowd = [q for q in people(args.data, ("sigma",)) if len(q.pieces) >= args.support + args.query + 4]
+    meta_steps = args.meta_steps or method.meta_steps
+    crowd = sigma_people(args.data, args.support, args.query)
 
     def draw(step: int, positions: Sequence[int]) -> OnePerson:
         rng = np.random.default_rng([args.seed, step, *positions])
         among = pool(crowd, rng)
         while True:
             try:
-                return OnePerson(starter, among[rng.integers(len(among))], PARTS, args, rng).again(rng)
+                person = among[rng.integers(len(among))]
+                return OnePerson(starter, person, PARTS, args.support, args.query, rng).again(rng)
             except ValueError:  # too few recordings
                 continue
 
@@ -119,22 +120,13 @@ def main() -> None:
         WeightsLoss(starter), Partition.single, ProximalAdam(RATE, whiten=False), method.hypergrad, method.steps)
     groups = {"phi": Group("phi/*", method.outer, decay="linear")}
     state = algorithm.init(lambda _: phi)
-    trainer = MetaTrainer(algorithm, state, draw, groups, 1, 1, args.meta_steps, seed=args.seed)
-    kept = args.out / "state.safetensors"
-    if kept.exists():
-        tensors, meta = load_checkpoint(kept)
-        if meta != {"method": args.method, "meta_steps": args.meta_steps}:
-            raise SystemExit(f"{kept} is of {meta['meta_steps']} meta-steps of {meta['method']}; give another --out.")
-        trainer.restore(tensors)
-    args.out.mkdir(parents=True, exist_ok=True)
-    started = time.time()
-    while trainer.step_count < args.meta_steps and time.time() - started < 60 * args.minutes:
-        log = {k: round(v, 2) for k, v in trainer.step().items()}
-        with open(args.out / "log.jsonl", "a") as f:
-            f.write(json.dumps({"step": trainer.step_count, "seconds": round(time.time() - started), **log}) + "\n")
-        if trainer.step_count % 20 == 0 or trainer.step_count == args.meta_steps:
-            save_checkpoint(kept, trainer.tensors(), {"method": args.method, "meta_steps": args.meta_steps})
-            replace_file(args.out / "weights.safetensors", save({k: v.half().contiguous() for k, v in trainer.phi.items()}))
+    trainer = MetaTrainer(algorithm, state, draw, groups, 1, 1, meta_steps, seed=args.seed)
+
+    def keep(row: dict) -> None:
+        replace_file(args.out / "weights.safetensors", save({k: v.half().contiguous() for k, v in trainer.phi.items()}))
+
+    settings = {"method": args.method, "meta_steps": meta_steps}
+    meta_train(trainer, args.out, settings, meta_steps, args.minutes, 20, dict, keep)
 
 
 if __name__ == "__main__":

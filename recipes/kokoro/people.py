@@ -61,6 +61,11 @@ WITH_MINUTES = 150
 """Seconds of recordings from which a person is one of those with minutes: native readers."""
 
 
+def sigma_people(folder: Path, support: int, query: int) -> list[Person]:
+    """Those that sigma is learned on, with pieces enough for tasks of so many."""
+    return [q for q in people(folder, ("sigma",)) if len(q.pieces) >= support + query + 4]
+
+
 def pool(crowd: Sequence[Person], rng: np.random.Generator) -> Sequence[Person]:
     """Whom a task is drawn from: for three tasks of four those with minutes, else all."""
     return [q for q in crowd if q.seconds > WITH_MINUTES] if rng.random() < 0.75 else crowd

@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -26,7 +25,8 @@ from torch import Tensor
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "recipes" / "kokoro")]
 
-from people import WITH_MINUTES, Person, people, pool  # noqa: E402
+from meta_loop import meta_train  # noqa: E402
+from people import WITH_MINUTES, Person, pool, sigma_people  # noqa: E402
 
 from tts_meta.adaptation.adaptation_run import AdaptationRun  # noqa: E402
 from tts_meta.adaptation.methods import shrinking  # noqa: E402
@@ -42,7 +42,6 @@ from tts_meta.meta.trainer import MetaTrainer  # noqa: E402
 from tts_meta.meta.tree import Tree  # noqa: E402
 from tts_meta.processor import bf16_is_fast  # noqa: E402
 from tts_meta.starters.kokoro_starter import KokoroItem, KokoroStarter, load_kokoro  # noqa: E402
-from tts_meta.training.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
 from tts_meta.training.parts import build  # noqa: E402
 from tts_meta.training.sigma_reptile import ADAM  # noqa: E402
 
@@ -71,20 +70,22 @@ def settled(starter: KokoroStarter, items: Sequence[KokoroItem], seed: int) -> T
 
 
 class OnePerson:
-    """One task: `clips` of the support pieces a step, other recordings to be judged by. Batches are `[1, n, ...]`."""
+    """One task: `clips` of the `support` pieces a step, `query` other recordings to be judged by; `settle`: once a clone's steps
+    of all modules are over. Batches are `[1, n, ...]`. Raises ValueError for too few recordings."""
 
     tasks = 1
 
     def __init__(
-        self, starter: KokoroStarter, person: Person, moved: Sequence[str], args: argparse.Namespace, rng: np.random.Generator
+        self, starter: KokoroStarter, person: Person, moved: Sequence[str], support: int, query: int, rng: np.random.Generator,
+        settle: bool = False,
     ) -> None:
         self.starter, self.clips = starter, starter.adaptation.clips
-        self.items, self.others = person.split(args.support, args.query, rng)
+        self.items, self.others = person.split(support, query, rng)
         for i in [*self.items, *self.others]:
             if id(i) not in ENCODED:
-                ENCODED[id(i)] = starter.encoded(i, () if args.settled else moved)
+                ENCODED[id(i)] = starter.encoded(i, () if settle else moved)
         self.encoded = ENCODED
-        if args.settled:
+        if settle:
             still = settled(starter, self.items, int(rng.integers(2**31)))
             self.encoded = {id(i): starter.encoded(i, moved, still, ENCODED[id(i)]) for i in [*self.items, *self.others]}
 
@@ -146,7 +147,7 @@ def main() -> None:
     starter = load_kokoro(args.starter)
     moved = list(shrinking(starter).long) if args.settled else starter.moved()
     steps = args.steps or starter.adaptation.need("steps")
-    crowd = [q for q in people(args.data, ("sigma",)) if len(q.pieces) >= args.support + args.query + 4]
+    crowd = sigma_people(args.data, args.support, args.query)
     minutes = [q for q in crowd if q.seconds > WITH_MINUTES]
     if rank == 0:
         print(f"{len(crowd)} people, {len(minutes)} of them with minutes; {len(moved)} modules, {steps} steps", flush=True)
@@ -164,7 +165,7 @@ def main() -> None:
                 return task.again(rng)
             own = np.random.default_rng([args.seed, crowd.index(person), which]) if args.settled else rng
             try:
-                task = OnePerson(starter, person, moved, args, own)
+                task = OnePerson(starter, person, moved, args.support, args.query, own, args.settled)
             except ValueError:  # too few recordings
                 continue
             if args.settled:
@@ -191,30 +192,21 @@ def main() -> None:
         algorithm, {f"phi/{k}": v for k, v in phi.items()} | {"log_sigma2": begin.clone()}, draw, groups, args.tasks, 1,
         args.meta_steps, rank, world, bounds, args.seed,
     )
-    kept = args.out / "state.safetensors"
-    if kept.exists():
-        tensors, meta = load_checkpoint(kept)
-        if meta["modules"] != partition.modules:
-            raise SystemExit(f"{kept} is of other modules; give another --out.")
-        trainer.restore(tensors)
-    args.out.mkdir(parents=True, exist_ok=True)
-    started = time.time()
-    while trainer.step_count < args.meta_steps and time.time() - started < 60 * args.minutes:
-        log = trainer.step()
-        if rank:
-            continue
-        change = (0.5 * (trainer.state["log_sigma2"] - begin)).tolist()
-        row = {"step": trainer.step_count, "seconds": round(time.time() - started), **{k: round(v, 2) for k, v in log.items()}}
-        with open(args.out / "log.jsonl", "a") as f:
-            f.write(json.dumps(row | {"change": [round(c, 3) for c in change]}) + "\n")
-        if trainer.step_count % 5 == 0 or trainer.step_count == args.meta_steps:
-            top = sorted(zip(change, partition.modules, strict=True))
-            print(row, *(f"{m} {c:+.2f}" for c, m in (*top[:3], *top[-3:])), flush=True)
-            save_checkpoint(kept, trainer.tensors(), {"modules": partition.modules})
-            facts = {"modules": json.dumps(partition.modules), "steps": str(trainer.step_count), "estimator": args.estimator,
-                     "inner_steps": str(steps), "tasks": str(args.tasks)}
-            blob = save(trainer.phi | {"log_sigma2": trainer.state["log_sigma2"], "begin": begin}, metadata=facts)
-            replace_file(args.out / "sigma.safetensors", blob)
+
+    def change() -> list[float]:
+        """Of every sigma's logarithm, so far."""
+        return (0.5 * (trainer.state["log_sigma2"] - begin)).tolist()
+
+    def keep(row: dict) -> None:
+        top = sorted(zip(change(), partition.modules, strict=True))
+        print(row, *(f"{m} {c:+.2f}" for c, m in (*top[:3], *top[-3:])), flush=True)
+        facts = {"modules": json.dumps(partition.modules), "steps": str(trainer.step_count), "estimator": args.estimator,
+                 "inner_steps": str(steps), "tasks": str(args.tasks)}
+        blob = save(trainer.phi | {"log_sigma2": trainer.state["log_sigma2"], "begin": begin}, metadata=facts)
+        replace_file(args.out / "sigma.safetensors", blob)
+
+    meta_train(trainer, args.out, {"modules": partition.modules}, args.meta_steps, args.minutes, 5,
+               lambda: {"change": [round(c, 3) for c in change()]}, keep)
 
 
 if __name__ == "__main__":

@@ -4,38 +4,21 @@ from __future__ import annotations
 
 import json
 import re
-import statistics
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tts_meta.audio.files import replace_file
-from tts_meta.data.hierarchical_gaussian import EXPERIMENTS, linear_table, noise_floor
-from tts_meta.training.fewshot.plots import plot_curve, plot_learning, plot_modules, plot_recovery
+sys.path.append(str(Path(__file__).resolve().parents[1]))  # recipes/, for what they share
+from shared.validation_rows import by_seed, cell, spread  # noqa: E402
 
-
-def cell(value: dict[str, float], measure: str) -> str:
-    """"mean ± ci", in per cent for accuracies."""
-    scale, digits = (100, 2) if measure in ("accuracy", "inductive") else (1, 3)
-    return f"{scale * value['mean']:.{digits}f} ± {scale * value['ci95']:.{digits}f}"
+from tts_meta.audio.files import replace_file  # noqa: E402
+from tts_meta.data.hierarchical_gaussian import EXPERIMENTS, linear_table, noise_floor  # noqa: E402
+from tts_meta.training.fewshot.plots import plot_curve, plot_learning, plot_modules, plot_recovery  # noqa: E402
 
 
 def measures_of(rows: list[dict[str, Any]]) -> list[str]:
     return list(rows[0]["result"])
-
-
-def by_seed(rows: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], dict[str, list[float]]]:
-    """(the first row of every algorithm, {algorithm: its first measure with every seed} of those that were run with several)."""
-    of: dict[str, list[dict[str, Any]]] = {}
-    for r in rows:
-        of.setdefault(r["algorithm"], []).append(r)
-    again = {a: [r["result"][r["measure"]]["mean"] for r in each] for a, each in of.items() if len(each) > 1}
-    return [each[0] for each in of.values()], again
-
-
-def spread(values: list[float], measure: str) -> str:
-    """"mean ± standard deviation (how many)" of seeds, in per cent for accuracies."""
-    return f"{cell({'mean': statistics.mean(values), 'ci95': statistics.stdev(values)}, measure)} ({len(values)})"
 
 
 def block_table(
@@ -122,7 +105,7 @@ def write_tables(found: dict[str, list[dict[str, Any]]], cfg: dict[str, Any], do
         curves = {r["algorithm"]: r["curve"] for r in rows if len(r["curve"]) > 1}
         plot_curve(curves, measure, pictures / f"{block}.png", title, lines)
         tasks = rows[0]["test_tasks"]
-        published = cfg["blocks"][block].get("published")
+        published = {a: mean for a, (mean, _) in cfg["blocks"][block].get("published", {}).items()}
         of_block = block_table(rows, published, again)
         parts += [f"## {title}", f"{tasks} test tasks.", of_block, f"![{title}](validation/{block}.png)"]
         if learning := {r["algorithm"]: r["learning"] for r in rows if r.get("learning")}:

@@ -98,7 +98,7 @@ def test_the_validation_table_is_resumable_row_by_row(tmp_path):
     # The folders of another machine are not here: their rows stay in the documents.
     shutil.rmtree(tmp_path / "runs")
     words = [w for w in words if not w.startswith("only")]
-    words += ["only=[omniglot_5w5s]", "workers=0", "+blocks.few_tasks_100.published={maml: 0.5}"]
+    words += ["only=[omniglot_5w5s]", "workers=0", "+blocks.few_tasks_100.published={maml: [0.5, 0.1]}"]
     done = recipe(*words[1:])
     assert done.returncode == 0, done.stderr
     rows = json.loads((tmp_path / "docs" / "validation.json").read_text())

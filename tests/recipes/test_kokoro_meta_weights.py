@@ -44,8 +44,7 @@ def items(starter):
 @pytest.fixture
 def task(recipe, starter, items):
     person = SimpleNamespace(name="somebody", split=lambda support, query, rng: (items[:2], items[2:]))
-    args = SimpleNamespace(support=2, query=1, settled=False)
-    return recipe.OnePerson(starter, person, recipe.PARTS, args, np.random.default_rng(0)).again(np.random.default_rng(1))
+    return recipe.OnePerson(starter, person, recipe.PARTS, 2, 1, np.random.default_rng(0)).again(np.random.default_rng(1))
 
 
 @pytest.fixture

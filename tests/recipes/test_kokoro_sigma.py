@@ -52,8 +52,7 @@ def test_a_task_begins_where_a_clone_goes_on_alone(sigma, starter, items):
 def test_a_task_s_sigma_has_a_gradient_by_the_expected_curvature(sigma, starter, items):
     moved = list(shrinking(starter).long)
     person = SimpleNamespace(name="somebody", split=lambda support, query, rng: (items[:3], items[3:]))
-    args = SimpleNamespace(support=3, query=1, settled=True)
-    task = sigma.OnePerson(starter, person, moved, args, np.random.default_rng(0)).again(np.random.default_rng(1))
+    task = sigma.OnePerson(starter, person, moved, 3, 1, np.random.default_rng(0), settle=True).again(np.random.default_rng(1))
     assert all("features" in b for b in (task.support(0), task.query(), task.whole_support()))
     frames = sum(len(i.mel) for i in items[:3])
     whole = task.whole_support()
