@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from .clone_tab import Walk
 
 
+FIRST = [("Likeness", "sigma"), ("A clean sound", "learned")]
+"""Methods under a prior, as a person would choose between them."""
+
+
 @dataclass
 class Adapt:
     """The controls of the third step. `form` is what a clone is asked for, `seen` what the timer shows."""
@@ -25,6 +29,7 @@ class Adapt:
     consent: gr.Checkbox
     who: gr.Textbox
     purpose: gr.Textbox
+    method: gr.Radio
     steps: gr.Slider
     taken: gr.HTML
     replace: gr.Checkbox
@@ -47,7 +52,12 @@ class Adapt:
 
     @property
     def form(self) -> list:
-        return [self.name, self.consent, self.who, self.purpose, self.steps]
+        return [self.name, self.consent, *self.settings[1:]]
+
+    @property
+    def settings(self) -> list:
+        """What a plan is of (`adapting.form_of`)."""
+        return [self.name, self.who, self.purpose, self.method, self.steps]
 
 
 def build(walk: Walk) -> Adapt:
@@ -73,8 +83,13 @@ def build(walk: Walk) -> Adapt:
         another = gr.Button("", visible=False, elem_id="another")
     consent = gr.Checkbox(label="The speaker agrees to this voice being made", elem_id="consent",
                           info="Cloning someone without consent is not allowed.")
-    with gr.Accordion("Purpose and steps", open=False):
+    with gr.Accordion("Purpose, sound and steps", open=False):
         purpose = gr.Textbox(label="What the voice is for", info="Kept in the voice file; may stay empty.", elem_id="purpose")
+        method = gr.Radio(
+            FIRST, value="sigma", label="What comes first", elem_id="method",
+            info="A clean sound: the voice keeps closer to the average one. It is a little less like the speaker, and learns "
+                 "less of the noise in the clips.",
+        )
         steps = gr.Slider(
             10, 3000, value=usual_steps(), step=10, label="Steps", elem_id="steps",
             info="More steps are slower, and safe: the prior keeps the voice from overfitting. It ends early on a plateau. A "
@@ -95,8 +110,8 @@ def build(walk: Walk) -> Adapt:
         modules = gr.Dataframe(interactive=False, label="Modules", elem_id="modules", buttons=[])
     onwards = gr.Button("Next: listen", elem_id="to4")
     seen = [status, main, failure, like, losses, kept, preview, walk.heard, frame, walk.timer, onwards]
-    return Adapt(name, consent, who, purpose, steps, taken, replace, another, status, main, trouble, planned, seen, kept, preview,
-                 using, more, adding, earlier, delete, modules, folded, onwards)
+    return Adapt(name, consent, who, purpose, method, steps, taken, replace, another, status, main, trouble, planned, seen, kept,
+                 preview, using, more, adding, earlier, delete, modules, folded, onwards)
 
 
 def join(walk: Walk, a: Adapt) -> None:
@@ -107,7 +122,7 @@ def join(walk: Walk, a: Adapt) -> None:
               trigger_mode="always_last")
     a.another.click(lambda name: name, a.another, a.name)
     for control in (*a.form, a.replace):
-        control.input(adapting.edited, [a.main, walk.job, a.name, a.who, a.purpose, a.steps], a.main, show_progress="hidden")
+        control.input(adapting.edited, [a.main, walk.job, *a.settings], a.main, show_progress="hidden")
     a.main.click(None, [a.main, a.status], a.status, js=watching.ANSWERS, show_progress="hidden")
     a.main.click(
         adapting.press, [walk.window, walk.shown, a.main, walk.job, *a.form, a.replace], [walk.job, a.trouble], js=rows.SHOWN,

@@ -102,7 +102,7 @@ def details(name: str, play: bool):
     facts = "\n".join(f"- {fact}" for fact in library.facts(h))
     moved = [
         [m["name"], f"{m['parameters']:,}", f"{m['sigma_relative']:.4f}", f"{h.get('distance', {}).get(m['name'], 0):.5f}"]
-        for m in starter.module_table(h["modules"]) if m["moved"]
+        for m in starter.module_table(h["modules"], h["method"]) if m["moved"]
     ]
     table = pd.DataFrame(moved, columns=["module", "parameters", "sigma (share of its weights' size)", "how far it moved"])
     sound = show.new_folder() / f"{name}.wav"

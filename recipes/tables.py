@@ -13,6 +13,7 @@ import statistics
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import product
 from pathlib import Path
 
 from omegaconf import OmegaConf
@@ -62,12 +63,13 @@ def quality() -> str:
     head = ["network, people", "how many", "position: mean, median, worst", "by a second encoder",
             "P.808 (their recordings, vocoded)", "distillmos (vocoded)", "WER of new sentences"]
     rows = []
-    for native, people in ((True, "native speakers"), (False, "Mandarin first")):
-        found = [r for n, r in data("kokoro_heldout").items() if n.startswith("speechocean") != native]
+    networks = (("kokoro_heldout", "Kokoro-82M (default)"), ("kokoro_heldout_learned", "the same, `--method learned`"))
+    for (file, network), (native, people) in product(networks, ((True, "native speakers"), (False, "Mandarin first"))):
+        found = [r for n, r in data(file).items() if n.startswith("speechocean") != native]
         if not found:
             continue
         means = {k: mean([r[k] for r in found]) for k in ("p808", "p808_vocoded", "distillmos", "distillmos_vocoded", "wer")}
-        rows.append([f"Kokoro-82M (default), {people}", str(len(found)), spread([r["position"] for r in found], native),
+        rows.append([f"{network}, {people}", str(len(found)), spread([r["position"] for r in found], native and "def" in network),
                      spread([r["position_second"] for r in found]),
                      *(f"{means[k]:.2f} ({means[k + '_vocoded']:.2f})" for k in ("p808", "distillmos")), per_cent(means["wer"])])
     for native, people in ((True, "native speakers"), (False, "Mandarin first")):
@@ -126,7 +128,7 @@ def kokoro_sigmas() -> str:
     rows = []
     for native, people in ((True, "native speakers"), (False, "Mandarin first")):
         for file, sigma in (("kokoro_heldout", "the package's"), ("kokoro_heldout_imaml", "sigma-iMAML's, 30 meta-steps"),
-                            ("kokoro_heldout_imaml_200", "the same, 200 meta-steps")):
+                            ("kokoro_heldout_learned", "the same, 200 meta-steps")):
             found = [r for n, r in data(file).items() if n.startswith("speechocean") != native]
             over = {k: [r[k] - r[f"{k}_vocoded"] for r in found] for k in ("p808", "distillmos")}
             positions = [r["position"] for r in found]
@@ -253,6 +255,29 @@ def noisy_clips(found: dict | None = None) -> str:
     return table(["noise under the clips", "position", "by CAM++", "P.808", "distillmos", "WER"], rows)
 
 
+def kokoro_contrast(found: dict | None = None) -> str:
+    """Clones and recordings with more contrast, of docs/kokoro_contrast.json or of other rows: means over people."""
+    people = list((found or data("kokoro_contrast")).values())
+    rows = []
+    for factor in people[0]["clone"]:
+        kinds = [(what, k) for what in ("clone", "recordings") for k in ("p808", "distillmos")]
+        cells = [f"{mean([p[what][factor][k] for p in people]):+.2f}" for what, k in kinds]
+        rows.append([factor, f"{mean([p['clone'][factor]['position'] for p in people]):.2f}", *cells])
+    head = ["factor", "clones: position", "P.808", "distillmos", "recordings: P.808", "distillmos"]
+    return table(head, rows)
+
+
+def kokoro_fit(found: dict | None = None) -> str:
+    """The starter and clones beside recordings, of docs/kokoro_fit.json or of other rows: means over people."""
+    people = list((found or data("kokoro_fit"))["people"].values())
+    rows = []
+    for what in people[0]:
+        cells = {k: mean([p[what][k] for p in people]) for k in people[0][what]}
+        who = what if " " in what else f"clones, `--method {what}`"
+        rows.append([who, *(f"{v:.2f}" for k, v in cells.items() if k != "voicing"), per_cent(cells["voicing"])])
+    return table(["what", "L1, nats", "spread ratio of cepstra 1-8", "9-20", "21-40", "F0 spread", "voicing error"], rows)
+
+
 def engines(found: dict | None = None) -> str:
     """The product beside other engines, of docs/engines.json or of other rows."""
     found = found or data("engines")
@@ -360,8 +385,8 @@ def validation(block: str) -> str:
 TABLES: dict[str, Callable[[], str]] = {
     f.__name__: f for f in (
         kokoro_heldout, kokoro_sigmas, quality, small_heldout, kokoro_head, kokoro_swap, kokoro_arms, bench, fast_speech,
-        vocoders, engines, kokoro_verification, noisy_clips, kokoro_methods, kokoro_pairs, kokoro_long, kokoro_amounts, roofline,
-        kokoro_settling,
+        vocoders, engines, kokoro_verification, noisy_clips, kokoro_contrast, kokoro_fit, kokoro_methods, kokoro_pairs,
+        kokoro_long, kokoro_amounts, roofline, kokoro_settling,
     )
 } | {f"validation_{block}": partial(validation, block) for block in BLOCKS}
 

@@ -124,8 +124,8 @@ def speakers_of(root: Path) -> dict[str, list[dict]]:
     return found
 
 
-def clone(support: list[dict], root: Path, out: Path) -> None:
-    """Writes the voice made of recordings by the default settings."""
+def clone(support: list[dict], root: Path, out: Path, method: str = "sigma") -> None:
+    """Writes the voice made of recordings by the default settings, but for the method."""
     with tempfile.TemporaryDirectory() as folder:
         clips = Path(folder)
         with open(clips / "transcripts.csv", "w", newline="") as f:
@@ -134,11 +134,11 @@ def clone(support: list[dict], root: Path, out: Path) -> None:
             for r in support:
                 shutil.copy(root / r["path"], clips)
                 table.writerow([Path(r["path"]).name, r["text"]])
-        made = clone_voice(default_starter(), [clips], "v", clips, consent="an evaluation of the recipe's")
+        made = clone_voice(default_starter(), [clips], "v", clips, method=method, consent="an evaluation of the recipe's")
         replace_file(out, made.path.read_bytes())
 
 
-def one(rows: list[dict], root: Path, keep: Path | None = None) -> dict:
+def one(rows: list[dict], root: Path, keep: Path | None = None, method: str = "sigma") -> dict:
     """The row of a speaker; the voice, and a sentence as recorded and as the clone says it, in `keep`."""
     starter, recogniser = default_starter(), load_recogniser()
     assert recogniser is not None, "the extra 'asr' is needed"
@@ -146,7 +146,7 @@ def one(rows: list[dict], root: Path, keep: Path | None = None) -> dict:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "v.voice"
         begin = time.monotonic()
-        clone(support, root, path)
+        clone(support, root, path, method)
         seconds, size = time.monotonic() - begin, path.stat().st_size
         voice = load_voice(path, starter)
         synthesizer = Synthesizer.of(starter, voice)
@@ -214,6 +214,7 @@ def main() -> None:
     p.add_argument("root", type=Path)
     p.add_argument("--speakers", default="", help="corpus/speaker, apart by commas; all without it")
     p.add_argument("--out", type=Path, required=True)
+    p.add_argument("--method", default="sigma", help="as of tts-meta clone")
     p.add_argument("--keep", type=Path, help="folder for the voices, and for a sentence of each as recorded and as cloned")
     args = p.parse_args()
     torch.set_num_threads(1)
@@ -222,7 +223,7 @@ def main() -> None:
     for name in args.speakers.split(",") if args.speakers else people:
         if name in found:
             continue
-        found[name] = one(people[name], args.root, args.keep)
+        found[name] = one(people[name], args.root, args.keep, args.method)
         print(name, found[name], flush=True)
         replace_file(args.out, (json.dumps(found, indent=1) + "\n").encode())
     print(kokoro_heldout(found))

@@ -38,17 +38,22 @@ def of_kind(module: str) -> float:
     return STYLE if module in (TIMBRE, MANNER) else FACTOR if module.endswith("factor") else SHIFT
 
 
-def learned(tensors: dict[str, Tensor], info: dict, path: Path, phi: bool) -> None:
-    """Put the sigmas, and phi if wanted, of `recipes/kokoro/sigma.py` in; sigma relative to what it was stays readable."""
+def learned(path: Path) -> tuple[dict[str, Tensor], dict[str, str], dict[str, float]]:
+    """(tensors, facts, {module: log sigma^2}) of a file of `recipes/kokoro/sigma.py`."""
     found = load_file(str(path))
     with safe_open(str(path), "pt") as f:
         facts = f.metadata()
+    return found, facts, dict(zip(json.loads(facts["modules"]), found["log_sigma2"].tolist(), strict=True))
+
+
+def put_in(tensors: dict[str, Tensor], info: dict, path: Path, phi: bool) -> None:
+    """Put the sigmas, and phi if wanted, of a file in; sigma relative to what it was stays readable."""
+    found, facts, sigmas = learned(path)
     modules = [m["name"] for m in info["modules"]]
-    log_sigma2, start = tensors["log_sigma2"].clone(), dict(zip(modules, tensors["log_sigma2"].tolist(), strict=True))
-    for m, value in zip(json.loads(facts["modules"]), found["log_sigma2"].tolist(), strict=True):
+    log_sigma2 = tensors["log_sigma2"].clone()
+    for m, value in sigmas.items():
+        info["modules"][modules.index(m)]["sigma_relative"] *= ratio(tensors, info, m, value)
         log_sigma2[modules.index(m)] = value
-        row = info["modules"][modules.index(m)]
-        row["sigma_relative"] = row["sigma_relative"] * float(torch.tensor(0.5 * (value - start[m])).exp())
     tensors["log_sigma2"] = log_sigma2
     for key in [k for k in found if phi and f"phi/{k}" in tensors]:
         tensors[f"phi/{key}"] = found[key].to(torch.float16)
@@ -56,11 +61,18 @@ def learned(tensors: dict[str, Tensor], info: dict, path: Path, phi: bool) -> No
     info["training"]["sigma"] = {k: facts[k] for k in ("estimator", "steps", "inner_steps", "tasks") if k in facts}
 
 
+def ratio(tensors: dict[str, Tensor], info: dict, module: str, log_sigma2: float) -> float:
+    """Of a sigma to the starter's own of that module."""
+    row = [m["name"] for m in info["modules"]].index(module)
+    return math.exp(0.5 * (log_sigma2 - float(tensors["log_sigma2"][row])))
+
+
 def main() -> None:
     p = argparse.ArgumentParser()
     p.add_argument("starter", type=Path)
     p.add_argument("--out", type=Path, required=True)
     p.add_argument("--sigma", type=Path)
+    p.add_argument("--learned", type=Path, help="sigmas beside the starter's own, for clones of the method `learned`")
     p.add_argument("--keep-phi", action="store_true", help="take the sigmas alone")
     p.add_argument("--anew", type=float, help="one sigma a kind again, so many times export.py's, for sigma.py to begin with")
     p.add_argument("--of", default="", help="beginnings of the names of the modules that --anew and --width set")
@@ -80,7 +92,9 @@ def main() -> None:
             tensors["log_sigma2"][k] = 2 * math.log(args.anew * of_kind(row["name"]))
             row["sigma_relative"] *= math.exp(0.5 * (float(tensors["log_sigma2"][k]) - before))
     if args.sigma:
-        learned(tensors, info, args.sigma, not args.keep_phi)
+        put_in(tensors, info, args.sigma, not args.keep_phi)
+    if args.learned:
+        how["learned"] = {m: round(ratio(tensors, info, m, v), 4) for m, v in learned(args.learned)[2].items()}
     if args.steps:
         how["steps"] = args.steps
     how["solver"] |= {k: v for k, v in (("rate", args.rate), ("decay", args.decay)) if v is not None}

@@ -38,8 +38,8 @@ MIXES = {
 
 
 @torch.no_grad()
-def mel(voice: Synthesizer, item: KokoroItem, recorded: str) -> np.ndarray:
-    """Log-mel `[L, 80]` of an item's text; `recorded` has d, f, e for what is the recording's."""
+def made(voice: Synthesizer, item: KokoroItem, recorded: str) -> tuple[np.ndarray, np.ndarray]:
+    """(log-mel `[L, 80]`, F0 `[N]` in Hz, 0 unvoiced) of an item's text; `recorded` has d, f, e for what is the recording's."""
     starter = voice.starter
     p, net = starter.start(voice.params), starter.net  # type: ignore[attr-defined]
     register = Register.of(p[REGISTER])
@@ -58,7 +58,8 @@ def mel(voice: Synthesizer, item: KokoroItem, recorded: str) -> np.ndarray:
     if "e" in recorded:
         energy = torch.from_numpy(item.energy)[None]
     length = net.head.frames(f0.shape[1])
-    return net.acoustic(front.sound, index, f0, energy, p[TIMBRE], frames, length, torch.ones(1, length), p)[0].numpy()
+    mel = net.acoustic(front.sound, index, f0, energy, p[TIMBRE], frames, length, torch.ones(1, length), p)
+    return mel[0].float().numpy(), f0[0].numpy()
 
 
 def main() -> None:
@@ -79,7 +80,7 @@ def main() -> None:
         for arm, spec in json.loads(args.spec).items():
             for step, voice, _ in clones(starter, support, spec, 0):
                 for mix, recorded in MIXES.items():
-                    got = judges.sounds([spoken(mel(voice, i, recorded)) for i in others], middle)
+                    got = judges.sounds([spoken(made(voice, i, recorded)[0]) for i in others], middle)
                     found[f"{arm} {step}|{name}|{mix}"] = row = {
                         "position": round((got["like"] - own["floor"]) / (own["like"] - own["floor"]), 3),
                         **{k: round(got[k] - own[k], 3) for k in ("p808", "distillmos")},

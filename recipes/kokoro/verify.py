@@ -49,6 +49,7 @@ def judged(samples: dict[str, np.ndarray], real: dict[str, np.ndarray]) -> dict[
 def main() -> None:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("root", type=Path)
+    p.add_argument("--method", default="sigma", help="as of tts-meta clone; of voices that are made")
     p.add_argument("--keep", type=Path, required=True, help="folder for the voices")
     p.add_argument("--out", type=Path, required=True)
     args = p.parse_args()
@@ -60,7 +61,7 @@ def main() -> None:
         support, reference = split(rows)
         path = args.keep / f"{name.replace('/', '-')}.voice"
         if not path.exists():
-            clone(support, args.root, path)
+            clone(support, args.root, path, args.method)
         synthesizer = Synthesizer.of(starter, load_voice(path, starter))
         said = [(spoken(synthesizer.sentence_mel(t)[0]), SAMPLE_RATE) for t in SENTENCES]
         learned, others = (

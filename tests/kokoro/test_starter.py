@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import torch
 
 from tests.conftest import EXAMPLES
 from tts_meta.adaptation.clone_at_once import clone_voice
+from tts_meta.adaptation.methods import choose_method
 from tts_meta.audio.features import clip_features
 from tts_meta.audio.files import read_audio
 from tts_meta.clips.prepared_clips import load_prepared, save_prepared
@@ -55,6 +57,43 @@ def test_a_clone_learns_and_its_file_is_small(made, kokoro):
     assert losses[-1] < losses[1]
     assert {m for m in found.header["modules"]} == {*kokoro.moved(), REGISTER}
     assert not any(m.startswith("prosody.") for m in found.header["modules"])
+
+
+def test_by_the_method_learned_the_heads_expansions_are_freer_and_the_rest_of_it_is_held(kokoro):
+    """What sigma-iMAML found (docs/kokoro_sigma_imaml.md); the blocks have the same sigma by both."""
+    usual, learned = choose_method(kokoro, "sigma"), choose_method(kokoro, "learned")
+    ratio = (learned.prior.log_sigma2 - usual.prior.log_sigma2).div(2).exp()
+    of = dict(zip(kokoro.partition.modules, ratio.tolist(), strict=True))
+    expansions = [m for m in of if m.startswith("head.") and m.endswith("up.factor")]
+    assert len(expansions) == 6 and all(of[m] > 1 for m in expansions)
+    assert all(of[m] < 0.5 for m in of if m.startswith("head.") and m not in expansions)
+    assert all(of[m] == 1 for m in of if not m.startswith("head."))
+    assert (learned.modules, learned.together, learned.long) == (usual.modules, usual.together, usual.long)
+    told = {r["name"]: r["sigma_relative"] for r in kokoro.module_table(method="learned")}
+    assert told["head.out.factor"] == pytest.approx(kokoro.sigma_relative["head.out.factor"] * of["head.out.factor"])
+
+
+def test_a_sigma_that_is_asked_for_changes_nothing_for_who_does_not_ask(kokoro):
+    """Jobs and results of the usual method are kept under the starter's identity."""
+    without = {**kokoro.info, "adaptation": {k: v for k, v in kokoro.info["adaptation"].items() if k != "learned"}}
+    assert replace(kokoro, info=without).identity == kokoro.identity
+    slower = {**kokoro.info, "adaptation": {**kokoro.info["adaptation"], "steps": 1}}
+    assert replace(kokoro, info=slower).identity != kokoro.identity
+
+
+def test_a_clone_by_the_method_learned_says_so_and_joins_its_held_out_clips(made, kokoro, tmp_path):
+    for number in ("001", "002", "005"):
+        for path in (EXAMPLES / "clips").glob(f"*{number}.*"):
+            shutil.copy(path, tmp_path)
+    steps: list[int] = []
+    clone = clone_voice(
+        kokoro, [tmp_path], "clean", tmp_path, steps=5, method="learned", consent="VCTK, CC BY 4.0",
+        on_progress=lambda p: steps.append(p.step),
+    )
+    header = load_voice(clone.path, kokoro).header
+    assert header["method"] == "learned" and steps[-1] == 6
+    told = {m["name"]: m["sigma_relative"] for m in clone.summary["modules"]}
+    assert told == {m["name"]: m["sigma_relative"] for m in kokoro.module_table(method="learned")}
 
 
 def test_it_speaks_in_the_speakers_register(made, kokoro):

@@ -203,6 +203,13 @@ def test_a_clone_uses_the_widened_sigmas_and_a_threshold_the_learned_ones(starte
     assert shown == pytest.approx(widths)
 
 
+def test_by_the_method_learned_no_sigma_is_widened(starter):
+    method = choose_method(starter, "learned")
+    assert method.modules == shrinking(starter).modules and method.solver == shrinking(starter).solver
+    assert torch.equal(method.prior.log_sigma2, starter.prior.log_sigma2)
+    assert {r["name"]: r["sigma_relative"] for r in starter.module_table(method="learned")} == starter.sigma_relative
+
+
 def test_voice_file_holds_the_moved_modules_and_its_story(cloned, starter):
     voice = load_voice(cloned.path, starter)
     header = read_header(cloned.path)

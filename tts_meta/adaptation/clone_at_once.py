@@ -53,7 +53,7 @@ def summary(path: Path, starter: Network, report: list[dict], seconds: float) ->
     """What `clone --json` prints of a voice that was made; `report` are the rows of its clips."""
     header = read_header(path)
     return {
-        "voice": str(path), "modules": starter.module_table(header["modules"]), "clips": report,
+        "voice": str(path), "modules": starter.module_table(header["modules"], header["method"]), "clips": report,
         **{k: header.get(k) for k in ("steps", "best_step", "heldout_loss", "likeness")},
         "seconds_total": round(seconds, 2), "bytes": path.stat().st_size,
     }

@@ -75,7 +75,7 @@ class Cloning:
         """A chunk of steps; after the last one the held-out clips join for FINISH of the steps done."""
         if not self.run.joined and (self.run.step >= self.settings.steps or self.plateau_at is not None):
             # Under the prior the last step is safe, so no clip has to be given up for choosing one.
-            if not self.heldout or self.settings.method != "sigma":
+            if not self.heldout or not self.settings.shrinks:
                 raise StopIteration
             self.run.join(max(1, round(FINISH * self.run.step)))
         progress = next(self.run)
@@ -95,7 +95,7 @@ class Cloning:
     @property
     def planned(self) -> int:
         """Steps in all, as far as is known now."""
-        if self.run.joined or not self.heldout or self.settings.method != "sigma":
+        if self.run.joined or not self.heldout or not self.settings.shrinks:
             return self.run.steps
         return self.settings.steps + max(1, round(FINISH * self.settings.steps))
 

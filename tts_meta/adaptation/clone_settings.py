@@ -9,7 +9,8 @@ from importlib.resources import files
 from tts_meta.errors import InputError
 from tts_meta.places import check_name, chosen_network
 
-METHODS = ("sigma", "embedding", "all")
+METHODS = ("sigma", "learned", "embedding", "all")
+"""`sigma` and `learned` go on under a prior: the first is nearer to the speaker, the second better to hear."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,11 @@ class Settings:
     purpose: str = ""
     seed: int = 0
     stop: bool = False
+
+    @property
+    def shrinks(self) -> bool:
+        """Whether a prior holds the clone."""
+        return self.method in ("sigma", "learned")
 
     def check(self) -> Settings:
         """Itself, its name composed. Raises InputError for what cannot be done."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 import torch
@@ -52,12 +52,14 @@ def free(starter: Network, patterns: Sequence[str], rate: float, decay: float = 
 
 
 def choose_method(starter: Network, name: str) -> Method:
-    """`sigma`: the starter's modules under the learned prior. `embedding`: the speaker embedding alone (SEA-Emb).
-    `all`: every weight, no prior. The rates of the last two were chosen on training speakers.
+    """`sigma`: the starter's modules under its prior. `learned`: the same under sigma as meta-training left it. `embedding`: the
+    speaker embedding alone (SEA-Emb). `all`: every weight, no prior. The rates of the last two were chosen on training speakers.
     """
     if name == "sigma":
         return shrinking(starter)
+    if name == "learned":
+        return replace(shrinking(starter), prior=starter.learned_prior)
     patterns = {"embedding": starter.adaptation.embedding, "all": ["*"]}
     if name in patterns:
         return free(starter, patterns[name], starter.adaptation.need(f"{name}_rate"))
-    raise ValueError(f"method is {name!r}; sigma, embedding or all is expected.")
+    raise ValueError(f"method is {name!r}; sigma, learned, embedding or all is expected.")

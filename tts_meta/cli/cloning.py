@@ -66,7 +66,7 @@ def clone(
     name: Annotated[str, typer.Option(help="Name of the new voice.")],
     transcripts: Transcripts = None,
     steps: Annotated[int | None, typer.Option(help="Inner steps; long runs are safe.")] = None,
-    method: Annotated[str, typer.Option(help="sigma, embedding or all.")] = "sigma",
+    method: Annotated[str, typer.Option(help="sigma, learned (a cleaner sound), embedding or all.")] = "sigma",
     consent: Annotated[str, typer.Option(help="Who allowed this voice to be made, kept in the file.")] = "",
     purpose: Annotated[str, typer.Option(help="What it may be used for, kept in the file.")] = "",
     out: Annotated[Path | None, typer.Option(help="Folder for NAME.voice; default: your library.")] = None,

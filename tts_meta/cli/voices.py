@@ -34,7 +34,7 @@ def voices_show(name: str, as_json: Json = False) -> None:
     header = read_header(path)
     modules = [
         {**m, "distance": header.get("distance", {}).get(m["name"])}
-        for m in starter().module_table(header["modules"]) if m["moved"]
+        for m in starter().module_table(header["modules"], header["method"]) if m["moved"]
     ]
     lines = facts(header)
     curve = header.get("heldout_loss") or []

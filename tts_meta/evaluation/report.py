@@ -112,7 +112,7 @@ def write_report(
     """Render the page to `path`; sounds in `samples` (NUMBER_KIND.wav) are embedded as FLAC."""
     sounds = embedded_sounds(samples)
     others = sorted({kind for _, kind in sounds if kind.startswith("step")})
-    modules = starter.module_table(header["modules"])
+    modules = starter.module_table(header["modules"], header["method"])
     environment = Environment(autoescape=select_autoescape(default=True, default_for_string=True))
     curve, s = header.get("heldout_loss") or [], metrics["similarity"]
     page = environment.from_string(_PAGE).render(

@@ -22,13 +22,18 @@ def _positive(v: Any) -> bool:
     return isinstance(v, int | float) and not isinstance(v, bool) and 0 < v < math.inf
 
 
+def _factors(v: Any) -> bool:
+    return isinstance(v, dict) and all(map(_positive, v.values()))
+
+
 CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "clips": (_whole, "a whole number of 1 or more"),
     "solver": (lambda v: isinstance(v, dict) and all(isinstance(k, str) for k in v), "an object"),
     "frozen": (_names, "a list of names"),
     "moved": (_names, "a list of names"),
     "embedding": (_names, "a list of names"),
-    "widths": (lambda v: isinstance(v, dict) and all(map(_positive, v.values())), "an object of numbers above 0"),
+    "widths": (_factors, "an object of numbers above 0"),
+    "learned": (_factors, "an object of numbers above 0"),
     "steps": (_whole, "a whole number of 1 or more"),
     "embedding_rate": (_positive, "a number above 0"),
     "all_rate": (_positive, "a number above 0"),
@@ -43,9 +48,10 @@ class Adaptation:
 
     `moved` are the modules that a clone moves (recipes/starter/choose_modules.py), None for all but those that match `frozen`;
     `embedding` are those that say who speaks and nothing else; `widths` are factors of their sigma
-    (recipes/starter/widen_sigma.py), 1 where a module has none. `steps` is what a clone does unless it is told otherwise;
-    after `together` of them only the modules that match `long` go on, where that is said. The rates are those of the methods
-    without a prior. A starter that is made to be compared with may leave steps, rates and solver out.
+    (recipes/starter/widen_sigma.py), 1 where a module has none; with those in `learned` it is what was learned where clones go
+    on (recipes/kokoro/rewrite.py). `steps` is what a clone does unless it is told otherwise; after `together` of them only the
+    modules that match `long` go on, where that is said. The rates are those of the methods without a prior. A starter that is
+    made to be compared with may leave steps, rates and solver out.
     """
 
     clips: int
@@ -54,6 +60,7 @@ class Adaptation:
     moved: tuple[str, ...] | None = None
     embedding: tuple[str, ...] = ("speaker",)
     widths: Mapping[str, float] = field(default_factory=dict)
+    learned: Mapping[str, float] = field(default_factory=dict)
     steps: int | None = None
     embedding_rate: float | None = None
     all_rate: float | None = None

@@ -127,7 +127,8 @@ class Network(ABC):
     @property
     def identity(self) -> str:
         """Changes with all that a clone depends on: the weights, and how they are adapted. What results are kept under."""
-        return hashlib.sha256(json.dumps([self.digest, self.info["adaptation"]], sort_keys=True).encode()).hexdigest()
+        usual = {k: v for k, v in self.info["adaptation"].items() if k != "learned"}  # of a method that has to be asked for
+        return hashlib.sha256(json.dumps([self.digest, usual], sort_keys=True).encode()).hexdigest()
 
     @property
     def espeak_voice(self) -> str:
@@ -159,16 +160,25 @@ class Network(ABC):
     @property
     def clone_prior(self) -> Shrinkage:
         """The prior of a clone that moves the starter's list: sigma times the modules' widths."""
-        factors = torch.tensor([self.widths.get(m, 1.0) for m in self.partition.modules])
-        return Shrinkage(self.partition, self.prior.log_sigma2 + 2 * factors.log())
+        return self._times(self.widths)
 
-    def module_table(self, moved: list[str] | None = None) -> list[dict]:
-        """Rows of {name, parameters, sigma_relative (as a clone uses it), moved}."""
+    @property
+    def learned_prior(self) -> Shrinkage:
+        """The prior of a clone by the method `learned`: every sigma as meta-training left it, no factor set by hand."""
+        return self._times(self.adaptation.learned)
+
+    def _times(self, factors: Mapping[str, float]) -> Shrinkage:
+        each = torch.tensor([factors.get(m, 1.0) for m in self.partition.modules])
+        return Shrinkage(self.partition, self.prior.log_sigma2 + 2 * each.log())
+
+    def module_table(self, moved: list[str] | None = None, method: str = "sigma") -> list[dict]:
+        """Rows of {name, parameters, sigma_relative (as a clone by `method` uses it), moved}."""
         chosen = set(self.moved() if moved is None else moved)
+        factors = self.adaptation.learned if method == "learned" else self.widths
         return [
             {
                 "name": m, "parameters": sum(self.phi[n].numel() for n in self.partition.members(m)),
-                "sigma_relative": self.sigma_relative[m] * self.widths.get(m, 1.0), "moved": m in chosen,
+                "sigma_relative": self.sigma_relative[m] * factors.get(m, 1.0), "moved": m in chosen,
             }
             for m in self.partition.modules
         ]
