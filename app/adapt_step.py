@@ -92,7 +92,7 @@ def build(walk: Walk) -> Adapt:
         )
         steps = gr.Slider(
             10, 3000, value=usual_steps(), step=10, label="Steps", elem_id="steps",
-            info="More steps are slower, and safe: the prior keeps the voice from overfitting. It ends early on a plateau. A "
+            info="More steps are slower and seldom nearer; the prior keeps them from doing harm. It ends early on a plateau. A "
                  "fifth of the steps comes on top, in which the held-out clips are learned from too.",
         )
     planned = gr.HTML(elem_id="planned")

@@ -66,11 +66,11 @@ def write_spec(job: Job, settings: Settings, checked: dict) -> None:
     job.file("spec.json").write_text(json.dumps(spec))
 
 
-def clone(home: Path, number: int, status: str, name: str = "", steps: int = 60, kept=()) -> Job:
+def clone(home: Path, number: int, status: str, name: str = "", steps: int = 60, kept=(), method="sigma") -> Job:
     """A clone's folder as its process leaves it, with a curve and a sound for every step that was kept."""
     made = Job(home / "jobs" / f"2026010{number}-120000-000")
     made.path.mkdir(parents=True)
-    settings = Settings(name or f"voice {number}", steps, consent="The speaker agreed, says Ann.", stop=True)
+    settings = Settings(name or f"voice {number}", steps, method, consent="The speaker agreed, says Ann.", stop=True)
     write_spec(made, settings, {"clips": []})
     done = 72 if status == "done" else 40 if kept else 0
     made.file("state.json").write_text(json.dumps({

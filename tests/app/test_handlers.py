@@ -294,10 +294,10 @@ def test_the_steps_and_the_first_of_them_are_explained(home):
 
 
 def test_a_reload_brings_the_form_of_the_clone(home):
-    job = clone(home, 1, "planned", name="Ann", steps=600)
+    job = clone(home, 1, "planned", name="Ann", steps=600, method="learned")
     Draft.of(WINDOW).plan(job.id)
     found, _, walk, *form = adapting.found_again(WINDOW)
-    assert found == job.id and walk.selected == 3 and form == ["Ann", True, "Ann", "", "sigma", 600]
+    assert found == job.id and walk.selected == 3 and form == ["Ann", True, "Ann", "", "learned", 600]
 
 
 def test_a_cancelled_delete_is_no_problem(home):
@@ -388,11 +388,11 @@ def test_a_long_recording_becomes_clips_of_the_list(home, tmp_path, monkeypatch)
 
 def test_what_was_typed_before_a_plan_does_not_undo_it(home):
     """On a busy machine it arrives after the plan was made: the button is Start and stays so."""
-    job = clone(home, 1, "planned")
+    job = clone(home, 1, "planned", method="learned")
     planned = adapting.form_of(job.settings)
     assert "value" not in adapting.edited(watching.START, job.id, *planned)
     assert "value" not in adapting.edited(watching.START, "", *planned)
-    for at, other in enumerate(("another", "somebody", "a purpose", "learned", planned[4] + 10)):
+    for at, other in enumerate(("another", "somebody", "a purpose", "sigma", planned[4] + 10)):
         changed = [*planned[:at], other, *planned[at + 1 :]]
         assert adapting.edited(watching.START, job.id, *changed).value == watching.PLAN
         # Half a form, as it was while the button still said Plan.
