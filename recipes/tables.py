@@ -127,8 +127,7 @@ def kokoro_sigmas() -> str:
     """Held-out people's clones under the package's sigma of the head, and under the one that sigma-iMAML learned."""
     rows = []
     for native, people in ((True, "native speakers"), (False, "Mandarin first")):
-        for file, sigma in (("kokoro_heldout", "the package's"), ("kokoro_heldout_imaml", "sigma-iMAML's, 30 meta-steps"),
-                            ("kokoro_heldout_learned", "the same, 200 meta-steps")):
+        for file, sigma in (("kokoro_heldout", "the package's"), ("kokoro_heldout_learned", "sigma-iMAML's, 200 meta-steps")):
             found = [r for n, r in data(file).items() if n.startswith("speechocean") != native]
             over = {k: [r[k] - r[f"{k}_vocoded"] for r in found] for k in ("p808", "distillmos")}
             positions = [r["position"] for r in found]
@@ -176,7 +175,9 @@ def roofline() -> str:
 
 SETTLING = {
     "chosen": "all modules", "settled": "all for 20 steps, then the head",
-    "imaml 30": "so, the head's sigma by sigma-iMAML, 30 meta-steps", "imaml 70": "so, 70 meta-steps",
+    "audible": "so, and no pitch is drawn in quiet frames (as a clone speaks)",
+    "audible imaml 200": "as the third, the head's sigma by sigma-iMAML, 200 meta-steps",
+    "imaml 30": "as the second, the head's sigma by sigma-iMAML, 30 meta-steps", "imaml 70": "so, 70 meta-steps",
     "imaml 200": "so, 200 meta-steps", "imaml 200 x1.5": "so, all of the head's 1.5 times as wide",
     "imaml 200 x2.5": "so, 2.5 times as wide",
 }
@@ -274,8 +275,11 @@ def kokoro_fit(found: dict | None = None) -> str:
     for what in people[0]:
         cells = {k: mean([p[what][k] for p in people]) for k in people[0][what]}
         who = what if " " in what else f"clones, `--method {what}`"
-        rows.append([who, *(f"{v:.2f}" for k, v in cells.items() if k != "voicing"), per_cent(cells["voicing"])])
-    return table(["what", "L1, nats", "spread ratio of cepstra 1-8", "9-20", "21-40", "F0 spread", "voicing error"], rows)
+        voicing = f"{per_cent(cells.pop('voicing'))} ({per_cent(cells.pop('voicing_drawn'))})"
+        rows.append([who, *(f"{v:.2f}" for v in cells.values()), voicing])
+    head = ["what", "L1, nats", "spread ratio of cepstra 1-8", "9-20", "21-40", "F0 spread",
+            "voicing error (with a pitch in quiet frames)"]
+    return table(head, rows)
 
 
 def engines(found: dict | None = None) -> str:

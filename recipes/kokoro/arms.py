@@ -48,6 +48,7 @@ from tts_meta.measures.quality import dnsmos  # noqa: E402
 from tts_meta.measures.similarity import centroid, embed, other_speakers  # noqa: E402
 from tts_meta.meta.prior import Shrinkage  # noqa: E402
 from tts_meta.meta.tree import Tree  # noqa: E402
+from tts_meta.nets.kokoro.network import QUIET  # noqa: E402
 from tts_meta.nets.kokoro.speaker_loss import MANNER, TIMBRE  # noqa: E402
 from tts_meta.processor import bf16_is_fast  # noqa: E402
 from tts_meta.speaking.synthesize import Synthesizer  # noqa: E402
@@ -62,19 +63,26 @@ LEARNED = "recipes/baselines/kokoro_sigma_imaml_200.safetensors"
 ARMS: dict[str, dict] = {
     "chosen": {"steps": [60, 120, 300]},
     "settled": {"together": 20, "long": ["head.*"], "steps": [60, 120, 300]},
+    "audible": {"together": 20, "long": ["head.*"], "quiet": QUIET, "steps": [60, 120]},
+    "audible imaml 200": {"together": 20, "long": ["head.*"], "quiet": QUIET, "sigma": LEARNED, "steps": [60, 120]},
     "imaml 200": {"together": 20, "long": ["head.*"], "sigma": LEARNED, "steps": [60, 120, 300, 1000]},
-    "chosen, no prior": {"free": ["timbre", "blocks.*", "head.*"], "rate": 3e-3, "steps": [60, 120]},
-    "chosen, wide": {"wider": 3, "steps": [60, 120]},
+    "chosen without prior": {"free": ["timbre", "blocks.*", "head.*"], "rate": 3e-3, "steps": [60, 120]},
+    "chosen and wide": {"wider": 3, "steps": [60, 120]},
     "head": {"moved": ["head."], "steps": [60, 120, 300]},
-    "head, twice as wide": {"moved": ["head."], "wider": 2, "steps": [60, 120, 300]},
-    "head, no prior": {"free": ["head.*"], "rate": 3e-3, "steps": [60, 120, 300]},
+    "head twice as wide": {"moved": ["head."], "wider": 2, "steps": [60, 120, 300]},
+    "head without prior": {"free": ["head.*"], "rate": 3e-3, "steps": [60, 120, 300]},
     "folklore": {"free": FOLKLORE, "rate": 3e-2, "steps": [60, 120]},
     "every weight of the head": {"dense": ["head."], "rate": 3e-4, "steps": [60, 120, 300]},
     "every weight": {"dense": ["head.", "blocks."], "rate": 1e-4, "steps": [60, 120]},
 }
-"""`chosen` are the starter's modules under its prior, all to the end; `settled` all for 20 steps, then the head; `free` moves
-modules by Adam without a prior, `dense` the weights: by low-rank updates where it has a `rank`, with both styles where it
-says so, from the `weights` of recipes/kokoro/meta_weights.py."""
+"""`chosen` are the starter's modules under its prior, all to the end; `settled` all for 20 steps, then the head; `audible` is
+that with no pitch in quiet frames, as a voice speaks; `free` moves modules by Adam without a prior, `dense` the weights: by
+low-rank updates where it has a `rank`, with both styles where it says so, from `weights` of recipes/kokoro/meta_weights.py."""
+
+
+def plain_kokoro(folder: Path | None = None) -> KokoroStarter:
+    """The starter as ways of adapting are compared: a pitch wherever the network draws one (a voice has none in quiet frames)."""
+    return replace(load_kokoro(folder), quiet=float("inf"))
 
 
 class LowRankUpdate(nn.Module):
@@ -179,7 +187,7 @@ def changed(starter: KokoroStarter, spec: dict) -> KokoroStarter:
     info = replace(info, solver={**info.need("solver"), **spec.get("solver", {})})
     wider, of = spec.get("wider", 1.0), tuple(spec.get("of", [""]))
     wide = {m: (wider if m.startswith(of) else 1.0) * info.widths.get(m, 1.0) for m in starter.partition.modules}
-    return replace(starter, adaptation=replace(info, widths=wide))
+    return replace(starter, adaptation=replace(info, widths=wide), quiet=spec.get("quiet", starter.quiet))
 
 
 class Judges:
@@ -269,7 +277,7 @@ def main() -> None:
     args = p.parse_args()
     torch.set_num_threads(1)
     arms = {**ARMS, **json.loads(args.spec)}
-    starter, judges = load_kokoro(args.starter), Judges()
+    starter, judges = plain_kokoro(args.starter), Judges()
     names = args.speakers.split(",") if args.speakers else []
     if (args.data / "manifest.tsv").exists():
         everybody = recorded(args.data, starter, names)

@@ -23,12 +23,11 @@ import torch
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "recipes"), str(ROOT / "recipes" / "kokoro")]
 
-from arms import ARMS, Judges, clones, recorded, reference, split  # noqa: E402
+from arms import ARMS, Judges, clones, plain_kokoro, recorded, reference, split  # noqa: E402
 from heldout import LONGEST, SENTENCES, share, spoken  # noqa: E402
 from tables import kokoro_contrast  # noqa: E402
 
 from tts_meta.audio.files import replace_file  # noqa: E402
-from tts_meta.starters.kokoro_starter import load_kokoro  # noqa: E402
 
 FACTORS = (1.0, 1.05, 1.1)
 
@@ -59,7 +58,7 @@ def main() -> None:
     p.add_argument("--out", type=Path, required=True)
     args = p.parse_args()
     torch.set_num_threads(1)
-    starter, judges = load_kokoro(), Judges()
+    starter, judges = plain_kokoro(), Judges()
     found = json.loads(args.out.read_text()) if args.out.exists() else {}
     names = [n for n in args.speakers.split(",") if n not in found]
     for name, person in recorded(args.root, starter, names).items():

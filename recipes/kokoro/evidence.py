@@ -33,7 +33,7 @@ import torch
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "recipes"), str(ROOT / "recipes" / "kokoro")]
 
-from arms import FOLKLORE, LEARNED, Judges, dense, with_sigmas  # noqa: E402
+from arms import FOLKLORE, LEARNED, Judges, dense, plain_kokoro, with_sigmas  # noqa: E402
 from heldout import LONGEST, SENTENCES, by_second, cut_alike, share, spoken  # noqa: E402
 from tables import by_amount, quartiles  # noqa: E402
 
@@ -48,7 +48,7 @@ from tts_meta.measures.second_encoder import second_other_speakers  # noqa: E402
 from tts_meta.measures.similarity import centroid, embed, other_speakers  # noqa: E402
 from tts_meta.processor import bf16_is_fast  # noqa: E402
 from tts_meta.speaking.synthesize import Synthesizer  # noqa: E402
-from tts_meta.starters.kokoro_starter import KokoroItem, KokoroStarter, load_kokoro  # noqa: E402
+from tts_meta.starters.kokoro_starter import KokoroItem, KokoroStarter  # noqa: E402
 
 SPEAKERS = "p225,0811,2609,p226,3331,2327"
 REFERENCE = 8
@@ -206,7 +206,7 @@ def main() -> None:
             sys.exit(f"{weights} is not there, which clones by {method} begin with; recipes/kokoro/meta_weights.py makes it "
                      "(or leave the method out of --methods).")
     torch.set_num_threads(1)
-    starter, judges = load_kokoro(), Judges()
+    starter, judges = plain_kokoro(), Judges()
     known = People(args.root, starter, judges)
     for name, amount in product(args.speakers.split(","), args.amounts.split(",")):
         person: tuple | None = None

@@ -21,7 +21,6 @@ import json
 import shutil
 import sys
 import tempfile
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -138,16 +137,18 @@ def clone(support: list[dict], root: Path, out: Path, method: str = "sigma") -> 
         replace_file(out, made.path.read_bytes())
 
 
-def one(rows: list[dict], root: Path, keep: Path | None = None, method: str = "sigma") -> dict:
-    """The row of a speaker; the voice, and a sentence as recorded and as the clone says it, in `keep`."""
+def one(rows: list[dict], root: Path, keep: Path | None = None, method: str = "sigma", voices: Path | None = None) -> dict:
+    """The row of a speaker; the voice, and a sentence as recorded and as the clone says it, in `keep`. A voice in `voices` is not
+    made again."""
     starter, recogniser = default_starter(), load_recogniser()
     assert recogniser is not None, "the extra 'asr' is needed"
     support, reference = split(rows)
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "v.voice"
-        begin = time.monotonic()
-        clone(support, root, path, method)
-        seconds, size = time.monotonic() - begin, path.stat().st_size
+        path = (voices or Path(folder)) / f"{rows[0]['corpus']}-{rows[0]['speaker']}.voice"
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            clone(support, root, path, method)
+        size = path.stat().st_size
         voice = load_voice(path, starter)
         synthesizer = Synthesizer.of(starter, voice)
         if keep:
@@ -205,7 +206,7 @@ def one(rows: list[dict], root: Path, keep: Path | None = None, method: str = "s
         "f0": round(float(np.exp(said.mean() - own.mean())), 3), "f0_spread": round(float(said.std() / own.std()), 2),
         "f0_clips": round(float(np.exp(said.mean() - clips.mean())), 3),
         "f0_spread_clips": round(float(said.std() / clips.std()), 2), "rate": round(float(rate), 2),
-        "clone_seconds": round(seconds), "bytes": size,
+        "bytes": size,
     }
 
 
@@ -215,6 +216,7 @@ def main() -> None:
     p.add_argument("--speakers", default="", help="corpus/speaker, apart by commas; all without it")
     p.add_argument("--out", type=Path, required=True)
     p.add_argument("--method", default="sigma", help="as of tts-meta clone")
+    p.add_argument("--voices", type=Path, help="folder of voices, as recipes/kokoro/verify.py keeps them; others are put there")
     p.add_argument("--keep", type=Path, help="folder for the voices, and for a sentence of each as recorded and as cloned")
     args = p.parse_args()
     torch.set_num_threads(1)
@@ -223,7 +225,7 @@ def main() -> None:
     for name in args.speakers.split(",") if args.speakers else people:
         if name in found:
             continue
-        found[name] = one(people[name], args.root, args.keep, args.method)
+        found[name] = one(people[name], args.root, args.keep, args.method, args.voices)
         print(name, found[name], flush=True)
         replace_file(args.out, (json.dumps(found, indent=1) + "\n").encode())
     print(kokoro_heldout(found))

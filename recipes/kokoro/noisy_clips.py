@@ -24,7 +24,7 @@ import torch
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "recipes"), str(ROOT / "recipes" / "kokoro")]
 
-from arms import Judges  # noqa: E402
+from arms import Judges, plain_kokoro  # noqa: E402
 from evidence import own_scores, scores  # noqa: E402
 from heldout import by_second, clone, speakers_of, split  # noqa: E402
 from tables import noisy_clips  # noqa: E402
@@ -34,7 +34,6 @@ from tts_meta.audio.files import replace_file  # noqa: E402
 from tts_meta.clips import sound_check  # noqa: E402
 from tts_meta.measures.similarity import centroid, embed  # noqa: E402
 from tts_meta.speaking.synthesize import Synthesizer  # noqa: E402
-from tts_meta.starters.kokoro_starter import load_kokoro  # noqa: E402
 from tts_meta.voices.voice_file import load_voice  # noqa: E402
 
 DOCTORS = sound_check.HISS
@@ -59,7 +58,7 @@ def main() -> None:
     p.add_argument("--out", type=Path, required=True)
     args = p.parse_args()
     torch.set_num_threads(1)
-    starter, judges = load_kokoro(), Judges()
+    starter, judges = plain_kokoro(), Judges()
     people = {name.split("/")[1]: rows for name, rows in speakers_of(args.root).items()}
     found = json.loads(args.out.read_text()) if args.out.exists() else {}
     for name in args.speakers.split(","):

@@ -19,17 +19,16 @@ import torch
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "recipes" / "kokoro")]
 
-from arms import Judges, clones, reference, split  # noqa: E402
+from arms import Judges, clones, plain_kokoro, reference, split  # noqa: E402
 from heldout import spoken  # noqa: E402
 from people import people  # noqa: E402
 
 from tts_meta.audio.files import replace_file  # noqa: E402
 from tts_meta.kokoro.clips import KokoroItem  # noqa: E402
 from tts_meta.kokoro.register import REGISTER, Register  # noqa: E402
-from tts_meta.nets.kokoro.network import hard_voicing, token_index  # noqa: E402
+from tts_meta.nets.kokoro.network import audible, hard_voicing, token_index  # noqa: E402
 from tts_meta.nets.kokoro.speaker_loss import MANNER, TIMBRE  # noqa: E402
 from tts_meta.speaking.synthesize import Synthesizer  # noqa: E402
-from tts_meta.starters.kokoro_starter import load_kokoro  # noqa: E402
 
 MIXES = {
     "all drawn": "", "recorded durations": "d", "recorded durations and F0": "df", "recorded durations and energy": "de",
@@ -52,7 +51,7 @@ def made(voice: Synthesizer, item: KokoroItem, recorded: str) -> tuple[np.ndarra
     index = token_index(counts)[None]
     frames = torch.ones(index.shape)
     f0, energy = net.melody(read, index, p[MANNER], frames, p)
-    f0, energy = register.pitch(hard_voicing(f0)), energy + register.energy
+    f0, energy = register.pitch(audible(hard_voicing(f0), energy, starter.quiet)), energy + register.energy
     if "f" in recorded:
         f0 = torch.from_numpy(item.f0)[None]
     if "e" in recorded:
@@ -71,7 +70,7 @@ def main() -> None:
     p.add_argument("--speakers", required=True)
     args = p.parse_args()
     torch.set_num_threads(1)
-    starter, judges = load_kokoro(args.starter), Judges()
+    starter, judges = plain_kokoro(args.starter), Judges()
     everybody = {q.name: q for q in people(args.data, ("dev",))}
     found = json.loads(args.out.read_text()) if args.out.exists() else {}
     for name in args.speakers.split(","):

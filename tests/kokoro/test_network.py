@@ -13,7 +13,7 @@ from tts_meta.nets.kokoro.acoustic import AcousticBlocks
 from tts_meta.nets.kokoro.head import MelHead
 from tts_meta.nets.kokoro.layers import AdaIN, AdaINBlock, LowRankConv, Upsample, name_layers
 from tts_meta.nets.kokoro.likelihood import KokoroScales, mel_terms, spread_difference
-from tts_meta.nets.kokoro.network import Kokoro, KokoroConfig, hard_voicing, token_index
+from tts_meta.nets.kokoro.network import QUIET, Kokoro, KokoroConfig, audible, hard_voicing, token_index
 from tts_meta.nets.kokoro.prosody import Prosody
 from tts_meta.nets.kokoro.speaker_loss import SpeakerLoss, predicted, speaker_parameters
 
@@ -194,6 +194,27 @@ def test_soft_edges_of_voicing_are_no_pitch():
     f0 = torch.tensor([0.0, 5.0, 60.0, 150.0, 200.0, 205.0, 198.0, 90.0, 20.0, -4.0, 0.0])
     assert (hard_voicing(f0) > 0).tolist() == [False, False, False, True, True, True, True, False, False, False, False]
     assert torch.equal(hard_voicing(f0)[3:7], f0[3:7])
+
+
+def test_no_pitch_is_heard_far_under_the_loud_frames():
+    """The loud ones are the loudest tenth of the voiced: what is loud and has no pitch, a hiss, is none of them."""
+    f0 = torch.full((2, 40), 200.0)
+    energy = torch.linspace(0, -3.9, 40).repeat(2, 1)
+    f0[:, :5], energy[:, :5] = 0.0, 50.0  # a hiss
+    energy[1] -= 20.0  # a quiet sentence is measured by its own loud frames
+    found = audible(f0, energy, 2.0)
+    # 35 voiced frames from -0.5 down: the fourth, at -0.8, is the quietest of the loudest tenth.
+    expected = [0.0] * 5 + [200.0] * 23 + [0.0] * 12
+    assert found.tolist() == [expected, expected]
+    assert torch.equal(audible(f0, energy, float("inf")), f0)
+    assert not audible(torch.zeros(1, 8), torch.randn(1, 8)).any()
+
+
+def test_a_drawn_pitch_that_is_kept_is_not_changed():
+    f0 = torch.rand(1, 60, generator=torch.Generator().manual_seed(0)) * 300
+    energy = torch.randn(1, 60, generator=torch.Generator().manual_seed(1)) * 3
+    found = audible(f0, energy, QUIET)
+    assert 0 < int((found > 0).sum()) < 60 and torch.equal(found[found > 0], f0[found > 0])
 
 
 def test_the_spread_term_knows_smooth_from_sharp():

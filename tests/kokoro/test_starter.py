@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from dataclasses import replace
 from importlib.resources import files
@@ -94,6 +95,15 @@ def test_a_clone_by_the_method_learned_says_so_and_joins_its_held_out_clips(made
     assert header["method"] == "learned" and steps[-1] == 6
     told = {m["name"]: m["sigma_relative"] for m in clone.summary["modules"]}
     assert told == {m["name"]: m["sigma_relative"] for m in kokoro.module_table(method="learned")}
+
+
+def test_it_speaks_without_a_pitch_in_quiet_frames(kokoro):
+    """The frames that lose it are quieter than the others, and the durations are the same."""
+    text = "She stopped at the back of the shop, and asked for six apples."
+    (mel, frames), (plain, same) = (Synthesizer(s).sentence_mel(text) for s in (kokoro, replace(kokoro, quiet=math.inf)))
+    assert np.array_equal(frames, same)
+    changed, level = np.abs(mel - plain).mean(1) > 0.2, plain.mean(1)
+    assert 0.02 < changed.mean() < 0.5 and np.median(level[changed]) < np.median(level)
 
 
 def test_it_speaks_in_the_speakers_register(made, kokoro):

@@ -11,7 +11,7 @@ from tts_meta.kokoro.register import REGISTER, Register
 from tts_meta.meta.tree import Tree
 from tts_meta.nets.kokoro.head import VOICED, MelHead
 from tts_meta.nets.kokoro.layers import LowRankConv, LowRankLinear, Movable, StyleAffine
-from tts_meta.nets.kokoro.network import Kokoro, hard_voicing
+from tts_meta.nets.kokoro.network import Kokoro, audible, hard_voicing
 from tts_meta.nets.kokoro.speaker_loss import MANNER, TIMBRE
 
 
@@ -53,9 +53,9 @@ class Sound(nn.Module):
     """read, sound and the token of every 25 ms, index `[1, T]`, where the mel's frames lie among the features, at `[L]`, a
     factor of F0, pitch `[1]`, and nats of energy to add, energy `[1]` -> log-mel `[1, L, 80]`."""
 
-    def __init__(self, net: Kokoro, params: Tree) -> None:
+    def __init__(self, net: Kokoro, params: Tree, quiet: float) -> None:
         super().__init__()
-        self.net, self.register = net, Register.of(params[REGISTER])
+        self.net, self.register, self.quiet = net, Register.of(params[REGISTER]), quiet
         self.register_buffer("manner", params[MANNER].unsqueeze(0))
         self.register_buffer("timbre", params[TIMBRE].unsqueeze(0))
 
@@ -64,7 +64,8 @@ class Sound(nn.Module):
         m, tokens = mask.unsqueeze(1), index[0]
         frames = read.index_select(1, tokens)
         f0, level = self.net.prosody.curves(frames, self.manner, m, mask.sum(1).long())  # type: ignore[arg-type]
-        f0, level = self.register.pitch(hard_voicing(f0)) * pitch, level + self.register.energy + energy
+        f0 = self.register.pitch(audible(hard_voicing(f0), level, self.quiet)) * pitch
+        level = level + self.register.energy + energy
         features = self.net.blocks(sound.index_select(2, tokens), f0, level, self.timbre, m)  # type: ignore[arg-type]
         return mel_of(self.net.head, features, self.timbre, f0, at)  # type: ignore[arg-type]
 

@@ -114,7 +114,7 @@ def _kokoro(folder: Path, starter: KokoroStarter, voice: Voice) -> dict:
     at = torch.arange(40, dtype=torch.float32)
     inputs = {"read": read, "sound": sound, "index": index, "at": at, "pitch": torch.ones(1), "energy": torch.zeros(1)}
     lengths = {"read": {1: "P"}, "sound": {2: "P"}, "index": {1: "T"}, "at": {0: "L"}, "mel": {1: "L"}}
-    _write(folder / "sound.onnx", kokoro_graphs.Sound(net, params).eval(), inputs, ["mel"], lengths)
+    _write(folder / "sound.onnx", kokoro_graphs.Sound(net, params, starter.quiet).eval(), inputs, ["mel"], lengths)
     return {
         "symbols": SYMBOLS, "phones": BRITISH if starter.british else AMERICAN, "rate": FEATURE_RATE / 2, "longest": 10_000,
         "multiple": 1, "lengthened": starter.british,
