@@ -102,9 +102,10 @@ def make_plan(
 
 
 def form_of(s: Settings) -> tuple[str, str, str, str, int]:
-    """(name, who gives permission, purpose, what comes first, steps) of a job, as they stand in the form."""
+    """(name, who gives permission, purpose, what comes first, steps) of a job, as they stand in the form, which does not offer
+    the methods without a prior."""
     who = s.consent.removeprefix(AGREED).removesuffix(".") if s.consent.startswith(AGREED) else s.consent
-    return s.name, "" if who == SOMEBODY else who, s.purpose, s.method, s.steps
+    return s.name, "" if who == SOMEBODY else who, s.purpose, s.method if s.shrinks else "sigma", s.steps
 
 
 def is_going(job_id: str) -> bool:

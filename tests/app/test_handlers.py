@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from app import adapting, gathering, rows, watching, windows
+from app import adapt_step, adapting, gathering, rows, watching, windows
 from tests.app.stubs import checkup, clone, running, tone, without_network
 from tests.conftest import EXAMPLES
+from tts_meta.adaptation.clone_settings import METHODS
 from tts_meta.audio.files import read_audio
 from tts_meta.clips import long_recordings
 from tts_meta.clips.draft_clips import Draft
@@ -298,6 +299,13 @@ def test_a_reload_brings_the_form_of_the_clone(home):
     Draft.of(WINDOW).plan(job.id)
     found, _, walk, *form = adapting.found_again(WINDOW)
     assert found == job.id and walk.selected == 3 and form == ["Ann", True, "Ann", "", "learned", 600]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_form_offers_what_it_is_given_of_a_clone(home, method):
+    """A clone that was started on the command line may be by a method that the page does not offer."""
+    *_, first, _ = adapting.form(clone(home, 1, "done", method=method).id)
+    assert first in dict(adapt_step.FIRST).values() and (first == method or method in ("embedding", "all"))
 
 
 def test_a_cancelled_delete_is_no_problem(home):
