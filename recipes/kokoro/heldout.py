@@ -49,6 +49,7 @@ from tts_meta.speaking.synthesize import Synthesizer  # noqa: E402
 from tts_meta.starters.chosen_starter import default_starter  # noqa: E402
 from tts_meta.starters.interface import Network  # noqa: E402
 from tts_meta.voices.voice_file import load_voice  # noqa: E402
+from tts_meta.voices.voice_header import read_header  # noqa: E402
 
 SENTENCES = [
     "She sells fresh bread and honey at the market every morning.", "Please leave the keys on the table before you go.",
@@ -137,6 +138,19 @@ def clone(support: list[dict], root: Path, out: Path, method: str = "sigma") -> 
         replace_file(out, made.path.read_bytes())
 
 
+def kept(support: list[dict], root: Path, folder: Path, method: str) -> Path:
+    """The voice of recordings that lies in `folder`, made where there is none. Ends with a sentence where it is by another
+    method, which would be measured under a wrong name."""
+    path = folder / f"{support[0]['corpus']}-{support[0]['speaker']}.voice"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        clone(support, root, path, method)
+    found = read_header(path)["method"]
+    if found != method:
+        sys.exit(f"{path} was made by --method {found}, and {method} is asked for; give another --voices.")
+    return path
+
+
 def one(rows: list[dict], root: Path, keep: Path | None = None, method: str = "sigma", voices: Path | None = None) -> dict:
     """The row of a speaker; the voice, and a sentence as recorded and as the clone says it, in `keep`. A voice in `voices` is not
     made again."""
@@ -144,10 +158,7 @@ def one(rows: list[dict], root: Path, keep: Path | None = None, method: str = "s
     assert recogniser is not None, "the extra 'asr' is needed"
     support, reference = split(rows)
     with tempfile.TemporaryDirectory() as folder:
-        path = (voices or Path(folder)) / f"{rows[0]['corpus']}-{rows[0]['speaker']}.voice"
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            clone(support, root, path, method)
+        path = kept(support, root, voices or Path(folder), method)
         size = path.stat().st_size
         voice = load_voice(path, starter)
         synthesizer = Synthesizer.of(starter, voice)

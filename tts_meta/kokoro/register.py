@@ -23,7 +23,7 @@ REGISTER = "register"
 SIZE = 5
 LEAST, MOST = 0.5, 2.0
 """Bounds of the ratios of rate and of F0's spread."""
-QUIET = 0.2
+QUIETEST = 0.2
 """Share of the drawn voiced frames, the quietest, in which no tracker hears a pitch. The network draws F0 in 0.71 of all frames,
 at the edges of voiceless sounds and into pauses, and measured F0 is in 0.5 of them, of its own speech too. Of 14 readers, none
 of them held out, F0 of the speech is then within 0.02 (log) of the recordings', and was 0.00 to 0.09 too high."""
@@ -105,4 +105,4 @@ def _heard(curves: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
     voiced = f0 > 0
     if int(voiced.sum()) < 2:
         return torch.zeros(2)
-    return f0[voiced & (energy > energy[voiced].quantile(QUIET))].log()
+    return f0[voiced & (energy > energy[voiced].quantile(QUIETEST))].log()
