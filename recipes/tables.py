@@ -113,14 +113,12 @@ def kokoro_head() -> str:
     return table(head, rows)
 
 
-def kokoro_swap() -> str:
-    """Prosody swapped between recording and prediction."""
-    rows = []
-    for key, r in data("kokoro_swap").items():
-        clone, speaker, prosody = key.split("|")
-        scores = f"{r['position']:.2f}", f"{r['p808']:+.2f}", f"{r['distillmos']:+.2f}"
-        rows.append([speaker.split("/")[1], clone, prosody, *scores])
-    return table(["speaker", "clone", "prosody", "position", "P.808", "distillmos"], rows)
+def kokoro_swap(found: dict | None = None) -> str:
+    """Prosody swapped between recording and prediction, of docs/kokoro_swap.json or of other rows: means over people."""
+    people = list((found or data("kokoro_swap")).values())
+    forms = (("position", ".2f"), ("position_second", ".2f"), ("p808", "+.2f"), ("distillmos", "+.2f"))
+    rows = [[mix, *(f"{mean([p[mix][k] for p in people]):{form}}" for k, form in forms)] for mix in people[0]]
+    return table(["prosody", "position", "by CAM++", "P.808", "distillmos"], rows)
 
 
 def kokoro_sigmas() -> str:
@@ -268,9 +266,13 @@ def kokoro_contrast(found: dict | None = None) -> str:
     return table(head, rows)
 
 
+AVERAGE = "the starter's own voice"
+"""Beside the speakers in docs/kokoro_fit.json."""
+
+
 def kokoro_fit(found: dict | None = None) -> str:
     """The starter and clones beside recordings, of docs/kokoro_fit.json or of other rows: means over people."""
-    people = list((found or data("kokoro_fit"))["people"].values())
+    people = [v for k, v in (found or data("kokoro_fit")).items() if k != AVERAGE]
     rows = []
     for what in people[0]:
         cells = {k: mean([p[what][k] for p in people]) for k in people[0][what]}

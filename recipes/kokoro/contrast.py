@@ -11,23 +11,19 @@ not made again. Three minutes a speaker on one core.
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "recipes"), str(ROOT / "recipes" / "kokoro")]
 
-from arms import ARMS, Judges, clones, plain_kokoro, recorded, reference, split  # noqa: E402
+from arms import ARMS, Judges, clones, plain_kokoro, reference  # noqa: E402
 from heldout import LONGEST, SENTENCES, share, spoken  # noqa: E402
+from over_people import over_people  # noqa: E402
 from tables import kokoro_contrast  # noqa: E402
-
-from tts_meta.audio.files import replace_file  # noqa: E402
 
 FACTORS = (1.0, 1.05, 1.1)
 
@@ -52,26 +48,18 @@ def scores(
 
 
 def main() -> None:
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("root", type=Path)
-    p.add_argument("--speakers", required=True, help="apart by commas")
-    p.add_argument("--out", type=Path, required=True)
-    args = p.parse_args()
-    torch.set_num_threads(1)
     starter, judges = plain_kokoro(), Judges()
-    found = json.loads(args.out.read_text()) if args.out.exists() else {}
-    names = [n for n in args.speakers.split(",") if n not in found]
-    for name, person in recorded(args.root, starter, names).items():
-        support, others = split(person)
+
+    def measure(_: str, support: list, others: list) -> dict:
         middle, own = reference(judges, support, others)
         (_, voice, _), = clones(starter, support, {**ARMS["settled"], "steps": [120]}, 0)
         said, read = [voice.sentence_mel(t)[0] for t in SENTENCES], [i.mel[:LONGEST] for i in others]
-        found[name] = {
+        return {
             what: {str(f): scores(judges, mels, f, middle, own) for f in FACTORS}
             for what, mels in (("clone", said), ("recordings", read))
         }
-        replace_file(args.out, (json.dumps(found, indent=1) + "\n").encode())
-    print(kokoro_contrast(found))
+
+    print(kokoro_contrast(over_people(__doc__, starter, measure)[0]))
 
 
 if __name__ == "__main__":

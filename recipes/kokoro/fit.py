@@ -14,26 +14,23 @@ the file is not made again. Two minutes a speaker on one core.
 
 from __future__ import annotations
 
-import argparse
 import copy
-import json
 import math
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import torch
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "recipes"), str(ROOT / "recipes" / "kokoro")]
 
-from arms import ARMS, Judges, clones, recorded, split  # noqa: E402
+from arms import ARMS, Judges, clones  # noqa: E402
 from heldout import SENTENCES, spoken  # noqa: E402
+from over_people import keep, over_people  # noqa: E402
 from swap import made  # noqa: E402
-from tables import kokoro_fit  # noqa: E402
+from tables import AVERAGE, kokoro_fit  # noqa: E402
 
-from tts_meta.audio.files import replace_file  # noqa: E402
 from tts_meta.kokoro.clips import KokoroItem  # noqa: E402
 from tts_meta.nets.cepstra import cepstral_basis  # noqa: E402
 from tts_meta.speaking.synthesize import Synthesizer  # noqa: E402
@@ -78,28 +75,20 @@ def average(judges: Judges, voice: Synthesizer) -> dict[str, float]:
 
 
 def main() -> None:
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("root", type=Path)
-    p.add_argument("--speakers", required=True, help="apart by commas")
-    p.add_argument("--out", type=Path, required=True)
-    args = p.parse_args()
-    torch.set_num_threads(1)
     starter = load_kokoro()
-    found = json.loads(args.out.read_text()) if args.out.exists() else {"people": {}}
-    names = [n for n in args.speakers.split(",") if n not in found["people"]]
-    for name, person in recorded(args.root, starter, names).items():
-        support, others = split(person)
+
+    def measure(_: str, support: list[KokoroItem], others: list[KokoroItem]) -> dict:
         rows = {STARTER: match(Synthesizer(starter), others)}
         for method, arm in CLONES.items():
             (_, voice, _), = clones(starter, support, {**ARMS[arm], "steps": [120]}, 0)
             rows[method] = match(voice, others)
-        print(name, rows, flush=True)
-        found["people"][name] = rows
-        replace_file(args.out, (json.dumps(found, indent=1) + "\n").encode())
-    if "average" not in found:
-        found["average"] = average(Judges(), Synthesizer(starter))
-        replace_file(args.out, (json.dumps(found, indent=1) + "\n").encode())
-    print(kokoro_fit(found), found["average"], sep="\n")
+        return rows
+
+    found, path = over_people(__doc__, starter, measure)
+    if AVERAGE not in found:
+        found[AVERAGE] = average(Judges(), Synthesizer(starter))
+        keep(found, path)
+    print(kokoro_fit(found), found[AVERAGE], sep="\n")
 
 
 if __name__ == "__main__":
