@@ -8,10 +8,10 @@ them said are spoken and judged as recipes/kokoro/heldout.py does; after each of
 the person's other recordings is measured, with the prosody of the recordings, nats a frame. Rates were chosen on development
 people (docs/kokoro_arms.md). A cell (method and speaker) that is in the file is not made again. Five minutes a cell on one core.
 
-    python recipes/kokoro/evidence.py HELDOUT --out docs/kokoro_amounts.json --methods sigma_reptile --steps 120 \
+    python recipes/kokoro/evidence.py HELDOUT --out docs/kokoro_amounts.json --methods sigma_reptile --steps 120 --everywhere \
         --amounts "5,10,20,240 s" --speakers 1188,6829,7176,8455
 
-clones readers with minutes from so many clips, or from so many seconds of them; all are measured on the last eight. With
+clones readers with minutes from so many clips, or from so many seconds of them (docs/how-many-clips.md); all are measured on the last eight. With
 `--expect tts_meta/assets/expected_similarity.json` what the clip doctor's meter tells is written of them.
 """
 
@@ -48,7 +48,7 @@ from tts_meta.measures.second_encoder import second_other_speakers  # noqa: E402
 from tts_meta.measures.similarity import centroid, embed, other_speakers  # noqa: E402
 from tts_meta.processor import bf16_is_fast  # noqa: E402
 from tts_meta.speaking.synthesize import Synthesizer  # noqa: E402
-from tts_meta.starters.kokoro_starter import KokoroItem, KokoroStarter  # noqa: E402
+from tts_meta.starters.kokoro_starter import KokoroItem, KokoroStarter, load_kokoro  # noqa: E402
 
 SPEAKERS = "p225,0811,2609,p226,3331,2327"
 REFERENCE = 8
@@ -193,6 +193,8 @@ def main() -> None:
     p.add_argument("--methods", default=",".join(METHODS))
     p.add_argument("--steps", type=int, default=300)
     p.add_argument("--amounts", default="", help='how much is learned from, apart by commas: "10,240 s"; ten clips without it')
+    p.add_argument("--everywhere", action="store_true",
+                   help="speak with a pitch wherever the network draws one (a voice has none in quiet frames)")
     p.add_argument("--expect", type=Path, help="the meter's asset: only write its part on this network of --out")
     args = p.parse_args()
     found = json.loads(args.out.read_text()) if args.out.exists() else {}
@@ -206,7 +208,7 @@ def main() -> None:
             sys.exit(f"{weights} is not there, which clones by {method} begin with; recipes/kokoro/meta_weights.py makes it "
                      "(or leave the method out of --methods).")
     torch.set_num_threads(1)
-    starter, judges = plain_kokoro(), Judges()
+    starter, judges = plain_kokoro() if args.everywhere else load_kokoro(), Judges()
     known = People(args.root, starter, judges)
     for name, amount in product(args.speakers.split(","), args.amounts.split(",")):
         person: tuple | None = None

@@ -30,6 +30,8 @@ COLOURS = {
     "finetune_all": "#111827", "head_all": "#6b7280", "handpicked": "#0369a1", "lora": "#15803d", "weight_change": "#65a30d",
     "adain": "#0f766e", "sea_emb": "#a16207", "reptile": "#2563eb", "fomaml": "#0891b2",
 }
+STRONG = ("sigma_reptile", "sigma_imaml")
+"""What the package has."""
 Walk = dict[int, tuple[float, float]]
 """Position and distillmos by step."""
 
@@ -46,19 +48,26 @@ def means(walks: list[Walk]) -> Walk:
 
 def draw(axis: Axes, walks: dict[str, Walk], title: str) -> None:
     for method, walk in walks.items():
-        strong = method in ("sigma_reptile", "sigma_imaml")
+        strong = method in STRONG
         steps = list(walk)
         at = np.array([walk[s] for s in steps])
         axis.plot(*at.T, color=COLOURS[method], lw=2.4 if strong else 1.1, marker="o", ms=3, zorder=3 if strong else 2)
-        axis.annotate(method, at[-1], (4, -3), textcoords="offset points", color=COLOURS[method], fontsize=8,
-                      weight="bold" if strong else "normal")
         axis.plot(*at[0], color=COLOURS[method], marker="o", ms=7, mfc="white", zorder=4)
     axis.axhline(0, color="#a1a1aa", lw=0.8)
     axis.axvline(1, color="#a1a1aa", lw=0.8)
     axis.set_xlabel("position (1: the person's own recordings)")
     axis.set_ylabel("distillmos, clone less recordings through the vocoder")
     axis.set_title(title, fontsize=10)
-    axis.margins(x=0.12)
+    axis.margins(x=0.15)
+    named: list[np.ndarray] = []  # where names stand, in pixels: one under another where walks end together
+    for method, walk in sorted(walks.items(), key=lambda w: -w[1][max(w[1])][1]):
+        at = end = axis.transData.transform(walk[max(walk)])
+        while any(abs(x - at[0]) < 100 and abs(y - at[1]) < 13 for x, y in named):
+            at = at - (0, 1)
+        named.append(at)
+        low = (at - end) * 72 / axis.figure.dpi
+        axis.annotate(method, walk[max(walk)], (4, low[1] - 3), textcoords="offset points", color=COLOURS[method], fontsize=8,
+                      weight="bold" if method in STRONG else "normal")
 
 
 def main() -> None:
@@ -71,11 +80,11 @@ def main() -> None:
     walks = {m: means([sounds(grid[f"{m}|{s}|300"]) for s in people]) for m in METHODS if f"{m}|{people[0]}|300" in grid}
     cells = {key.split("|")[0]: sounds(c) for key, c in json.loads((args.docs / "kokoro_long.json").read_text()).items()
              if key.split("|")[1] == args.speaker}
-    figure, (left, right) = plt.subplots(1, 2, figsize=(14, 6), layout="constrained")
+    figure, (left, right) = plt.subplots(1, 2, figsize=(14, 6), dpi=110, layout="constrained")
     draw(left, walks, f"{', '.join(people)}: 60 steps (ring), 120, 300")
     last = max(s for w in cells.values() for s in w)
     draw(right, {m: cells[m] for m in METHODS if m in cells}, f"{args.speaker}: 60 steps (ring), 120, 300, 1,000 to {last:,}")
-    figure.savefig(args.docs / "kokoro_walks.png", dpi=110)
+    figure.savefig(args.docs / "kokoro_walks.png")
 
 
 if __name__ == "__main__":
