@@ -11,8 +11,8 @@ people (docs/kokoro_arms.md). A cell (method and speaker) that is in the file is
     python recipes/kokoro/evidence.py HELDOUT --out docs/kokoro_amounts.json --methods sigma_reptile --steps 120 --everywhere \
         --amounts "5,10,20,240 s" --speakers 1188,6829,7176,8455
 
-clones readers with minutes from so many clips, or from so many seconds of them (docs/how-many-clips.md); all are measured on the last eight. With
-`--expect tts_meta/assets/expected_similarity.json` what the clip doctor's meter tells is written of them.
+clones readers with minutes from so many clips, or from so many seconds of them (docs/how-many-clips.md); all are measured on
+the last eight. With `--expect tts_meta/assets/expected_similarity.json` what the clip doctor's meter tells is written of them.
 """
 
 from __future__ import annotations
