@@ -10,14 +10,13 @@ from pathlib import Path
 import gradio as gr
 
 from tts_meta.errors import InputError
-from tts_meta.jobs.job_folder import Job, find_job, list_jobs
+from tts_meta.jobs.job_folder import ENDED, Job, find_job, list_jobs
 
 from . import show
 from .chart import chart
 
 PLAN, START, STOP, ON = "Plan", "Start", "Stop", "Go on"
 NEWEST = 20
-ENDED = ("stopped", "interrupted", "failed", "done")
 
 
 def bar(said: str, step: int = 0, steps: int = 0) -> str:

@@ -355,6 +355,36 @@ def test_looking_whether_a_job_is_held_is_not_holding_it(library, tmp_path):
     assert not job.path.exists()
 
 
+@pytest.mark.parametrize("status", ["done", "stopped", "failed"])
+def test_a_process_that_has_said_its_last_word_is_waited_for(library, tmp_path, status):
+    """A slow machine may take seconds from a job's last word to the end of its process; nobody is told then that it runs."""
+    import threading
+
+    job = Job(tmp_path / "job")
+    job.path.mkdir()
+    begun, over = threading.Event(), threading.Event()
+
+    def process() -> None:
+        with job.hold():
+            begun.set()
+            over.wait(60)
+
+    leaving = threading.Thread(target=process)
+    leaving.start()
+    assert begun.wait(10)
+    job.set_state(status="running")
+    assert job.at_work()
+    with pytest.raises(InputError, match="running; stop it first"):
+        delete_job(job)
+    job.set_state(status=status)
+    threading.Timer(1.5, over.set).start()
+    assert not job.at_work() and over.is_set()
+    leaving.join()
+    assert not job.at_work()
+    delete_job(job)
+    assert not job.path.exists()
+
+
 def test_plans_that_are_not_started_leave_no_recordings(starter, checkup, library):
     from tts_meta.jobs import job_folder
 

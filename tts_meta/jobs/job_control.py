@@ -21,12 +21,10 @@ from tts_meta.audio.mel import SAMPLE_RATE
 from tts_meta.clips.clip_check import Checkup
 from tts_meta.clips.prepared_clips import load_prepared, prepare, save_prepared
 from tts_meta.errors import InputError
-from tts_meta.jobs.job_folder import PREVIEW, Job, forget_plans, list_jobs, whole_job
+from tts_meta.jobs.job_folder import ENDED, PREVIEW, Job, forget_plans, list_jobs, whole_job
 from tts_meta.places import library_folder
 from tts_meta.starters.interface import Network
 from tts_meta.voices.voice_file import load_voice
-
-ENDED = ("stopped", "interrupted", "failed", "done")
 
 
 def create(
@@ -146,7 +144,7 @@ def go_on(
     kept = job.kept()
     if not kept:
         raise InputError(f"The job {job.id} has kept no step to go on from; start a new one.")
-    if job.held():
+    if job.at_work():
         raise InputError(f"The job {job.id} is running; stop it first.")
     last = Path(kept[-1]["voice"])
     load_voice(last, starter)

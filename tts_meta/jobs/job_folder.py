@@ -25,6 +25,9 @@ from tts_meta.errors import InputError
 from tts_meta.places import library_folder
 
 STATES = ("planned", "queued", "running", "stopped", "interrupted", "failed", "done")
+ENDED = ("stopped", "interrupted", "failed", "done")
+LET_GO = 10.0
+"""A process that has said how its job ended may take so long (s) to be gone."""
 PREVIEW = "The clouds are moving quickly, and I can hear the rain on the roof."
 START_SECONDS = 10.0
 """A process that was started may take so long to hold its job."""
@@ -151,10 +154,20 @@ class Job:
         return found, start + len(whole)
 
     @contextlib.contextmanager
-    def hold(self) -> Iterator[bool]:
-        """Lock the job for this process; yields whether that worked. Those who look whether it is held are waited for."""
-        with _lock(self.file("lock"), patience=1.0) as got:
+    def hold(self, patience: float = 1.0) -> Iterator[bool]:
+        """Lock the job for this process; yields whether that worked. Those who look whether it is held are waited for, `patience`
+        s at most."""
+        with _lock(self.file("lock"), patience=patience) as got:
             yield got
+
+    def at_work(self) -> bool:
+        """Whether a process works on it or waits to. One that has said how the job ended is waited for, until it is gone."""
+        end = time.monotonic() + LET_GO
+        while self.held():
+            if self.state.status not in ENDED or time.monotonic() > end:
+                return True
+            time.sleep(0.05)
+        return False
 
     def held(self) -> bool:
         """Whether a process works on it or waits to. Looking takes a shared lock: it is not taken for such a process."""
@@ -268,7 +281,8 @@ def forget_plans(older: float = PLAN_SECONDS, only: str | None = None) -> list[s
 
 def delete_job(job: Job) -> None:
     """Remove a job and its clips. Raises InputError while it runs."""
+    busy = job.at_work()
     with job.hold() as got:
-        if not got:
+        if busy or not got:
             raise InputError(f"The job {job.id} is running; stop it first.")
         shutil.rmtree(job.path)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tts_meta.audio.files import replace_file
 from tts_meta.errors import InputError
-from tts_meta.jobs.job_folder import RESERVE, RESERVED, Job, list_jobs, the_machine
+from tts_meta.jobs.job_folder import LET_GO, RESERVE, RESERVED, Job, list_jobs, the_machine
 
 POLL = 0.5  # s
 
@@ -41,7 +41,7 @@ def _older_waits(job: Job) -> bool:
 def main() -> None:
     """Wait for the job's turn, then clone; what goes wrong is written into its state."""
     job = Job(Path(sys.argv[1]))
-    with job.hold() as got, turn(job) as mine:
+    with job.hold(LET_GO) as got, turn(job) as mine:
         if not got:
             sys.exit("another process has this job")
         if not mine:
