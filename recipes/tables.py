@@ -113,11 +113,16 @@ def kokoro_head() -> str:
     return table(head, rows)
 
 
+def both_judges(cells: list[dict]) -> list[str]:
+    """Means of likeness by two encoders and of quality by two judges."""
+    forms = {"position": ".2f", "position_second": ".2f", "p808": "+.2f", "distillmos": "+.2f"}
+    return [f"{mean([c[k] for c in cells]):{form}}" for k, form in forms.items()]
+
+
 def kokoro_swap(found: dict | None = None) -> str:
     """Prosody swapped between recording and prediction, of docs/kokoro_swap.json or of other rows: means over people."""
     people = list((found or data("kokoro_swap")).values())
-    forms = (("position", ".2f"), ("position_second", ".2f"), ("p808", "+.2f"), ("distillmos", "+.2f"))
-    rows = [[mix, *(f"{mean([p[mix][k] for p in people]):{form}}" for k, form in forms)] for mix in people[0]]
+    rows = [[mix, *both_judges([p[mix] for p in people])] for mix in people[0]]
     return table(["prosody", "position", "by CAM++", "P.808", "distillmos"], rows)
 
 
@@ -248,9 +253,7 @@ def noisy_clips(found: dict | None = None) -> str:
     rows = []
     for arm in people[0]:
         cells = [p[arm] for p in people]
-        forms = (("position", ".2f"), ("position_second", ".2f"), ("p808", "+.2f"), ("distillmos", "+.2f"))
-        means = [f"{mean([c[k] for c in cells]):{form}}" for k, form in forms]
-        rows.append([arm, *means, per_cent(mean([c["wer"] for c in cells]))])
+        rows.append([arm, *both_judges(cells), per_cent(mean([c["wer"] for c in cells]))])
     return table(["noise under the clips", "position", "by CAM++", "P.808", "distillmos", "WER"], rows)
 
 

@@ -81,7 +81,7 @@ low-rank updates where it has a `rank`, with both styles where it says so, from 
 
 
 def plain_kokoro(folder: Path | None = None) -> KokoroStarter:
-    """The starter as ways of adapting are compared: a pitch wherever the network draws one (a voice has none in quiet frames)."""
+    """The starter with a pitch wherever the network draws one (a voice has none in quiet frames), as arms are measured here."""
     return replace(load_kokoro(folder), quiet=float("inf"))
 
 
@@ -164,6 +164,12 @@ def clones(starter: KokoroStarter, support: list, spec: dict, seed: int) -> Iter
     for progress in run:
         if progress.step in spec["steps"]:
             yield f"{progress.step}", Synthesizer(arm, run.now() | register), time.monotonic() - begin
+
+
+def clone(starter: KokoroStarter, support: list, arm: str = "settled") -> Synthesizer:
+    """By one of ARMS, after as many steps as the package's clones take."""
+    (_, voice, _), = clones(starter, support, {**ARMS[arm], "steps": [120]}, 0)
+    return voice
 
 
 def with_sigmas(starter: KokoroStarter, path: Path) -> KokoroStarter:

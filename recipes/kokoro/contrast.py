@@ -20,7 +20,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "recipes"), str(ROOT / "recipes" / "kokoro")]
 
-from arms import ARMS, Judges, clones, plain_kokoro, reference  # noqa: E402
+from arms import Judges, clone, plain_kokoro, reference  # noqa: E402
 from heldout import LONGEST, SENTENCES, share, spoken  # noqa: E402
 from over_people import over_people  # noqa: E402
 from tables import kokoro_contrast  # noqa: E402
@@ -52,7 +52,7 @@ def main() -> None:
 
     def measure(_: str, support: list, others: list) -> dict:
         middle, own = reference(judges, support, others)
-        (_, voice, _), = clones(starter, support, {**ARMS["settled"], "steps": [120]}, 0)
+        voice = clone(starter, support)
         said, read = [voice.sentence_mel(t)[0] for t in SENTENCES], [i.mel[:LONGEST] for i in others]
         return {
             what: {str(f): scores(judges, mels, f, middle, own) for f in FACTORS}

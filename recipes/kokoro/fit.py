@@ -25,7 +25,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "recipes"), str(ROOT / "recipes" / "kokoro")]
 
-from arms import ARMS, Judges, clones  # noqa: E402
+from arms import Judges, clone  # noqa: E402
 from heldout import SENTENCES, spoken  # noqa: E402
 from over_people import keep, over_people  # noqa: E402
 from swap import made  # noqa: E402
@@ -78,11 +78,9 @@ def main() -> None:
     starter = load_kokoro()
 
     def measure(_: str, support: list[KokoroItem], others: list[KokoroItem]) -> dict:
-        rows = {STARTER: match(Synthesizer(starter), others)}
-        for method, arm in CLONES.items():
-            (_, voice, _), = clones(starter, support, {**ARMS[arm], "steps": [120]}, 0)
-            rows[method] = match(voice, others)
-        return rows
+        return {STARTER: match(Synthesizer(starter), others)} | {
+            method: match(clone(starter, support, arm), others) for method, arm in CLONES.items()
+        }
 
     found, path = over_people(__doc__, starter, measure)
     if AVERAGE not in found:

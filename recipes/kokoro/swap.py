@@ -19,7 +19,7 @@ import torch
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "recipes"), str(ROOT / "recipes" / "kokoro")]
 
-from arms import ARMS, Judges, clones, reference  # noqa: E402
+from arms import Judges, clone, reference  # noqa: E402
 from heldout import LONGEST, by_second, share, spoken  # noqa: E402
 from over_people import over_people  # noqa: E402
 from tables import kokoro_swap  # noqa: E402
@@ -29,7 +29,7 @@ from tts_meta.kokoro.clips import KokoroItem  # noqa: E402
 from tts_meta.kokoro.register import REGISTER, Register  # noqa: E402
 from tts_meta.measures.second_encoder import second_other_speakers  # noqa: E402
 from tts_meta.measures.similarity import centroid  # noqa: E402
-from tts_meta.nets.kokoro.network import audible, hard_voicing, token_index  # noqa: E402
+from tts_meta.nets.kokoro.network import token_index  # noqa: E402
 from tts_meta.nets.kokoro.speaker_loss import MANNER, TIMBRE  # noqa: E402
 from tts_meta.speaking.synthesize import Synthesizer  # noqa: E402
 from tts_meta.starters.kokoro_starter import load_kokoro  # noqa: E402
@@ -55,7 +55,7 @@ def made(voice: Synthesizer, item: KokoroItem, recorded: str) -> tuple[np.ndarra
     index = token_index(counts)[None]
     frames = torch.ones(index.shape)
     f0, energy = net.melody(read, index, p[MANNER], frames, p)
-    f0, energy = register.pitch(audible(hard_voicing(f0), energy, starter.quiet)), energy + register.energy
+    f0, energy = register.spoken(f0, energy, starter.quiet), energy + register.energy
     if "f" in recorded:
         f0 = torch.from_numpy(item.f0)[None]
     if "e" in recorded:
@@ -78,7 +78,7 @@ def main() -> None:
         recordings = [spoken(i.mel[:LONGEST]) for i in others]
         whole = judges.sounds(recordings, middle)["like"]
         floor, ceiling = float((second_other_speakers() @ second).mean()), like_second(recordings)
-        (_, voice, _), = clones(starter, support, {**ARMS["settled"], "steps": [120]}, 0)
+        voice = clone(starter, support)
         rows = {}
         for mix, part in MIXES.items():
             sounds = [spoken(made(voice, i, part)[0]) for i in others]

@@ -11,7 +11,7 @@ from tts_meta.kokoro.register import REGISTER, Register
 from tts_meta.meta.tree import Tree
 from tts_meta.nets.kokoro.head import VOICED, MelHead
 from tts_meta.nets.kokoro.layers import LowRankConv, LowRankLinear, Movable, StyleAffine
-from tts_meta.nets.kokoro.network import Kokoro, audible, hard_voicing
+from tts_meta.nets.kokoro.network import Kokoro
 from tts_meta.nets.kokoro.speaker_loss import MANNER, TIMBRE
 
 
@@ -64,7 +64,7 @@ class Sound(nn.Module):
         m, tokens = mask.unsqueeze(1), index[0]
         frames = read.index_select(1, tokens)
         f0, level = self.net.prosody.curves(frames, self.manner, m, mask.sum(1).long())  # type: ignore[arg-type]
-        f0 = self.register.pitch(audible(hard_voicing(f0), level, self.quiet)) * pitch
+        f0 = self.register.spoken(f0, level, self.quiet) * pitch
         level = level + self.register.energy + energy
         features = self.net.blocks(sound.index_select(2, tokens), f0, level, self.timbre, m)  # type: ignore[arg-type]
         return mel_of(self.net.head, features, self.timbre, f0, at)  # type: ignore[arg-type]

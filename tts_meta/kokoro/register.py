@@ -16,7 +16,7 @@ from torch import Tensor
 from tts_meta.kokoro.alignment import SILENT, SPACE
 from tts_meta.kokoro.clips import KokoroItem
 from tts_meta.meta.tree import Tree
-from tts_meta.nets.kokoro.network import Kokoro, hard_voicing, token_index
+from tts_meta.nets.kokoro.network import Kokoro, audible, hard_voicing, token_index
 from tts_meta.nets.kokoro.speaker_loss import MANNER
 
 REGISTER = "register"
@@ -57,6 +57,10 @@ class Register:
         log = f0.clamp(min=1.0).log()
         moved = self.centre + self.shift + (log - self.centre) * 2.718281828459045**self.spread
         return torch.where(f0 > 0, moved.exp(), f0)
+
+    def spoken(self, f0: Tensor, energy: Tensor, quiet: float) -> Tensor:
+        """F0 (Hz, 0 unvoiced) as a voice speaks it, of what the network draws: f0, energy `[B, N]`; `quiet` as of `audible`."""
+        return self.pitch(audible(hard_voicing(f0), energy, quiet))
 
 
 @torch.no_grad()

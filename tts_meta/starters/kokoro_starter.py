@@ -28,7 +28,7 @@ from tts_meta.meta.tree import Tree
 from tts_meta.nets.channels_last import lay_out_weights
 from tts_meta.nets.eight_bits import unpack
 from tts_meta.nets.kokoro.likelihood import KokoroScales
-from tts_meta.nets.kokoro.network import QUIET, Kokoro, KokoroConfig, audible, hard_voicing, token_index
+from tts_meta.nets.kokoro.network import QUIET, Kokoro, KokoroConfig, token_index
 from tts_meta.nets.kokoro.speaker_loss import MANNER, TIMBRE, SpeakerLoss
 from tts_meta.nets.unfilled import Unfilled
 from tts_meta.starters.clone_defaults import Adaptation
@@ -158,8 +158,7 @@ class KokoroStarter(Network):
         frames = torch.ones(index.shape)
         f0, energy = net.melody(read, index, p[MANNER], frames, p)
         louder = emphasised.gather(1, index).repeat_interleave(2, 1)
-        f0 = register.pitch(audible(hard_voicing(f0), energy, self.quiet))
-        f0 = f0 * 2 ** ((controls.pitch + controls.emphasis[1] * louder) / 12)
+        f0 = register.spoken(f0, energy, self.quiet) * 2 ** ((controls.pitch + controls.emphasis[1] * louder) / 12)
         energy = energy + register.energy + (controls.energy + controls.emphasis[2] * louder) * DECIBEL
         length = net.head.frames(f0.shape[1])
         mel = net.acoustic(front.sound, index, f0, energy, p[TIMBRE], frames, length, torch.ones(1, length), p)
