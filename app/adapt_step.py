@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 FIRST = [("Likeness", "sigma"), ("A clean sound", "learned")]
 """Methods under a prior, as a person would choose between them."""
+ACCENT = [("As the clips sound", "auto"), ("American", "american"), ("British", "british")]
 
 
 @dataclass
@@ -30,6 +31,7 @@ class Adapt:
     who: gr.Textbox
     purpose: gr.Textbox
     method: gr.Radio
+    accent: gr.Radio
     steps: gr.Slider
     taken: gr.HTML
     replace: gr.Checkbox
@@ -57,7 +59,7 @@ class Adapt:
     @property
     def settings(self) -> list:
         """What a plan is of (`adapting.form_of`)."""
-        return [self.name, self.who, self.purpose, self.method, self.steps]
+        return [self.name, self.who, self.purpose, self.method, self.accent, self.steps]
 
 
 def build(walk: Walk) -> Adapt:
@@ -83,12 +85,16 @@ def build(walk: Walk) -> Adapt:
         another = gr.Button("", visible=False, elem_id="another")
     consent = gr.Checkbox(label="The speaker agrees to this voice being made", elem_id="consent",
                           info="Cloning someone without consent is not allowed.")
-    with gr.Accordion("Purpose, sound and steps", open=False):
+    with gr.Accordion("Purpose, sound, accent and steps", open=False):
         purpose = gr.Textbox(label="What the voice is for", info="Kept in the voice file; may stay empty.", elem_id="purpose")
         method = gr.Radio(
             FIRST, value="sigma", label="What comes first", elem_id="method",
             info="A clean sound: the voice keeps closer to the average one. It is a little less like the speaker, and learns "
                  "less of the noise in the clips.",
+        )
+        accent = gr.Radio(
+            ACCENT, value="auto", label="Accent", elem_id="accent",
+            info="Whose phonemes are spoken: an r after a vowel or none, the vowels of lot, bath and goat.",
         )
         steps = gr.Slider(
             10, 3000, value=usual_steps(), step=10, label="Steps", elem_id="steps",
@@ -110,8 +116,8 @@ def build(walk: Walk) -> Adapt:
         modules = gr.Dataframe(interactive=False, label="Modules", elem_id="modules", buttons=[])
     onwards = gr.Button("Next: listen", elem_id="to4")
     seen = [status, main, failure, like, losses, kept, preview, walk.heard, frame, walk.timer, onwards]
-    return Adapt(name, consent, who, purpose, method, steps, taken, replace, another, status, main, trouble, planned, seen, kept,
-                 preview, using, more, adding, earlier, delete, modules, folded, onwards)
+    return Adapt(name, consent, who, purpose, method, accent, steps, taken, replace, another, status, main, trouble, planned,
+                 seen, kept, preview, using, more, adding, earlier, delete, modules, folded, onwards)
 
 
 def join(walk: Walk, a: Adapt) -> None:

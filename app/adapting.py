@@ -62,7 +62,8 @@ def mark_of(draft: Draft, clips: list[Row], *asked: object) -> str:
 
 
 def make_plan(
-    window: str, shown: str, name: str, consent: bool, who: str, purpose: str, method: str, steps: int, replace: bool
+    window: str, shown: str, name: str, consent: bool, who: str, purpose: str, method: str, accent: str, steps: int,
+    replace: bool,
 ):
     """(the plan's id, problem). The plan before it goes, if it was not started: it holds a copy of the clips."""
     try:
@@ -89,7 +90,7 @@ def make_plan(
             raise InputError(f"{blank[0]} has no text; in step 2 type what is said in it, or remove it.")
         settings = Settings(
             called, int(steps), method, consent=f"{AGREED}{(who or '').strip() or SOMEBODY}.", purpose=(purpose or "").strip(),
-            stop=True,
+            stop=True, accent=accent,
         )
         mark = mark_of(draft, clips, *form_of(settings))
         job, _ = job_control.create(starter, checkup, settings, force=replace)
@@ -101,11 +102,11 @@ def make_plan(
     return job.id, ""
 
 
-def form_of(s: Settings) -> tuple[str, str, str, str, int]:
-    """(name, who gives permission, purpose, what comes first, steps) of a job, as they stand in the form, which does not offer
-    the methods without a prior."""
+def form_of(s: Settings) -> tuple[str, str, str, str, str, int]:
+    """(name, who gives permission, purpose, what comes first, accent, steps) of a job, as they stand in the form, which does
+    not offer the methods without a prior."""
     who = s.consent.removeprefix(AGREED).removesuffix(".") if s.consent.startswith(AGREED) else s.consent
-    return s.name, "" if who == SOMEBODY else who, s.purpose, s.method if s.shrinks else "sigma", s.steps
+    return s.name, "" if who == SOMEBODY else who, s.purpose, s.method if s.shrinks else "sigma", s.accent, s.steps
 
 
 def is_going(job_id: str) -> bool:
@@ -117,9 +118,9 @@ def is_going(job_id: str) -> bool:
 
 
 def press(window: str, shown: str, label: str, job_id: str, name: str, consent: bool, who: str, purpose: str, method: str,
-          steps: int, replace: bool):
+          accent: str, steps: int, replace: bool):
     """What the one button says that it does: (job, message)."""
-    asked = (window, shown, name, consent, who, purpose, method, steps, replace)
+    asked = (window, shown, name, consent, who, purpose, method, accent, steps, replace)
     if label == watching.PLAN:
         made, trouble = make_plan(*asked)
         return made or job_id, trouble
@@ -133,7 +134,7 @@ def press(window: str, shown: str, label: str, job_id: str, name: str, consent: 
             job_control.stop(job)
             return job_id, show.fine("Stopping; the best step is kept as a voice.")
         draft, clips = wanted(window, shown)
-        now = (check_name((name or "").strip()), (who or "").strip(), (purpose or "").strip(), method, int(steps))
+        now = (check_name((name or "").strip()), (who or "").strip(), (purpose or "").strip(), method, accent, int(steps))
         if draft.job == job_id and draft.planned not in ("", mark_of(draft, clips, *now)):
             made, trouble = make_plan(*asked)
             return made or job_id, trouble or show.fine(
@@ -146,12 +147,12 @@ def press(window: str, shown: str, label: str, job_id: str, name: str, consent: 
     return job_id, ""  # the line says that it runs
 
 
-def edited(label: str, job_id: str, name: str, who: str, purpose: str, method: str, steps: int):
+def edited(label: str, job_id: str, name: str, who: str, purpose: str, method: str, accent: str, steps: int):
     """A plan that was not started is of other settings now: the button plans again. `label` is what the button said as it was
     typed: on a busy machine what was typed before the plan, half a form perhaps, arrives here after it."""
     if label != watching.START:
         return gr.skip()
-    now = ((name or "").strip(), (who or "").strip(), (purpose or "").strip(), method, int(steps))
+    now = ((name or "").strip(), (who or "").strip(), (purpose or "").strip(), method, accent, int(steps))
     planned = (j for j in list_jobs() if j.id == job_id and j.state.status == "planned")
     return gr.Button(watching.PLAN, variant="primary") if any(form_of(j.settings) != now for j in planned) else gr.skip()
 
@@ -239,18 +240,18 @@ def found_again(window: str):
     """After a reload: (job, earlier clones, step of the walk, the form)."""
     job_id = going(window)
     if not job_id:
-        return "", watching.choices(), gr.skip(), *[gr.skip()] * 6
+        return "", watching.choices(), gr.skip(), *[gr.skip()] * 7
     job: Job = find_job(job_id)
     step = gr.skip() if job.state.status == "done" else gr.Walkthrough(selected=3)
     return job_id, watching.choices(job_id), step, *form(job_id)
 
 
 def form(job_id: str | None):
-    """(name, consent, who, purpose, what comes first, steps) of a clone."""
+    """(name, consent, who, purpose, what comes first, accent, steps) of a clone."""
     if not job_id:
-        return [gr.skip()] * 6
+        return [gr.skip()] * 7
     try:
         name, *others = form_of(find_job(job_id).settings)
     except InputError:
-        return [gr.skip()] * 6
+        return [gr.skip()] * 7
     return [name, True, *others]

@@ -11,6 +11,7 @@ import numpy as np
 from tts_meta.audio.files import write_wav
 from tts_meta.errors import InputError
 from tts_meta.voices.library import find_voice, voice_names
+from tts_meta.voices.voice_header import read_header
 
 from . import rows, show, warm
 
@@ -22,8 +23,8 @@ STOPPED: set[str] = set()
 """Sessions that want no more of what is being spoken to them."""
 
 
-def how_read(text: str) -> str:
-    """How a text will be read, as HTML: its words, its phones, and what is not read as it stands."""
+def how_read(text: str, voice: str | None = None) -> str:
+    """How a text will be read in the voice's accent, as HTML: its words, its phones, and what is not read as it stands."""
     if not (text or "").strip():
         return ""
     from tts_meta.text.preview import preview
@@ -31,7 +32,9 @@ def how_read(text: str) -> str:
     cut = text[:LOOKED_AT].rsplit(None, 1)[0] if len(text) > LOOKED_AT else text
     try:
         starter = warm.network()
-        found = preview(cut, None, starter.espeak_voice, starter.checker.table.inventory)
+        accent = read_header(find_voice(voice)).get("accent") if voice else None
+        starter = starter.in_accent(accent) if accent in starter.accents else starter
+        found = preview(cut, None, starter.espeak_voice, starter.inventory)
     except InputError as e:
         return show.problem(str(e))
     more = " …" if cut != text else ""
@@ -124,8 +127,8 @@ def build(tab: gr.Tab) -> gr.Dropdown:
     spoken = gr.HTML(visible=False, elem_id="spoken")
     gr.Markdown(f"The same on the command line: `{show.command('say', 'TEXT', '--voice', 'NAME', '--out', 'hello.wav')}`")
     # One after the other, and the last letters typed count: what is shown never belongs to an older text.
-    for shown in (tab.select, text.change):
-        shown(how_read, text, reading, trigger_mode="always_last", show_progress="hidden", concurrency_id="reading",
+    for shown in (tab.select, text.change, voice.change):
+        shown(how_read, [text, voice], reading, trigger_mode="always_last", show_progress="hidden", concurrency_id="reading",
               concurrency_limit=1)
     show.answered(go, trouble, "The first words are spoken.")
     go.click(speak, [text, voice, speed, pitch, energy], [sound, spoken, trouble, halt], show_progress="hidden",

@@ -46,10 +46,11 @@ def per_cent(share: float | None) -> str:
 
 def kokoro_heldout(found: dict[str, dict] | None = None) -> str:
     """Of docs/kokoro_heldout.json, or of other rows."""
-    head = ["speaker", "clips", "position", "by CAM++", "beside whole recordings", "P.808 (vocoded)", "distillmos (vocoded)",
-            "WER", "F0 mean (over the clips')", "F0 spread (over the clips')", "rate"]
+    head = ["speaker", "clips", "phonemes", "position", "by CAM++", "beside whole recordings", "P.808 (vocoded)",
+            "distillmos (vocoded)", "WER", "F0 mean (over the clips')", "F0 spread (over the clips')", "rate"]
     rows = [
-        [name, str(r["clips"]), f"{r['position']:.2f}", f"{r['position_second']:.2f}", f"{r['position_whole']:.2f}",
+        [name, str(r["clips"]), r.get("accent", "american").title(), f"{r['position']:.2f}", f"{r['position_second']:.2f}",
+         f"{r['position_whole']:.2f}",
          f"{r['p808']:.2f} ({r['p808_vocoded']:.2f})", f"{r['distillmos']:.2f} ({r['distillmos_vocoded']:.2f})",
          per_cent(r["wer"]), f"{r['f0']:.2f} ({r['f0_clips']:.2f})", f"{r['f0_spread']:.2f} ({r['f0_spread_clips']:.2f})",
          f"{r['rate']:.2f}"]

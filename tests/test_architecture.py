@@ -38,11 +38,11 @@ MAY = {
     # what people bring, checked and cut
     "clips": {"starters", "measures", "data", "nets", "text", "audio"},
     # the voice file and the folder of voices
-    "voices": {"starters", "kokoro", "nets", "meta", "audio"},
+    "voices": {"starters", "kokoro", "nets", "meta", "text", "audio"},
     # text to samples in a voice
     "speaking": {"voices", "starters", "clips", "meta", "text", "audio"},
     # a clone: what moves, how far, how long
-    "adaptation": {"speaking", "voices", "clips", "starters", "measures", "training", "meta", "audio"},
+    "adaptation": {"speaking", "voices", "clips", "starters", "measures", "training", "meta", "text", "audio"},
     # a clone as a process
     "jobs": {"adaptation", "speaking", "voices", "clips", "starters", "audio"},
     # voices as graphs for other programs

@@ -101,10 +101,12 @@ def clone(
     steps: int | None = None,
     method: str = "sigma",
     seed: int = 0,
+    accent: str = "auto",
     on_message: Callable[[str], None] = lambda message: None,
     on_progress: Callable[[Any], None] = lambda progress: None,
 ) -> SpeakingVoice:
-    """Clone a voice. `consent` says who allowed it, and is kept in the file; `on_progress` gets a
+    """Clone a voice. `consent` says who allowed it, and is kept in the file; `accent` is american, british, or the one that is
+    heard in the clips; `on_progress` gets a
     `tts_meta.adaptation.adaptation_run.Progress` every few steps, `on_message` sentences about the clips.
 
     Raises InputError for anything that the caller can mend.
@@ -115,7 +117,7 @@ def clone(
     with _files(clips) as paths, tempfile.TemporaryDirectory(prefix="tts-meta-") as folder:
         made = clone_voice(
             default_starter(), paths, name, Path(folder), Path(transcripts) if transcripts else None, steps, method, consent,
-            seed=seed, on_message=on_message, on_progress=on_progress,
+            seed=seed, accent=accent, on_message=on_message, on_progress=on_progress,
         )
         return _loaded(made.path)
 

@@ -187,7 +187,7 @@ def one(rows: list[dict], root: Path, keep: Path | None = None, method: str = "s
     curves = [f0_at_frames(y, SAMPLE_RATE, len(y) // HOP) for y in again]
     said = np.concatenate([np.log(f[f > 0]) for f in curves])
     own, clips = log_f0(theirs), log_f0(learned)
-    rate = np.exp(pace(starter, texts, theirs) - Register.of(voice.deltas[REGISTER]).slow)
+    rate = np.exp(pace(synthesizer.starter, texts, theirs) - Register.of(voice.deltas[REGISTER]).slow)
 
     def mean(score, sounds: list[np.ndarray]) -> float:
         return float(np.mean([score(y) for y in sounds]))
@@ -217,7 +217,7 @@ def one(rows: list[dict], root: Path, keep: Path | None = None, method: str = "s
         "f0": round(float(np.exp(said.mean() - own.mean())), 3), "f0_spread": round(float(said.std() / own.std()), 2),
         "f0_clips": round(float(np.exp(said.mean() - clips.mean())), 3),
         "f0_spread_clips": round(float(said.std() / clips.std()), 2), "rate": round(float(rate), 2),
-        "bytes": size,
+        "bytes": size, "accent": synthesizer.starter.accent,
     }
 
 

@@ -183,7 +183,7 @@ def test_one_unreadable_file_is_named_and_the_others_are_recognised(home, tmp_pa
 
 
 def planned(name="ann", consent=True, replace=False):
-    return adapting.make_plan(WINDOW, shown(), name, consent, "", "", "sigma", 60, replace)
+    return adapting.make_plan(WINDOW, shown(), name, consent, "", "", "sigma", "auto", 60, replace)
 
 
 def gathered(tmp_path, window=WINDOW, count=2, texts=True):
@@ -207,7 +207,7 @@ def test_a_plan_is_made_of_exactly_what_the_window_shows(home, tmp_path, monkeyp
     old = shown()
     gathering.add_files(WINDOW, old, [str(tone(tmp_path / "later.wav", 1, 500))])
     Draft.of(WINDOW).edit([("later.wav", "Later.")])
-    adapting.make_plan(WINDOW, old, "ann", True, "", "", "learned", 60, False)
+    adapting.make_plan(WINDOW, old, "ann", True, "", "", "learned", "auto", 60, False)
     assert [c.path.name for c in made[-1][0].clips] == ["10.wav", "11.wav"]
     assert [m[1].method for m in made] == ["sigma", "learned"]
 
@@ -219,7 +219,7 @@ def test_start_makes_a_new_plan_where_something_was_changed_since(home, tmp_path
     monkeypatch.setattr(job_control, "start", lambda job: started.append(job.id))
     gathered(tmp_path)
     job, _ = planned()
-    form = ("ann", True, "", "", "sigma", 60, False)
+    form = ("ann", True, "", "", "sigma", "auto", 60, False)
     Draft.of(WINDOW).edit([("10.wav", "Another text.")])
     again, said = adapting.press(WINDOW, shown(), "Start", job, *form)
     assert again != job and "changed since the plan" in said and not started and len(made) == 2
@@ -227,10 +227,10 @@ def test_start_makes_a_new_plan_where_something_was_changed_since(home, tmp_path
     assert started == [again] and not said and len(made) == 2
     # A name whose accents were typed apart is the same name.
     _, trouble = planned("Zoe\u0308")
-    again, said = adapting.press(WINDOW, shown(), "Start", Draft.of(WINDOW).job, "Zoe\u0308", True, "", "", "sigma", 60, False)
+    again, said = adapting.press(WINDOW, shown(), "Start", Draft.of(WINDOW).job, "Zoe\u0308", *form[1:])
     assert not trouble and made[-1][1].name == "Zo\u00eb" and not said and started.pop() == again
     # Without the tick nothing is started.
-    _, said = adapting.press(WINDOW, shown(), "Start", again, "ann", False, "", "", "sigma", 60, False)
+    _, said = adapting.press(WINDOW, shown(), "Start", again, "ann", False, "", "", "sigma", "auto", 60, False)
     assert "only with consent" in said and len(started) == 1
 
 
@@ -257,9 +257,9 @@ def test_a_plan_during_a_run_leaves_the_run_alone(home, tmp_path, monkeypatch):
     gathered(tmp_path)
     with running(home, 9) as job:
         Draft.of(WINDOW).plan(job.id)
-        again, said = adapting.press(WINDOW, shown(), "Plan", job.id, "ann", True, "", "", "sigma", 60, False)
+        again, said = adapting.press(WINDOW, shown(), "Plan", job.id, "ann", True, "", "", "sigma", "auto", 60, False)
         assert again == job.id and "stop it" in said and not made
-    kept, said = adapting.press(WINDOW, shown(), "Stop", job.id, "ann", True, "", "", "sigma", 60, False)
+    kept, said = adapting.press(WINDOW, shown(), "Stop", job.id, "ann", True, "", "", "sigma", "auto", 60, False)
     assert kept == job.id and "ended already" in said
 
 
@@ -298,13 +298,13 @@ def test_a_reload_brings_the_form_of_the_clone(home):
     job = clone(home, 1, "planned", name="Ann", steps=600, method="learned")
     Draft.of(WINDOW).plan(job.id)
     found, _, walk, *form = adapting.found_again(WINDOW)
-    assert found == job.id and walk.selected == 3 and form == ["Ann", True, "Ann", "", "learned", 600]
+    assert found == job.id and walk.selected == 3 and form == ["Ann", True, "Ann", "", "learned", "auto", 600]
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_the_form_offers_what_it_is_given_of_a_clone(home, method):
     """A clone that was started on the command line may be by a method that the page does not offer."""
-    *_, first, _ = adapting.form(clone(home, 1, "done", method=method).id)
+    *_, first, _, _ = adapting.form(clone(home, 1, "done", method=method).id)
     assert first in dict(adapt_step.FIRST).values() and (first == method or method in ("embedding", "all"))
 
 
@@ -400,7 +400,7 @@ def test_what_was_typed_before_a_plan_does_not_undo_it(home):
     planned = adapting.form_of(job.settings)
     assert "value" not in adapting.edited(watching.START, job.id, *planned)
     assert "value" not in adapting.edited(watching.START, "", *planned)
-    for at, other in enumerate(("another", "somebody", "a purpose", "sigma", planned[4] + 10)):
+    for at, other in enumerate(("another", "somebody", "a purpose", "sigma", "british", planned[5] + 10)):
         changed = [*planned[:at], other, *planned[at + 1 :]]
         assert adapting.edited(watching.START, job.id, *changed).value == watching.PLAN
         # Half a form, as it was while the button still said Plan.

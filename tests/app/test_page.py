@@ -28,7 +28,7 @@ def named(page, name):
 
 def set_steps(page, count):
     """Until it stays: on a busy machine what the page answered to the click before comes after what is typed."""
-    page.get_by_text("Purpose, sound and steps").click()
+    page.get_by_text("Purpose, sound, accent and steps").click()
     steps = page.locator("#steps input[type=number]")
     for _ in range(10):
         steps.fill(str(count))

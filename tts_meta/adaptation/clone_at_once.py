@@ -12,11 +12,12 @@ from tts_meta.adaptation.clone_in_progress import Cloning
 from tts_meta.adaptation.clone_settings import Settings
 from tts_meta.clips.checkup import check_clips
 from tts_meta.clips.clip_check import Checkup
+from tts_meta.clips.heard_accent import prepare_in_accent
 from tts_meta.clips.long_recordings import cut_long_recordings
-from tts_meta.clips.prepared_clips import prepare
 from tts_meta.clips.transcripts import complete_transcripts, find_clips, find_transcripts
 from tts_meta.errors import InputError
 from tts_meta.starters.interface import Network
+from tts_meta.text.accents import AUTO
 from tts_meta.voices.voice_header import read_header
 
 
@@ -70,6 +71,7 @@ def clone_voice(
     consent: str = "",
     force: bool = False,
     seed: int = 0,
+    accent: str = AUTO,
     texts: dict[Path, str] | None = None,
     on_message: Callable[[str], None] = lambda message: None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
@@ -77,7 +79,7 @@ def clone_voice(
     """Clone a voice into `folder/NAME.voice`. Raises InputError for anything the caller can mend."""
     begin = time.monotonic()
     settings = Settings(
-        name, starter.adaptation.need("steps") if steps is None else steps, method, consent, seed=seed
+        name, starter.adaptation.need("steps") if steps is None else steps, method, consent, seed=seed, accent=accent
     ).check()
     path = free_path(folder, name, force)
     clips = find_clips([Path(g) for g in given], on_message)
@@ -86,7 +88,10 @@ def clone_voice(
         texts = complete_transcripts(clips, transcripts, on_message)
     checkup = check_clips(clips, texts, starter)
     tell(checkup, on_message)
-    cloning = Cloning(starter, prepare(checkup.require(), starter), settings)
+    heard = prepare_in_accent(checkup.require(), starter, settings.accent)
+    if heard.sentence:
+        on_message(heard.sentence)
+    cloning = Cloning(heard.network, heard.clips, settings)
     on_message(f"{len(cloning.heldout)} of the clips held out")
     for progress in cloning:
         on_progress(progress)

@@ -133,7 +133,7 @@ class Cloning:
             "consent": s.consent, "purpose": s.purpose, "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "clip_digests": sorted({c.digest for c in self.clips}), "made_by": f"tts-meta {version('tts-meta')}",
             "variance_gains": [round(float(g), 4) for g in gains.cepstra], "pitch_gain": round(gains.pitch, 4),
-            "distance": distance,
+            "distance": distance, **({"accent": self.starter.accent} if self.starter.accent else {}),
         }
 
     def write(self, path: Path, best: bool = True) -> int:

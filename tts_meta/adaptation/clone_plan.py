@@ -23,7 +23,8 @@ def watch_seconds() -> float:
 
 @dataclass(frozen=True)
 class Plan:
-    """`memory_mb`: of the process while it runs. `modules` are those that move."""
+    """`memory_mb`: of the process while it runs. `modules` are those that move. `accent`: a sentence on how texts are read, where
+    there was a choice."""
 
     clips: int
     held_out: int
@@ -34,6 +35,7 @@ class Plan:
     steps: int
     minutes: float
     memory_mb: int
+    accent: str = ""
 
     @property
     def sentence(self) -> str:
@@ -41,7 +43,7 @@ class Plan:
             f"{self.clips} clips ({self.held_out} held out to watch, learned from at the end). {len(self.modules)} modules "
             f"with {self.parameters:,} parameters ({100 * self.share:.0f} %) will move in {self.steps} steps: "
             f"about {self.minutes:.1f} minutes and {self.memory_mb / 1000:.1f} GB of memory."
-        )
+        ) + (self.accent and f" {self.accent}")
 
     def to_dict(self) -> dict:
         return {**asdict(self), "sentence": self.sentence}

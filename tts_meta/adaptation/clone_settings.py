@@ -8,6 +8,7 @@ from importlib.resources import files
 
 from tts_meta.errors import InputError
 from tts_meta.places import check_name, chosen_network
+from tts_meta.text.accents import AUTO, check_accent
 
 METHODS = ("sigma", "learned", "embedding", "all")
 """`sigma` and `learned` go on under a prior: the first is nearer to the speaker, the second better to hear."""
@@ -15,7 +16,8 @@ METHODS = ("sigma", "learned", "embedding", "all")
 
 @dataclass(frozen=True)
 class Settings:
-    """What the caller chooses. `stop`: end early on a plateau of loss and likeness (measured every CHECK steps)."""
+    """What the caller chooses. `stop`: end early on a plateau of loss and likeness (measured every CHECK steps). `accent`: one of
+    `tts_meta.text.accents`, or the one that is heard in the clips."""
 
     name: str
     steps: int
@@ -24,6 +26,7 @@ class Settings:
     purpose: str = ""
     seed: int = 0
     stop: bool = False
+    accent: str = AUTO
 
     @property
     def shrinks(self) -> bool:
@@ -35,6 +38,7 @@ class Settings:
         name = check_name(self.name)
         if self.method not in METHODS:
             raise InputError(f"The method is {self.method!r}; one of {', '.join(METHODS)} is expected.")
+        check_accent(self.accent)
         if not 1 <= self.steps <= 1_000_000:
             raise InputError(f"The number of steps is {self.steps}; 1 to 1,000,000 is expected.")
         return replace(self, name=name)

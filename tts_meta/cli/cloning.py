@@ -70,6 +70,7 @@ def clone(
     consent: Annotated[str, typer.Option(help="Who allowed this voice to be made, kept in the file.")] = "",
     purpose: Annotated[str, typer.Option(help="What it may be used for, kept in the file.")] = "",
     out: Annotated[Path | None, typer.Option(help="Folder for NAME.voice; default: your library.")] = None,
+    accent: Annotated[str, typer.Option(help="american, british, or auto: as the clips sound.")] = "auto",
     preview: Annotated[str | None, typer.Option(help="The sentence of the previews.")] = None,
     stop: Annotated[bool, typer.Option(help="End early when neither loss nor likeness gains any more.")] = True,
     plan: Annotated[bool, typer.Option("--plan", help="Only say what would be done.")] = False,
@@ -87,7 +88,7 @@ def clone(
 
     base = starter()
     settings = Settings(
-        name, base.adaptation.need("steps") if steps is None else steps, method, consent, purpose, seed, stop
+        name, base.adaptation.need("steps") if steps is None else steps, method, consent, purpose, seed, stop, accent
     ).check()
     free_path(out or library_folder(), name, force)
     checkup = _checked(clips, transcripts, need_texts=True)

@@ -73,12 +73,18 @@ def phonemes(
     texts: Annotated[list[str] | None, typer.Argument(metavar="TEXT...", help="Texts; - reads stdin.")] = None,
     file: Annotated[Path | None, typer.Option(help="A text a line; \\n in a line is a line break.")] = None,
     lexicon: Lexicon = None,
+    voice: Annotated[str | None, typer.Option(help="As this voice reads them: its accent.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a text, a line each.")] = False,
 ) -> None:
     """How texts will be read: spoken words and phones. Example: tts-meta phonemes "It costs $3.50." """
     from tts_meta.text.preview import preview
 
     base = starter()
+    if voice is not None:
+        from tts_meta.voices.library import find_voice
+        from tts_meta.voices.voice_file import load_voice
+
+        base = load_voice(find_voice(voice), base).network(base)
     known = read_lexicon_of(lexicon, base)
     given = [_text(t) for t in texts or []]
     if file is not None:

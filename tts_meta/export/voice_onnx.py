@@ -162,6 +162,7 @@ def export_voice(starter: Network, voice: Voice, out: Path, int8: bool = False) 
     The vocoder is the one that is chosen (`TTS_META_VOCODER`).
     With `int8` the weights are 8-bit. Raises InputError when the folder cannot be written, or the network has no graphs.
     """
+    starter = voice.network(starter)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as e:

@@ -19,6 +19,7 @@ from tts_meta.adaptation.clone_settings import Settings
 from tts_meta.audio.files import replace_file, told, write_wav
 from tts_meta.audio.mel import SAMPLE_RATE
 from tts_meta.clips.clip_check import Checkup
+from tts_meta.clips.heard_accent import prepare_in_accent
 from tts_meta.clips.prepared_clips import load_prepared, prepare, save_prepared
 from tts_meta.errors import InputError
 from tts_meta.jobs.job_folder import ENDED, PREVIEW, Job, forget_plans, list_jobs, whole_job
@@ -39,14 +40,16 @@ def create(
     forget_plans()
     folder, settings = out or library_folder(), settings.check()
     free_path(folder, settings.name, force)
-    clips = prepare(checkup.require(), starter)
-    made = plan(Cloning(starter, clips, settings))
+    heard = prepare_in_accent(checkup.require(), starter, settings.accent)
+    clips = heard.clips
+    made = replace(plan(Cloning(heard.network, clips, settings)), accent=heard.sentence)
     # One held-out recording, to hear beside the clone.
     held = {c.digest for c in (hold_out(clips, settings.seed)[1] or clips)}
     real = next(c for c in checkup.used if c.digest in held)
     spec = {
         "settings": asdict(settings), "out": str(folder.absolute()), "force": force, "preview": preview,
         "real_text": real.text, "plan": made.to_dict(), "checkup": checkup.to_dict(), "starter": starter.identity,
+        "accent": heard.network.accent,
     }
     with whole_job() as job:
         save_prepared(job.file("clips.safetensors"), clips, starter)
@@ -147,7 +150,7 @@ def go_on(
     if job.at_work():
         raise InputError(f"The job {job.id} is running; stop it first.")
     last = Path(kept[-1]["voice"])
-    load_voice(last, starter)
+    starter = load_voice(last, starter).network(starter)
     clips = load_prepared(job.file("clips.safetensors"), starter)
     if more is not None:
         known = {c.digest for c in clips}

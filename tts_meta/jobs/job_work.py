@@ -26,6 +26,7 @@ def work(job: Job, starter: Network | None = None) -> None:
     """Run a job to its end, from its checkpoint where there is one. Raises InputError when it cannot go on."""
     use_threads()
     starter = starter or default_starter()
+    starter = starter.in_accent(job.spec.get("accent") or starter.accent)
     settings = job.settings
     begun = job.file("start.voice")
     cloning = Cloning(

@@ -31,6 +31,8 @@ SPACE, COMMA = SYMBOLS[" "], SYMBOLS[","]
 STRESS = frozenset(SYMBOLS[c] for c in "ˈˌ")
 LENGTH = SYMBOLS["ː"]
 SILENT = frozenset({SILENCE, *(SYMBOLS[c] for c in ',.;:!?—…"()“”')})
+SOUNDS_AS = {SYMBOLS["a"]: SYMBOLS["æ"]}
+"""Symbols without Gaussians of their own: the vowel of "trap", which British texts write otherwise."""
 STRESS_SHARE, LENGTH_SHARE = 0.5, 0.38
 """Of a stressed vowel's frames, the mark's; of a long vowel's, the length mark's: means over Kokoro's own speech."""
 
@@ -94,7 +96,7 @@ class TokenAligner:
 
     def path(self, ids: Sequence[int], scores: Tensor) -> tuple[np.ndarray, Tensor, float]:
         """(mel frames of every unit, state of every frame, nats a frame)."""
-        symbols = torch.tensor([u[0] for u in units(ids)])
+        symbols = torch.tensor([SOUNDS_AS.get(u[0], u[0]) for u in units(ids)])
         durations, states, score = best_path(self.net, scores, symbols)
         return durations.numpy(), states, score
 

@@ -1,8 +1,9 @@
 """Kokoro's symbols, and espeak's phones as Kokoro's.
 
 Kokoro was trained on the phonemes of misaki (Hexgrad, Apache-2.0), which writes diphthongs and affricates with one
-letter, leaves length out of American vowels and knows syllabic consonants as a small schwa. espeak-ng writes IPA; the
-table below turns what espeak can say in English into what the network was trained on.
+letter, leaves length out of American vowels and knows syllabic consonants as a small schwa. The vowel of "trap" is æ in
+American and a in British. espeak-ng writes IPA; the table below turns what espeak can say in English into what the network was
+trained on.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ AMERICAN = PHONES | {
     "oʊ": "O", "əʊ": "O", "ɜː": "ɜɹ", "ɜːɹ": "ɜɹ", "ɚ": "əɹ", "ɾ": "T", "iə": "iə", "ɪə": "iə", "a": "æ", "ɒ": "ɑ", "eə": "ɛɹ",
     "iː": "i", "uː": "u", "ɑː": "ɑ", "ɔː": "ɔ", "ɑːɹ": "ɑɹ", "ɔːɹ": "ɔɹ", "oːɹ": "ɔɹ", "oː": "ɔ", "aː": "ɑ", "ɛː": "ɛɹ",
 }
-BRITISH = PHONES | {"oʊ": "Q", "əʊ": "Q", "iə": "ɪə", "eə": "ɛː", "ɾ": "t", "ɚ": "ə", "a": "æ", "oː": "ɔː", "n̩": "ᵊn"}
+BRITISH = PHONES | {"oʊ": "Q", "əʊ": "Q", "iə": "ɪə", "eə": "ɛː", "ɾ": "t", "ɚ": "ə", "æ": "a", "oː": "ɔː", "n̩": "ᵊn", "ᵻ": "ɪ"}
 
 _STRESS = {0: "", 1: "ˌ", 2: "ˈ"}
 

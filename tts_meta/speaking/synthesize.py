@@ -72,8 +72,8 @@ class Synthesizer:
 
     @classmethod
     def of(cls, starter: Network, voice: Voice, vocoder: Vocoder | None = None, watermark: bool = False) -> Synthesizer:
-        """The synthesizer of a loaded voice."""
-        return cls(starter, voice.deltas, vocoder, voice.gains, watermark)
+        """The synthesizer of a loaded voice, in its accent."""
+        return cls(voice.network(starter), voice.deltas, vocoder, voice.gains, watermark)
 
     @torch.inference_mode()
     def sentence_mel(

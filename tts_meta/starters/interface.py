@@ -10,20 +10,22 @@ import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from tts_meta.errors import InputError
 from tts_meta.meta.loss import TaskLoss
 from tts_meta.meta.partition import Partition
 from tts_meta.meta.prior import Shrinkage
 from tts_meta.meta.tree import Tree
 from tts_meta.starters.clone_defaults import Adaptation
 from tts_meta.starters.gains import Gains
+from tts_meta.text.accents import ACCENTS, accent_of, check_accent
 from tts_meta.text.phonemes import Phone
 
 
@@ -65,7 +67,7 @@ class Network(ABC):
     @property
     @abstractmethod
     def inventory(self) -> frozenset[str]:
-        """The phones that `[[...]]` and a lexicon may hold: the checker's, known without loading it."""
+        """The phones that `[[...]]` and a lexicon may hold, known without loading the checker."""
 
     @abstractmethod
     def item(self, clip: Any) -> Any:
@@ -132,8 +134,29 @@ class Network(ABC):
 
     @property
     def espeak_voice(self) -> str:
-        """The language (espeak-ng's name of it) that the starter was trained in."""
+        """The language (espeak-ng's name of it) that texts are read in: the starter's, or of the accent that was chosen."""
         return self.info.get("espeak_voice", "en-us")
+
+    @property
+    def accent(self) -> str:
+        """The accent that texts are read in; empty for a language that has none of `tts_meta.text.accents`."""
+        return accent_of(self.espeak_voice)
+
+    @property
+    def accents(self) -> tuple[str, ...]:
+        """Those that it can read in, its own first."""
+        return (self.accent,) if self.accent else ()
+
+    def in_accent(self, name: str) -> Self:
+        """The same network, which reads in another accent. Raises InputError for one that it has not."""
+        if name == self.accent:
+            return self
+        if check_accent(name, auto=False) not in self.accents:
+            raise InputError(
+                f"The network {self.kind!r} has no {name.title()} phonemes; leave the accent out, or use the network kokoro "
+                "(TTS_META_NETWORK=kokoro)."
+            )
+        return replace(self, info={**self.info, "espeak_voice": ACCENTS[name]})
 
     def moved(self, threshold: float | None = None) -> list[str]:
         """Modules that a clone moves, in network order: the starter's list, or those whose relative sigma reaches

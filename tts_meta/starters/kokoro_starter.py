@@ -35,6 +35,7 @@ from tts_meta.starters.clone_defaults import Adaptation
 from tts_meta.starters.gains import GAINS, Gains
 from tts_meta.starters.interface import Controls, Network
 from tts_meta.starters.kokoro_files import read_files
+from tts_meta.text.accents import ACCENTS, BRITISH_PHONES
 from tts_meta.text.phonemes import Phone, phonemize
 
 NAME = "kokoro"
@@ -65,11 +66,15 @@ class KokoroStarter(Network):
     def inventory(self) -> frozenset[str]:
         from tts_meta.starters.small_starter import packaged_symbols
 
-        return packaged_symbols().inventory
+        return packaged_symbols().inventory | BRITISH_PHONES
+
+    @property
+    def accents(self) -> tuple[str, ...]:
+        return tuple(sorted(ACCENTS, key=lambda a: a != self.accent))
 
     @property
     def british(self) -> bool:
-        return self.espeak_voice.startswith("en-gb")
+        return self.accent == "british"
 
     @property
     def size(self) -> int:

@@ -263,8 +263,9 @@ def _pair(word: str, c: Context) -> str:
     return verb if c.verb else noun
 
 
-def pronounce(text: str) -> str:
-    """One sentence of spoken words -> the same with `[[phones]]` in place of every word that is said in more than one way.
+def pronounce(text: str, accent: Callable[[str], str] = str) -> str:
+    """One sentence of spoken words -> the same with `[[phones]]` in place of every word that is said in more than one way;
+    `accent` turns them into another accent's.
 
     Costs nothing where no such word stands; else about 0.1 ms a word, and 0.4 s once for loading the tagger.
     """
@@ -280,6 +281,6 @@ def pronounce(text: str) -> str:
         if word in _OWN or word in _PAIRS:
             context = Context(words, tags, i)
             ipa = _OWN[word](context) if word in _OWN else _pair(word, context)
-            out += [text[end : match.start()], f"[[{ipa}]]"]
+            out += [text[end : match.start()], f"[[{accent(ipa)}]]"]
             end = match.end()
     return "".join([*out, text[end:]])

@@ -143,7 +143,7 @@ def phonemize(
     `inventory` (the model's symbols) bounds what `[[...]]` may hold. Raises InputError when nothing can be spoken.
     """
     spoken = reading.said(text, voice.startswith("en"))
-    phones = phonemes_of(reading.pronounced(spoken, lexicon, voice == "en-us"), voice, inventory)
+    phones = phonemes_of(reading.pronounced(spoken, lexicon, voice), voice, inventory)
     if len(phones) == 2:
         raise reading.nothing_to_speak(text)
     return phones

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from tts_meta.errors import InputError
+from tts_meta.text.accents import accent_of, british
 from tts_meta.text.caps import cap
 from tts_meta.text.heteronyms import pronounce
 from tts_meta.text.lexicon import use_lexicon
@@ -59,14 +60,15 @@ def said(text: str, english: bool = True) -> str:
     return spoken + "." if spoken and text.rstrip().endswith(".") and spoken[-1].isalnum() else spoken
 
 
-def pronounced(spoken: str, lexicon: dict[str, str] | None = None, american: bool = True) -> str:
-    """Spoken words with `[[phones]]` for those of the lexicon and, for an American voice, for heteronyms and the letter A."""
+def pronounced(spoken: str, lexicon: dict[str, str] | None = None, voice: str = "en-us") -> str:
+    """Spoken words with `[[phones]]` for those of the lexicon and, for an American or a British voice, for heteronyms and the
+    letter A."""
     if lexicon:
         spoken = use_lexicon(spoken, lexicon)
-    if not american:
+    if not accent_of(voice):
         return spoken
-    return "".join(p if p.startswith("[[") else _LETTER_A.sub("[[ˈeɪ]]", p) for p in re.split(r"(\[\[.*?\]\])",
-        pronounce(spoken)))
+    said = pronounce(spoken, british if accent_of(voice) == "british" else str)
+    return "".join(p if p.startswith("[[") else _LETTER_A.sub("[[ˈeɪ]]", p) for p in re.split(r"(\[\[.*?\]\])", said))
 
 
 def notes(text: str) -> list[str]:
@@ -99,14 +101,14 @@ def speakable(text: str, voice: str = "en-us") -> Iterator[tuple[int, str]]:
 
 def read(text: str, lexicon: dict[str, str] | None = None, voice: str = "en-us") -> Reading:
     """How `text` will be read in a voice of espeak-ng's name `voice`. Never raises: what cannot be read is a warning."""
-    english, american = voice.startswith("en"), voice == "en-us"
+    english = voice.startswith("en")
     paragraphs = []
     for written in split_paragraphs(text):
         sentences = []
         for sentence in written:
             spoken = said(sentence, english)
             if any(c.isalnum() for c in spoken):
-                sentences.append(Sentence(sentence, spoken, pronounced(spoken, lexicon, american)))
+                sentences.append(Sentence(sentence, spoken, pronounced(spoken, lexicon, voice)))
         if sentences:
             paragraphs.append(sentences)
     return Reading(paragraphs, notes(text) if english else [])

@@ -43,6 +43,10 @@ class Voice:
     def name(self) -> str:
         return self.header["name"]
 
+    def network(self, starter: Network) -> Network:
+        """The starter, which reads in the accent of the voice: its own where the file names none."""
+        return starter.in_accent(self.header["accent"]) if "accent" in self.header else starter
+
 
 def pack(deltas: Tree) -> Tree:
     """Deltas as the file holds them: int8 with a scale a row for weights, float16 for vectors."""

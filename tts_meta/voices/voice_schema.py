@@ -11,6 +11,7 @@ from typing import Any
 from tts_meta.errors import InputError
 from tts_meta.places import check_name
 from tts_meta.starters.gains import GAINS, HIGHEST, LOWEST
+from tts_meta.text.accents import ACCENTS
 
 FORMAT = 4
 LONGEST_TEXT = 2000  # characters of a statement or a note
@@ -77,6 +78,8 @@ KEYS = (
     Key("best_step", "the step that the file holds", "a whole number", _whole),
     Key("method", "sigma, learned, embedding or all", "one of these",
         lambda v: v in ("sigma", "learned", "embedding", "all")),
+    Key("accent", "in which texts are read; the starter's where it is not said", f"one of {', '.join(ACCENTS)}",
+        lambda v: isinstance(v, str) and v in ACCENTS, False),
     Key("heldout_loss", "nats per mel frame of clips that were held out", "a list of [step, loss]", _points),
     Key("likeness",
         "cosine between a held-out sentence in the voice and the speaker's clips", "a list of [step, cosine]", _points, False),
