@@ -59,6 +59,19 @@ def kokoro_heldout(found: dict[str, dict] | None = None) -> str:
     return table(head, rows)
 
 
+def kokoro_accents() -> str:
+    """How much likelier people's clips are with British phonemes, and in how many British is heard."""
+    rows = []
+    for folder, people in data("kokoro_accents").items():
+        for native in (True, False):
+            found = [r for n, r in people.items() if n.startswith("speechocean") != native]
+            gains = sorted(r["gain"] for r in found)
+            heard = sum(r["heard"] == "british" for r in found)
+            rows.append([f"{'held-out' if folder == 'heldout' else 'of training'}, {'native' if native else 'Mandarin first'}",
+                         str(len(found)), f"{statistics.median(gains):+.2f}", f"{gains[0]:+.2f} to {gains[-1]:+.2f}", str(heard)])
+    return table(["people", "how many", "median", "range", "heard as British"], rows)
+
+
 def quality() -> str:
     """Means, medians and the worst speaker: both networks, people whose first language is English and the others."""
     head = ["network, people", "how many", "position: mean, median, worst", "by a second encoder",
@@ -396,7 +409,7 @@ TABLES: dict[str, Callable[[], str]] = {
     f.__name__: f for f in (
         kokoro_heldout, kokoro_sigmas, quality, small_heldout, kokoro_head, kokoro_swap, kokoro_arms, bench, fast_speech,
         vocoders, engines, kokoro_verification, noisy_clips, kokoro_contrast, kokoro_fit, kokoro_methods, kokoro_pairs,
-        kokoro_long, kokoro_amounts, roofline, kokoro_settling,
+        kokoro_long, kokoro_amounts, roofline, kokoro_settling, kokoro_accents,
     )
 } | {f"validation_{block}": partial(validation, block) for block in BLOCKS}
 

@@ -71,7 +71,7 @@ def test_what_the_network_says_is_heard_in_the_accent_it_is_said_in(kokoro, spok
         clips.append(SimpleNamespace(path=EXAMPLES, digest="", text=text, features=features, embedding=np.zeros(256)))
     heard = prepare_in_accent(clips, kokoro)
     assert heard.network.accent == spoken and (heard.gain > 0) == (spoken == "british")
-    assert spoken.title() in heard.sentence and "--accent" in heard.sentence
+    assert f"with {spoken.title()} phonemes" in heard.sentence
     assert prepare_in_accent(clips, kokoro, "american").gain == 0
 
 
@@ -106,3 +106,16 @@ def test_the_small_network_refuses_it(starter):
     with pytest.raises(InputError, match="no British phonemes; leave the accent out, or use the network kokoro"):
         starter.in_accent("british")
     assert starter.in_accent("american") is starter
+
+
+def test_how_a_text_is_read_depends_on_the_voice(job, monkeypatch):
+    from typer.testing import CliRunner
+
+    from app.speak_tab import how_read
+    from tts_meta.cli import app
+
+    monkeypatch.setenv("TTS_META_NETWORK", "kokoro")
+    assert "hˈɒt" in how_read("A hot car.", "brit") and "hˈɑːt" in how_read("A hot car.")
+    said = [json.loads(CliRunner().invoke(app, ["phonemes", "A hot car.", "--json", *more]).stdout)["phones"]
+            for more in ([], ["--voice", "brit"])]
+    assert "kˈɑːɹ" in said[0] and said[1].endswith("kˈɑː.")

@@ -36,8 +36,7 @@ class Heard:
         """What is told of it; nothing where there was nothing to choose."""
         if not self.gain:
             return ""
-        other = next(a for a in self.network.accents if a != self.network.accent)
-        return f"Read with {self.network.accent.title()} phonemes, as the clips sound (--accent {other} for the others)."
+        return f"Texts are read with {self.network.accent.title()} phonemes, as the clips sound; the accent can be chosen."
 
 
 def prepare_in_accent(used: Sequence[UsedClip], network: Network, asked: str = AUTO) -> Heard:

@@ -188,7 +188,7 @@ def facts(header: dict) -> list[str]:
         f"{read_date(header['created'])} UTC, by {header.get('made_by', 'an unknown program')}, from {header['clips']} clips "
         f"({header['seconds']:.0f} s); step {header['best_step']} of {header['steps']}, method {header['method']}"
     )
-    rows = {k: header.get(k) for k in ("name", "consent", "purpose", "note")} | {"made": made}
+    rows = {k: header.get(k) for k in ("name", "accent", "consent", "purpose", "note")} | {"made": made}
     return [f"{k}: {v}" for k, v in rows.items() if v not in (None, "")]
 
 
