@@ -8,7 +8,7 @@ them said are spoken and judged as recipes/kokoro/heldout.py does; after each of
 the person's other recordings is measured, with the prosody of the recordings, nats a frame. Rates were chosen on development
 people (docs/kokoro_arms.md). A cell (method and speaker) that is in the file is not made again. Five minutes a cell on one core.
 
-    python recipes/kokoro/evidence.py HELDOUT --out docs/kokoro_amounts.json --methods sigma_reptile --steps 120 --everywhere \
+    python recipes/kokoro/evidence.py HELDOUT --out docs/kokoro_amounts.json --methods sigma_reptile --steps 120 \
         --amounts "5,10,20,240 s" --speakers 1188,6829,7176,8455
 
 clones readers with minutes from so many clips, or from so many seconds of them (docs/how-many-clips.md); all are measured on
@@ -109,20 +109,16 @@ class Walk:
                        time.monotonic() - begin)
 
 
-FEWEST = 3
-"""Speakers that a point of the meter's curve is made of, at least."""
-
-
 def expectation(found: dict[str, dict]) -> dict:
-    """What the clip doctor's meter tells people to expect: quartiles over speakers of the position, for every amount, by the
-    mean of its seconds."""
-    points = []
+    """What the clip doctor's meter tells people to expect: quartiles over speakers of the position, for every amount that all of
+    them were cloned from (other people would be a step in the curve), by the mean of its seconds."""
+    points, speakers = [], len({k.split("|")[1] for k in found})
     for _, cells in by_amount(found):
-        if len(cells) >= FEWEST:
+        if len(cells) == speakers:
             low, middle, high = (round(q, 3) for q in quartiles([c["sounds"]["120"]["position"] for c in cells]))
             seconds = round(float(np.mean([c["seconds"] for c in cells])), 1)
             points.append({"seconds": seconds, "low": low, "middle": middle, "high": high, "speakers": len(cells)})
-    return {"method": "sigma_reptile", "step": 120, "speakers": len({k.split("|")[1] for k in found}), "points": points}
+    return {"method": "sigma_reptile", "step": 120, "speakers": speakers, "points": points}
 
 
 def own_scores(starter: KokoroStarter, judges: Judges, mels: list[np.ndarray], middle: np.ndarray, second: np.ndarray) -> dict:
