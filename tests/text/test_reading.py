@@ -87,6 +87,7 @@ The wound healed.|wound|wˈuːnd
 He wound the clock.|wound|wˈaʊnd
 He took a bow.|bow|bˈaʊ
 She tied a bow in her hair.|bow|bˈoʊ
+The second bow falls upon the green, and gives a yellow band.|bow|bˈoʊ
 He plays the bass.|bass|bˈeɪs
 They object to it.|object|ɑːbdʒˈɛkt
 The object is small.|object|ˈɑːbdʒɛkt
@@ -101,7 +102,7 @@ He used to live here.|used|jˈuːst""".splitlines()]
 
 def test_heteronyms_and_their_price():
     wrong = [case for case in HETERONYMS if f"[[{case[2]}]]" not in pronounce(case[0])]
-    assert len(HETERONYMS) == 35 and len(wrong) <= 5, wrong
+    assert len(HETERONYMS) == 36 and len(wrong) <= 5, wrong
     begin = time.perf_counter()
     for sentence, *_ in HETERONYMS:
         pronounce(sentence)

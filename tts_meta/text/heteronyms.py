@@ -164,9 +164,14 @@ def _wound(c: Context) -> str:
     return "wˈaʊnd"
 
 
+_BENT = {"arrow", "arrows", "violin", "cello", "string", "quiver", "rainbow", "rainbows", "ribbon", "ribbons", "hair"}
+"""What is near the bow that is a thing."""
+_COLOURS = {"red", "yellow", "green", "blue", "violet"}
+
+
 def _bow(c: Context) -> str:
     bend, weapon = "bˈaʊ", "bˈoʊ"
-    if c.after in ("tie", "ties", "and") and c.after != "and" or "arrow" in c.words or "arrows" in c.words or "violin" in c.words:
+    if c.after in ("tie", "ties") or _BENT.intersection(c.words) or "band" in c.words and _COLOURS.intersection(c.words):
         return weapon
     if c.verb or c.helper() in _TO_DO or c.after in ("down", "to", "before", "out"):
         return bend
