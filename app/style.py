@@ -57,7 +57,7 @@ CSS = """
 table.facts {border-collapse: collapse; margin: .4rem 0; border: none !important}
 table.facts th, table.facts td, table.facts tr {text-align: left;
   padding: .15rem 1rem .15rem 0 !important; font-weight: 400; vertical-align: top; border: none !important}
-table.facts td {font-weight: 600}
+table.facts td {font-weight: 600} table.facts th {word-break: keep-all; overflow-wrap: normal}
 #preview {border: none !important}
 #bar {position: sticky; top: 0; z-index: 20; background: var(--background-fill-primary); padding: .5rem 0; align-items: center;
   border-bottom: 1px solid var(--edge)}

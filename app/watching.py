@@ -146,12 +146,14 @@ def planned(job_id: str) -> str:
         ("clips", f"{p['clips']}, {p['held_out']} of them held out to watch"), ("steps", f"{p['steps']}{more}"),
         ("time", f"about {p['minutes']:.1f} minutes"), ("memory", f"{p['memory_mb'] / 1000:.1f} GB"),
         ("what moves", f"{100 * p['share']:.0f} % of the network, {len(p['modules'])} modules"),
+        *([("accent", spec["accent"].title() + (p.get("accent", "") and ", as the clips sound"))] if spec.get("accent") else []),
     ])
     clips = ""
     for c in sorted(checked, key=lambda c: not c["used"]):
         what = c["text"] if c["used"] else f"left out: {c['reason']}"
         clips += f"<li><strong>{html.escape(Path(c['file']).name)}</strong> {html.escape(what)}</li>"
-    same = show.command("clone", "YOUR_CLIPS/", "--name", s["name"], "--consent", s["consent"], "--steps", s["steps"])
+    asked = [w for k, usual in (("method", "sigma"), ("accent", "auto")) if s.get(k, usual) != usual for w in (f"--{k}", s[k])]
+    same = show.command("clone", "YOUR_CLIPS/", "--name", s["name"], "--consent", s["consent"], "--steps", s["steps"], *asked)
     name, where = html.escape(s["name"]), html.escape(str(find_job(job_id).path))
     return (
         f"<p>{name} is made from {p['clips']} clips ({p['seconds']:.0f} s) in about {p['minutes']:.1f} minutes.</p>{table}"

@@ -394,6 +394,20 @@ def test_a_long_recording_becomes_clips_of_the_list(home, tmp_path, monkeypatch)
     assert not [p for f in long_recordings._folders for p in Path(f.name).glob("clips/lecture*")]
 
 
+def test_a_plan_says_how_it_will_read(home):
+    job = clone(home, 1, "planned")
+    assert "accent" not in watching.planned(job.id)  # made by an earlier version
+    spec = job.spec
+    spec |= {"accent": "british", "plan": {**spec["plan"], "accent": "Texts are read with British phonemes."}}
+    job.file("spec.json").write_text(json.dumps(spec))
+    assert "British, as the clips sound" in watching.planned(job.id) and "--accent" not in watching.planned(job.id)
+    spec["settings"] |= {"accent": "american", "method": "learned"}
+    spec |= {"accent": "american", "plan": {**spec["plan"], "accent": ""}}
+    job.file("spec.json").write_text(json.dumps(spec))
+    said = watching.planned(job.id)
+    assert "American" in said and "as the clips" not in said and "--method learned --accent american" in said
+
+
 def test_what_was_typed_before_a_plan_does_not_undo_it(home):
     """On a busy machine it arrives after the plan was made: the button is Start and stays so."""
     job = clone(home, 1, "planned", method="learned")
