@@ -94,7 +94,7 @@ def build(walk: Walk) -> Adapt:
         )
         accent = gr.Radio(
             ACCENT, value="auto", label="Accent", elem_id="accent",
-            info="Whose phonemes are spoken: an r after a vowel or none, the vowels of lot, trap and goat.",
+            info="Whose phonemes are spoken: an r after a vowel or none, the vowels of lot, bath and goat.",
         )
         steps = gr.Slider(
             10, 3000, value=usual_steps(), step=10, label="Steps", elem_id="steps",

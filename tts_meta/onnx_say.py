@@ -8,7 +8,7 @@ import wave
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
+from onnxruntime import InferenceSession
 from phonemizer.backend import EspeakBackend
 from phonemizer.separator import Separator
 
@@ -20,8 +20,7 @@ class Voice:
 
     def __init__(self, folder: str) -> None:
         self.about = json.loads((Path(folder) / "voice.json").read_text(encoding="utf-8"))
-        self.text, self.sound, self.vocoder = (
-            onnxruntime.InferenceSession(Path(folder) / f"{n}.onnx") for n in ("text", "sound", "vocoder"))
+        self.text, self.sound, self.vocoder = (InferenceSession(Path(folder) / f"{n}.onnx") for n in ("text", "sound", "vocoder"))
 
     def phones(self, text: str) -> list[tuple[str, int]]:
         """(symbol, stress) of each phone, mark and gap between words."""
@@ -32,6 +31,7 @@ class Voice:
                 found.append((part, 0))
             elif re.search(r"\w", part):
                 for word in espeak.phonemize([part.strip()], Separator(phone="|", word=" "), strip=True)[0].split():
+                    word = re.sub("(?<![aeɔ])ɪ$", "i", word) if self.about["espeak_voice"] == "en-gb-x-rp" else word  # "happy"
                     if found and found[-1][0] not in MARKS:
                         found.append((" ", 0))
                     found += [(p.strip("ˈˌ-"), 2 * ("ˈ" in p) or "ˌ" in p) for p in filter(None, word.split("|"))]

@@ -41,6 +41,7 @@ def exported(request, tmp_path_factory):
         patch.setenv("TTS_META_VOCODER", "hifigan")
         starter = starter_of(request.param)
         voice = load_voice(named_voice("example"), starter)
+        starter = voice.network(starter)
         folder = tmp_path_factory.mktemp(request.param)
         export_voice(starter, voice, folder)
     return starter, voice, folder

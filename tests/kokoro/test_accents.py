@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import EXAMPLES
+from tts_meta import onnx_say
 from tts_meta.adaptation.clone_settings import Settings
 from tts_meta.audio.features import clip_features
 from tts_meta.audio.mel import SAMPLE_RATE
@@ -24,6 +25,7 @@ from tts_meta.jobs.job_work import work
 from tts_meta.kokoro.symbols import SYMBOLS
 from tts_meta.speaking.synthesize import Synthesizer
 from tts_meta.starters.kokoro_starter import load_kokoro
+from tts_meta.text.phonemes import phonemize
 from tts_meta.voices.voice_file import load_voice
 from tts_meta.voices.voice_header import change_header
 
@@ -99,7 +101,12 @@ def test_a_graph_has_it_too(job, kokoro, tmp_path, monkeypatch):
     monkeypatch.setenv("TTS_META_VOCODER", "fast")
     export_voice(kokoro, load_voice(job.file("steps") / "000001.voice", kokoro), tmp_path)
     about = json.loads((tmp_path / "voice.json").read_text())
-    assert about["espeak_voice"] == "en-gb" and about["lengthened"] and about["phones"]["æ"] == "a"
+    monkeypatch.setattr(onnx_say.Voice, "__init__", lambda self: None)
+    said = onnx_say.Voice()
+    said.about = about
+    text = "The happy farmer may ask any boy."
+    assert said.encode(said.phones(text))[0] == kokoro.in_accent("british").ids(phonemize(text, "en-gb-x-rp"))
+    assert about["espeak_voice"] == "en-gb-x-rp" and about["lengthened"] and about["phones"]["æ"] == "a"
 
 
 def test_the_small_network_refuses_it(starter):

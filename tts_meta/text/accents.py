@@ -2,6 +2,7 @@
 
 espeak-ng reads words in either. What this package gives as phones itself is American, and is turned here into what espeak-ng
 would write for a British voice: an r is said before a vowel only, the vowels of "lot" and "goat" are others, "duke" has a glide.
+British is Received Pronunciation, which Kokoro's British voices were taught: "bath" has the vowel of "father".
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import re
 
 from tts_meta.errors import InputError
 
-ACCENTS = {"american": "en-us", "british": "en-gb"}
+ACCENTS = {"american": "en-us", "british": "en-gb-x-rp"}
 """Name -> espeak-ng's voice."""
 AUTO = "auto"
 """As the clips say (`tts_meta.clips.heard_accent`)."""
@@ -20,7 +21,8 @@ _VOWELS = "aeiouæɐɑɒɔəɛɜɪʊʌᵻ"
 _FINAL_R = re.compile(rf"(ɑː|ɔː|ɜː|ɛ|ɪ|ʊ)?ɹ(?![ˈˌ]?[{_VOWELS}])")
 _BEFORE_R = {"ɛ": "eə", "ɪ": "iə", "ʊ": "ʊə"}
 _GLIDE = re.compile(r"([td])([ˈˌ]?)uː")
-_RATHER = {"pɹˈoʊduːs": "pɹˈɒdjuːs", "ɹˈɛzuːmˌeɪ": "ɹˈɛzjuːmˌeɪ", "ɹᵻzˈuːm": "ɹɪzjˈuːm"}
+_RATHER = {"pɹˈoʊduːs": "pɹˈɒdjuːs", "ɹˈɛzuːmˌeɪ": "ɹˈɛzjuːmˌeɪ", "ɹᵻzˈuːm": "ɹɪzjˈuːm",
+           "kˈɑːntɹæst": "kˈɒntɹɑːst", "kəntɹˈæst": "kəntɹˈɑːst", "ɛntɹˈæns": "ɛntɹˈɑːns"}
 
 
 def check_accent(name: str, auto: bool = True) -> str:
@@ -40,6 +42,6 @@ def british(ipa: str) -> str:
     if ipa in _RATHER:
         return _RATHER[ipa]
     ipa = ipa.replace("ɚ", "əɹ").replace("oʊ", "əʊ").replace("ᵻ", "ɪ").replace("ɾ", "t")
-    ipa = re.sub(r"ɑː(?!ɹ)", "ɒ", ipa).replace("æ", "a")
+    ipa = re.sub(r"ɑː(?!ɹ)", "ɒ", ipa)
     ipa = _FINAL_R.sub(lambda m: _BEFORE_R.get(m[1], m[1] or ""), ipa.replace("ɹɹ", "ɹ"))
     return _GLIDE.sub(r"\1j\2uː", ipa)

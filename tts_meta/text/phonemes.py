@@ -14,6 +14,7 @@ from functools import lru_cache
 
 from tts_meta.errors import InputError
 from tts_meta.text import reading
+from tts_meta.text.accents import accent_of
 
 __all__ = ["BOUNDARY", "MARKS", "SILENCE", "Phone", "SymbolTable", "override", "phonemes_of", "phonemize"]
 
@@ -64,7 +65,13 @@ def _espeak(words: str, voice: str) -> list[list[Phone]]:
     with _ONE_AT_A_TIME:
         spoken = _backend(voice).phonemize([words], separator=Separator(phone="|", word=" "), strip=True)[0]
     parsed = [[p for p in map(_parse, word.split("|")) if p] for word in spoken.split()]
-    return [word for word in parsed if word]
+    return [_happy(word) if accent_of(voice) == "british" else word for word in parsed if word]
+
+
+def _happy(word: list[Phone]) -> list[Phone]:
+    """A British word as Kokoro was taught it: espeak-ng ends "happy" with the vowel of "hit"."""
+    last = word[-1]
+    return [*word[:-1], Phone("i", last.stress)] if last.symbol == "ɪ" else word
 
 
 def override(span: str, inventory: frozenset[str] | None) -> list[Phone]:
