@@ -31,9 +31,7 @@ def how_read(text: str, voice: str | None = None) -> str:
 
     cut = text[:LOOKED_AT].rsplit(None, 1)[0] if len(text) > LOOKED_AT else text
     try:
-        starter = warm.network()
-        accent = read_header(find_voice(voice)).get("accent") if voice else None
-        starter = starter.in_accent(accent) if accent in starter.accents else starter
+        starter = warm.network().in_accent(read_header(find_voice(voice)).get("accent") if voice else None)
         found = preview(cut, None, starter.espeak_voice, starter.inventory)
     except InputError as e:
         return show.problem(str(e))

@@ -32,15 +32,13 @@ def main() -> None:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("root", type=Path)
     p.add_argument("--out", type=Path, required=True)
-    p.add_argument("--corpora", default="", help="apart by commas; all without it")
     args = p.parse_args()
     torch.set_num_threads(1)
     starter = load_kokoro()
     everybody = json.loads(args.out.read_text()) if args.out.exists() else {}
     found = everybody.setdefault(args.root.resolve().name, {})
     for name, rows in speakers_of(args.root).items():
-        corpus = name.split("/")[0]
-        if name in found or len(rows) < 10 or args.corpora and corpus not in args.corpora.split(","):
+        if name in found or len(rows) < 10:
             continue
         texts = {args.root / r["path"]: sentence_case(r["text"]) for r in split(rows)[0]}
         try:

@@ -100,6 +100,11 @@ It is of no use.|use|jˈuːs
 He used to live here.|used|jˈuːst""".splitlines()]
 
 
+def test_the_bow_of_a_rainbow():
+    assert "[[bˈoʊ]]" in pronounce("The second bow falls upon the green, and gives a yellow band.")
+    assert "[[bˈaʊ]]" in pronounce("The singer took a bow with his band.")
+
+
 def test_heteronyms_and_their_price():
     wrong = [case for case in HETERONYMS if f"[[{case[2]}]]" not in pronounce(case[0])]
     assert len(HETERONYMS) == 36 and len(wrong) <= 5, wrong

@@ -1,6 +1,6 @@
 """In which accent a speaker's clips are read: the one in whose phonemes the network expects their sound.
 
-American, unless British is likelier by enough: of 34 readers of LibriSpeech no one's ten clips are, and both of VCTK's English
+American, unless British is likelier by enough: of 37 native readers of training no one's ten clips are, both of VCTK's English
 speakers' are. Of few clips less can be said, so they have to say it more clearly.
 """
 

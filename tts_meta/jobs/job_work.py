@@ -25,8 +25,7 @@ KEPT = (0.0, 0.25, 0.5)  # shares of the steps whose voices are kept, beside the
 def work(job: Job, starter: Network | None = None) -> None:
     """Run a job to its end, from its checkpoint where there is one. Raises InputError when it cannot go on."""
     use_threads()
-    starter = starter or default_starter()
-    starter = starter.in_accent(job.spec.get("accent") or starter.accent)
+    starter = (starter or default_starter()).in_accent(job.spec.get("accent"))
     settings = job.settings
     begun = job.file("start.voice")
     cloning = Cloning(

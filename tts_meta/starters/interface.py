@@ -147,9 +147,12 @@ class Network(ABC):
         """Those that it can read in, its own first."""
         return (self.accent,) if self.accent else ()
 
-    def in_accent(self, name: str) -> Self:
-        """The same network, which reads in another accent. Raises InputError for one that it has not."""
-        if name == self.accent:
+    def in_accent(self, name: str | None) -> Self:
+        """The same network, which reads in another accent (itself where none is named).
+
+        Raises InputError for one that it has not.
+        """
+        if not name or name == self.accent:
             return self
         if check_accent(name, auto=False) not in self.accents:
             raise InputError(

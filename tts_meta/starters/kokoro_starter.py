@@ -70,7 +70,7 @@ class KokoroStarter(Network):
 
     @property
     def accents(self) -> tuple[str, ...]:
-        return tuple(sorted(ACCENTS, key=lambda a: a != self.accent))
+        return (self.accent, *(a for a in ACCENTS if a != self.accent))
 
     @property
     def british(self) -> bool:

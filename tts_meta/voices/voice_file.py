@@ -45,7 +45,7 @@ class Voice:
 
     def network(self, starter: Network) -> Network:
         """The starter, which reads in the accent of the voice: its own where the file names none."""
-        return starter.in_accent(self.header["accent"]) if "accent" in self.header else starter
+        return starter.in_accent(self.header.get("accent"))
 
 
 def pack(deltas: Tree) -> Tree:
