@@ -101,7 +101,7 @@ He used to live here.|used|jˈuːst""".splitlines()]
 
 
 def test_the_bow_of_a_rainbow():
-    assert "[[bˈoʊ]]" in pronounce("The second bow falls upon the green, and gives a yellow band.")
+    assert "[[bˈoʊ]]" in pronounce("The result is to give a bow with a wide yellow band.")
     assert "[[bˈaʊ]]" in pronounce("The singer took a bow with his band.")
 
 
